@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Small language helpers that every folder uses: array sizes, ownership
+ * transfer, and scope-bound clean-up in the manner of the kernel's
+ * <linux/cleanup.h>.
+ */
+#ifndef PURPLE_BASE_MACROS_H
+#define PURPLE_BASE_MACROS_H
+
+#include <stddef.h>
+#include <stdlib.h>
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+
+#define _cleanup_(fn) __attribute__((__cleanup__(fn)))
+#define _printf_(fmt, args) __attribute__((__format__(__printf__, fmt, args)))
+#define _noreturn_ __attribute__((__noreturn__))
+#define _unused_ __attribute__((__unused__))
+#define _must_check_ __attribute__((__warn_unused_result__))
+
+/* Hand over ownership: yields the value and leaves "nothing" behind. */
+#define TAKE_PTR(p)                   \
+	({                            \
+		typeof(p) _p_ = (p);  \
+		(p) = NULL;           \
+		_p_;                  \
+	})
+#define TAKE_FD(fd)                   \
+	({                            \
+		int _fd_ = (fd);      \
+		(fd) = -1;            \
+		_fd_;                 \
+	})
+
+static inline void freep(void *p)
+{
+	free(*(void **)p);
+}
+#define _cleanup_free_ _cleanup_(freep)
+
+#endif

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The plan: everything that will be done, decided before anything is done.
+ *
+ * A plan is one relocatable block of bytes: a fixed header, then tables and
+ * strings that the header names by offset. purple-compile writes it, the
+ * cache keeps it, the launcher reads it and does exactly what it says. The
+ * loader treats the bytes as hostile: plan_open() checks every offset, count,
+ * enumeration and string before anybody follows one.
+ *
+ * Everything is little-endian and native-sized for one machine: a plan is
+ * never carried to another (its key covers the kernel and our version).
+ *
+ * What depends on the call (command, working directory, descriptors,
+ * terminal) is struct launch, in jail/launch.h.
+ */
+#ifndef PURPLE_PLAN_PLAN_H
+#define PURPLE_PLAN_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PLAN_MAGIC 0x4e4c50454c505550ULL /* "PUPLEPLN" */
+#define PLAN_VERSION 1
+#define PLAN_MAX (256 * 1024) /* bytes */
+
+/* A NUL-terminated string at @off; @len without the NUL. off 0: absent. */
+struct plan_str {
+	uint32_t off, len;
+};
+
+/* @count entries at @off, aligned to 8. */
+struct plan_table {
+	uint32_t off, count;
+};
+
+/* What to put at a place in the new root, in order. */
+enum plan_mount_kind {
+	PM_BIND,      /* the host's @source, opened by descriptor */
+	PM_WORKSPACE, /* the directory that the launch names, at the same path */
+	PM_TMPFS,     /* a new tmpfs: @size bytes, @mode */
+	PM_SCRATCH,   /* a directory of the sandbox's one scratch tmpfs */
+	PM_PROC,      /* a new procfs; @data: "subset=pid" or absent */
+	PM_SYSFS,     /* a new sysfs */
+	PM_DEVPTS,    /* a new devpts instance */
+	PM_DEVICE,    /* the host's character device @source; @rdev must match */
+	PM_MASK_FILE, /* /dev/null over an existing file */
+	PM_MASK_DIR,  /* an empty read-only directory over an existing one */
+	PM_DIR,	      /* a directory of the root tmpfs */
+	PM_FILE,      /* a file of the root tmpfs with content @data */
+	PM_SYMLINK,   /* a symbolic link to @source */
+	PM_KINDS
+};
+
+enum plan_mount_flags {
+	PMF_RDONLY = 1 << 0,
+	PMF_NOSUID = 1 << 1,
+	PMF_NODEV = 1 << 2,
+	PMF_NOEXEC = 1 << 3,
+	PMF_RECURSIVE = 1 << 4, /* bind with what is mounted below */
+	PMF_IDMAP = 1 << 5,	/* as root: shift ids into the sandbox's range */
+	PMF_IS_FILE = 1 << 6,	/* the source is no directory */
+	PMF_ALL = (1 << 7) - 1
+};
+
+struct plan_mount {
+	uint16_t kind; /* enum plan_mount_kind */
+	uint16_t mode; /* for what is created */
+	uint32_t flags;
+	struct plan_str source, target, data;
+	uint64_t size;
+	uint64_t rdev;	   /* PM_DEVICE: st_rdev, else 0 */
+	uint64_t landlock; /* LANDLOCK_ACCESS_FS_* granted beneath it */
+};
+
+struct plan_rlimit {
+	uint32_t resource; /* RLIMIT_* */
+	uint32_t pad;
+	uint64_t soft, hard;
+};
+
+struct plan_env {
+	struct plan_str text; /* set: "NAME=VALUE"; pass: "NAME" or "PREFIX_*" */
+};
+
+/* A fact of the host that the plan was made from; another value: compile anew. */
+enum plan_fact_kind { PF_ABSENT, PF_SYMLINK, PF_KINDS };
+struct plan_fact {
+	uint32_t kind;
+	uint32_t pad;
+	struct plan_str path, value; /* value: what the link says */
+};
+
+/* A file that the policy was read from, and its content then. */
+struct plan_source {
+	struct plan_str path;
+	uint8_t sha256[32];
+};
+
+enum plan_layer_id {
+	LAYER_USER, /* the eight namespaces … */
+	LAYER_PID,
+	LAYER_MOUNT,
+	LAYER_NET,
+	LAYER_IPC,
+	LAYER_UTS,
+	LAYER_CGROUP,
+	LAYER_TIME,
+	LAYER_CAPABILITIES, /* … and the four that bind the process itself */
+	LAYER_NO_NEW_PRIVS,
+	LAYER_LANDLOCK,
+	LAYER_SECCOMP,
+	LAYERS
+};
+enum plan_layer_state { LS_ENFORCED, LS_DOWNGRADED, LS_OFF, LS_STATES };
+
+struct plan_layer {
+	uint32_t id, state;
+	struct plan_str why; /* absent for enforced */
+};
+
+/* Something that the policy asked for and that is not done (best-effort only). */
+struct plan_downgrade {
+	struct plan_str what, why;
+};
+
+enum plan_idmap { IDMAP_SINGLE, /* the caller's own id, to itself */
+		  IDMAP_RANGE,  /* as root: 65536 ids of a range of its own */
+		  IDMAP_KINDS };
+
+enum plan_steps {		       /* things that are on or off */
+	STEP_KEYRING = 1 << 0,	       /* a session keyring of its own */
+	STEP_LOOPBACK = 1 << 1,	       /* lo up in the network namespace */
+	STEP_NO_NESTING = 1 << 2,      /* max_user_namespaces = 0 */
+	STEP_NO_NEW_PRIVS = 1 << 3,
+	STEP_DROP_CAPS = 1 << 4,       /* all five sets to caps_* */
+	STEP_NEW_SESSION = 1 << 5,     /* setsid, so no controlling terminal */
+	STEP_PTY = 1 << 6,	       /* a terminal is replaced by one of its own */
+	STEP_CLOSE_FDS = 1 << 7,       /* nothing but 0-2 reaches the command */
+	STEP_HARDEN_SPEC = 1 << 8,     /* speculation mitigations that cost little */
+	STEP_ALL = (1 << 9) - 1
+};
+
+struct plan {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t size;	   /* of the whole block */
+	uint64_t checksum; /* plan_checksum() with this field 0: finds corruption */
+	uint8_t key[32];   /* what it was compiled for: see plan/cache.h */
+
+	struct plan_str profile;
+	uint32_t enforcement; /* enum policy_enforcement */
+	uint32_t idmap;	      /* enum plan_idmap */
+	uint64_t namespaces;  /* CLONE_NEW* */
+	uint32_t steps;	      /* enum plan_steps */
+	uint32_t securebits;
+	uint64_t caps_bounding, caps_permitted, caps_effective, caps_inheritable, caps_ambient;
+
+	uint64_t landlock_fs, landlock_net, landlock_scoped; /* handled; 0: none */
+	uint32_t landlock_abi;				     /* that it was made for */
+	uint32_t umask;
+
+	struct plan_str hostname;
+	struct plan_str working_dir; /* absent: the workspace */
+	uint64_t root_size;	     /* of the root tmpfs */
+	uint64_t scratch_size;	     /* of the scratch tmpfs; 0: none */
+
+	struct plan_table mounts;      /* struct plan_mount, parents first */
+	struct plan_table rlimits;     /* struct plan_rlimit */
+	struct plan_table env_set;     /* struct plan_env */
+	struct plan_table env_pass;    /* struct plan_env */
+	struct plan_table filter;      /* struct sock_filter, ready to load */
+	struct plan_table layers;      /* struct plan_layer, LAYERS of them */
+	struct plan_table downgrades;  /* struct plan_downgrade */
+	struct plan_table facts;       /* struct plan_fact */
+	struct plan_table sources;     /* struct plan_source */
+};
+
+/*
+ * Check @size bytes at @data (aligned to 8) and return the plan in them, or
+ * NULL. @why, if not NULL, gets a constant string that says what is wrong.
+ * The block must not change afterwards.
+ */
+const struct plan *plan_open(const void *data, size_t size, const char **why);
+
+/* The string, or NULL if absent. Valid for strings of an opened plan. */
+static inline const char *plan_string(const struct plan *p, struct plan_str s)
+{
+	return s.off ? (const char *)p + s.off : NULL;
+}
+
+#define plan_items(p, table, type) ((const type *)((const char *)(p) + (p)->table.off))
+
+/* FNV-like fold over the block; finds damage, proves nothing. */
+uint64_t plan_checksum(const void *data, size_t size);
+
+extern const char *const plan_layer_names[LAYERS];
+
+#endif

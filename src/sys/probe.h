@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What this kernel offers. Facts only, no decisions: plan/ turns them into
+ * layers, cli/cmd_doctor.c into advice.
+ *
+ * probe_quick() costs two system calls and is on the start path: it is what a
+ * cached plan is keyed by. probe_full() tries things in children and may take
+ * tens of milliseconds.
+ */
+#ifndef PURPLE_SYS_PROBE_H
+#define PURPLE_SYS_PROBE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct probe_quick {
+	char release[65]; /* uname: 6.18.44 */
+	char version[65];
+	char machine[65];
+	uint32_t landlock_abi; /* 0: none; landlock_create_ruleset(2) */
+};
+
+int probe_quick(struct probe_quick *ret);
+
+/* Each result: 0 it works here, else the errno that it failed with. */
+struct probe_full {
+	struct probe_quick quick;
+	int userns;	    /* clone(CLONE_NEWUSER) and writing its maps */
+	int userns_mount;   /* … and mounting a tmpfs inside */
+	int userns_proc;    /* … and a procfs (EPERM where /proc is masked: containers) */
+	int namespaces[8];  /* user pid mount net ipc uts cgroup time */
+	int mount_api;	    /* fsopen, open_tree, move_mount, mount_setattr */
+	int idmapped_mount; /* as root only; on the root file system */
+	int seccomp_filter;
+	int seccomp_notify;
+	int seccomp_arch;  /* this build knows the machine's AUDIT_ARCH */
+	int time_ns;
+	int pidfd;
+	int overlay_userns;
+	int keyctl;
+	int close_range;
+	int cgroup_kind;      /* 0 none, 1 v1, 2 v2, 3 hybrid; statfs of /sys/fs/cgroup */
+	bool cgroup_writable; /* this user may make a child of its own cgroup */
+	bool chrooted;	      /* "/" is not the root of the mount namespace */
+	bool container;	      /* signs of one: /run/.containerenv, /.dockerenv, pid 1's cgroup … */
+	bool root;	      /* effective uid 0 with CAP_SYS_ADMIN in the initial namespace */
+	bool tiocsti_legacy;  /* dev.tty.legacy_tiocsti = 1 */
+	int64_t max_user_namespaces; /* user.max_user_namespaces, -1: no such file */
+	int unprivileged_userns_clone; /* Debian's sysctl, -1: no such file */
+	int apparmor_restrict_userns;  /* Ubuntu's sysctl, -1: no such file */
+	char lsm[128];		       /* /sys/kernel/security/lsm, "" if not readable */
+	int yama_ptrace_scope;	       /* -1: no Yama */
+	bool newuidmap;		       /* newuidmap and an /etc/subuid range for this user */
+};
+
+int probe_full(struct probe_full *ret);
+
+#endif
