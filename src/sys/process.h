@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Processes, ids, capabilities and filters: thin wrappers that return a value
+ * or -errno. Sources: clone(2), capabilities(7), seccomp(2), prctl(2),
+ * futex(2), pidfd_open(2).
+ */
+#ifndef PURPLE_SYS_PROCESS_H
+#define PURPLE_SYS_PROCESS_H
+
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <linux/securebits.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "sys/syscall.h"
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x00000080
+#endif
+#ifndef CLONE_CLEAR_SIGHAND
+#define CLONE_CLEAR_SIGHAND 0x100000000ULL
+#endif
+
+/*
+ * Start @fn(@arg) as a child on a stack of its own, clone3(2). @fn must not
+ * return: it execs or exits. With CLONE_VM the child shares our memory, and
+ * must use nothing that keeps state per thread (errno, malloc, stdio).
+ * Returns the child's pid or -errno.
+ */
+pid_t sys_clone3_fn(struct clone_args *args, int (*fn)(void *), void *arg);
+
+/*
+ * The same by clone(2), for a caller whose filter refuses clone3. @stack_top
+ * is aligned to 16; with CLONE_PIDFD the descriptor is stored in @pidfd.
+ */
+pid_t sys_clone_fn(unsigned long flags, void *stack_top, int *pidfd, int (*fn)(void *), void *arg);
+
+static inline int sys_set_caps(uint64_t effective, uint64_t permitted, uint64_t inheritable)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = {
+		{ (uint32_t)effective, (uint32_t)permitted, (uint32_t)inheritable },
+		{ (uint32_t)(effective >> 32), (uint32_t)(permitted >> 32),
+		  (uint32_t)(inheritable >> 32) },
+	};
+
+	return (int)sys_call(SYS_capset, &head, data);
+}
+
+static inline int sys_prctl(int op, unsigned long a, unsigned long b, unsigned long c,
+			    unsigned long d)
+{
+	return (int)sys_call(SYS_prctl, op, a, b, c, d);
+}
+
+static inline int sys_seccomp_load(const struct sock_filter *insns, unsigned short count)
+{
+	struct sock_fprog prog = { .len = count, .filter = (struct sock_filter *)(uintptr_t)insns };
+
+	return (int)sys_call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog);
+}
+
+/* Block while *@word is @expected; a wake-up may be spurious. Private futex. */
+static inline void sys_futex_wait(const uint32_t *word, uint32_t expected)
+{
+	sys_call(SYS_futex, word, 128 /* FUTEX_WAIT_PRIVATE */, expected, 0, 0, 0);
+}
+
+static inline void sys_futex_wake(const uint32_t *word)
+{
+	sys_call(SYS_futex, word, 129 /* FUTEX_WAKE_PRIVATE */, 1, 0, 0, 0);
+}
+
+static inline int sys_pidfd_signal(int pidfd, int sig)
+{
+	return (int)sys_call(SYS_pidfd_send_signal, pidfd, sig, 0, 0);
+}
+
+__attribute__((__noreturn__)) static inline void sys_exit(int status)
+{
+	for (;;)
+		sys_call(SYS_exit_group, status);
+}
+
+#endif
