@@ -7,13 +7,13 @@
  * <sys/mount.h> is not included on purpose: glibc's and the kernel's headers
  * define the same names.
  */
-#ifndef PURPLE_SYS_MOUNT_H
-#define PURPLE_SYS_MOUNT_H
+#ifndef PURPLE_SYS_MOUNTS_H
+#define PURPLE_SYS_MOUNTS_H
 
 #include <fcntl.h>
 #include <linux/mount.h>
 
-#include "sys/syscall.h"
+#include "sys/raw.h"
 
 #ifndef MNT_DETACH
 #define MNT_DETACH 2

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sys/file.h"
+#include "sys/files.h"
 
 int sys_write_file(int dirfd, const char *path, const void *data, size_t len)
 {

@@ -3,8 +3,8 @@
  * Files by descriptor. All functions return a value or -errno, set no errno,
  * and open with O_CLOEXEC.
  */
-#ifndef PURPLE_SYS_FILE_H
-#define PURPLE_SYS_FILE_H
+#ifndef PURPLE_SYS_FILES_H
+#define PURPLE_SYS_FILES_H
 
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <sys/stat.h>
 
-#include "sys/syscall.h"
+#include "sys/raw.h"
 
 #ifndef CLOSE_RANGE_UNSHARE
 #define CLOSE_RANGE_UNSHARE (1U << 1)

@@ -2,13 +2,16 @@
 /*
  * Raw system calls that return a value or -errno.
  *
+ * The folder is on the include path, so no header here bears the name of a
+ * system header (<sys/syscall.h>, <sys/mount.h>, <sys/file.h>).
+ *
  * Why not syscall(3): it reports through errno, which lives in thread-local
  * storage. The launcher, PID 1 and the agent-to-be share one address space
  * and one thread pointer until they exec (CLONE_VM), so errno is not theirs
  * to use. These touch registers only.
  */
-#ifndef PURPLE_SYS_SYSCALL_H
-#define PURPLE_SYS_SYSCALL_H
+#ifndef PURPLE_SYS_RAW_H
+#define PURPLE_SYS_RAW_H
 
 #include <errno.h>
 #include <stdint.h>
