@@ -51,8 +51,20 @@ struct probe_full {
 	char lsm[128];		       /* /sys/kernel/security/lsm, "" if not readable */
 	int yama_ptrace_scope;	       /* -1: no Yama */
 	bool newuidmap;		       /* newuidmap and an /etc/subuid range for this user */
+	int landlock;	    /* landlock_create_ruleset: ENOSYS not built in, EOPNOTSUPP not in lsm= */
+	int clone3;	    /* ENOSYS or EPERM under the seccomp filter of some containers */
+	bool proc_mounted;  /* /proc is a procfs */
+	bool proc_masked;   /* something is mounted below /proc */
+	int seccomp_outer;  /* mode that this process already runs in (0, 1, 2); -1: unknown */
+	uint32_t uid;	    /* effective */
 };
 
+/*
+ * Always 0: what cannot be found out is reported as failing, in its field.
+ * Each trial runs in a child with two seconds to live; the caller's process,
+ * its children's exit statuses apart (a SIGCHLD handler may see them), and
+ * the host are left as they were. Not for the static programs.
+ */
 int probe_full(struct probe_full *ret);
 
 #endif
