@@ -40,7 +40,7 @@ enum plan_mount_kind {
 	PM_BIND,      /* the host's @source, opened by descriptor */
 	PM_WORKSPACE, /* the directory that the launch names, at the same path */
 	PM_TMPFS,     /* a new tmpfs: @size bytes, @mode */
-	PM_SCRATCH,   /* a directory of the sandbox's one scratch tmpfs */
+	PM_SCRATCH,   /* a writable directory of the root tmpfs */
 	PM_PROC,      /* a new procfs; @data: "subset=pid" or absent */
 	PM_SYSFS,     /* a new sysfs */
 	PM_DEVPTS,    /* a new devpts instance */
@@ -138,8 +138,7 @@ enum plan_steps {		       /* things that are on or off */
 	STEP_NEW_SESSION = 1 << 5,     /* setsid, so no controlling terminal */
 	STEP_PTY = 1 << 6,	       /* a terminal is replaced by one of its own */
 	STEP_CLOSE_FDS = 1 << 7,       /* nothing but 0-2 reaches the command */
-	STEP_HARDEN_SPEC = 1 << 8,     /* speculation mitigations that cost little */
-	STEP_ALL = (1 << 9) - 1
+	STEP_ALL = (1 << 8) - 1
 };
 
 struct plan {
@@ -163,8 +162,8 @@ struct plan {
 
 	struct plan_str hostname;
 	struct plan_str working_dir; /* absent: the workspace */
-	uint64_t root_size;	     /* of the root tmpfs */
-	uint64_t scratch_size;	     /* of the scratch tmpfs; 0: none */
+	uint64_t root_size;	     /* bytes of the root tmpfs, scratch included */
+	uint64_t root_inodes;	     /* its files and directories at most */
 
 	struct plan_table mounts;      /* struct plan_mount, parents first */
 	struct plan_table rlimits;     /* struct plan_rlimit */
