@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every test needs: the installed purple, and somebody to run it as."""
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+UNPRIVILEGED = 12345
+
+
+def _installed():
+    return pathlib.Path(os.environ.get("PURPLE") or ROOT / "out" / "bin" / "purple")
+
+
+class Runner:
+    """Runs programs as one user, with a home and a workspace that this user owns."""
+
+    def __init__(self, name, uid, base, purple):
+        self.name = name
+        self.uid = uid
+        self.base = pathlib.Path(base)
+        self.purple = str(purple)
+        self.home = self.base / "home"
+        self.workspace = self.base / "work"
+        for directory in (self.home, self.workspace):
+            directory.mkdir(mode=0o755)
+            if os.geteuid() == 0:
+                os.chown(directory, uid, uid)
+        self.env = {
+            "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+            "HOME": str(self.home),
+            "XDG_CACHE_HOME": str(self.home / ".cache"),
+            "LANG": "C.UTF-8",
+            "USER": name,
+        }
+
+    def _identity(self):
+        if os.geteuid() != 0 or self.uid == 0:
+            return {}
+        return {"user": self.uid, "group": self.uid, "extra_groups": []}
+
+    def options(self, **kw):
+        """The keywords of subprocess calls, with this user's defaults filled in."""
+        options = {"cwd": self.workspace, "env": self.env, "stdin": subprocess.DEVNULL}
+        options.update(self._identity())
+        options.update(kw)
+        return options
+
+    def popen(self, argv, **kw):
+        return subprocess.Popen([str(a) for a in argv], **self.options(**kw))
+
+    def run(self, argv, **kw):
+        """Run @argv; output is captured as text unless the caller says otherwise."""
+        if "stdout" not in kw and "stderr" not in kw:
+            kw.setdefault("capture_output", True)
+        kw.setdefault("text", True)
+        kw.setdefault("timeout", 60)
+        return subprocess.run([str(a) for a in argv], check=False, **self.options(**kw))
+
+    def write(self, name, content, mode=0o644):
+        """A file of this user's in the workspace."""
+        path = self.workspace / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+        path.chmod(mode)
+        if os.geteuid() == 0:
+            owner = path
+            while owner != self.workspace:
+                os.chown(owner, self.uid, self.uid)
+                owner = owner.parent
+        return path
+
+
+@pytest.fixture(scope="session")
+def purple_prefix():
+    """A copy of the installed tree that every user can reach; the checkout may be private."""
+    if not _installed().exists():
+        pytest.skip(f"{_installed()} is not built")
+    with tempfile.TemporaryDirectory(prefix="purple-test-") as directory:
+        os.chmod(directory, 0o755)
+        prefix = pathlib.Path(directory) / "prefix"
+        shutil.copytree(_installed().parent.parent, prefix, symlinks=True)
+        yield prefix
+
+
+@pytest.fixture(scope="session")
+def purple(purple_prefix):
+    """The path of the purple to test."""
+    return purple_prefix / "bin" / "purple"
+
+
+@pytest.fixture(params=["root", "user"])
+def as_user(request, purple):
+    """A Runner as root and as a plain user; the test runs once with each."""
+    if request.param == "root" and os.geteuid() != 0:
+        pytest.skip("needs root")
+    uid = 0 if request.param == "root" else UNPRIVILEGED
+    if os.geteuid() != 0:
+        uid = os.geteuid()
+    with tempfile.TemporaryDirectory(prefix="purple-user-") as directory:
+        os.chmod(directory, 0o755)
+        yield Runner(request.param, uid, directory, purple)
