@@ -52,6 +52,8 @@ struct probe_full {
 	int yama_ptrace_scope;	       /* -1: no Yama */
 	bool newuidmap;		       /* newuidmap and an /etc/subuid range for this user */
 	int landlock;	    /* landlock_create_ruleset: ENOSYS not built in, EOPNOTSUPP not in lsm= */
+	int no_new_privs;   /* set and read back */
+	int cap_drop;	    /* in a user namespace: the bounding set and the other sets emptied */
 	int clone3;	    /* ENOSYS or EPERM under the seccomp filter of some containers */
 	bool proc_mounted;  /* /proc is a procfs */
 	bool proc_masked;   /* something is mounted below /proc */

@@ -12,7 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/keyctl.h>
 #include <linux/landlock.h>
@@ -223,6 +223,27 @@ static int try_time_ns(void)
 	return err_of(syscall(SYS_unshare, CLONE_NEWTIME));
 }
 
+static int try_no_new_privs(void)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return errno;
+	return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ? 0 : EIO;
+}
+
+static int try_cap_drop(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	/* The kernel's last capability is where PR_CAPBSET_READ says EINVAL: prctl(2). */
+	for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
+			return errno;
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+		return errno;
+	return err_of(syscall(SYS_capset, &head, none));
+}
+
 static int load_filter(unsigned long flags)
 {
 	struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
@@ -373,6 +394,7 @@ static void probe_namespaces(struct probe_full *f)
 		f->namespaces[i] = trial(CLONE_NEWUSER | flags[i], NULL);
 	f->time_ns = trial(CLONE_NEWUSER, try_time_ns);
 	f->namespaces[ARRAY_SIZE(flags)] = f->time_ns;
+	f->cap_drop = trial(CLONE_NEWUSER, try_cap_drop);
 	f->userns_mount = trial(inside, try_tmpfs);
 	f->userns_proc = trial(inside | CLONE_NEWPID, try_proc);
 	f->overlay_userns = trial(inside, try_overlay);
@@ -387,6 +409,7 @@ static void probe_namespaces(struct probe_full *f)
 
 static void probe_calls(struct probe_full *f)
 {
+	f->no_new_privs = trial(0, try_no_new_privs);
 	f->seccomp_filter = trial(0, try_filter);
 	f->seccomp_notify = trial(0, try_notify);
 #if defined(__x86_64__) || defined(__aarch64__)
