@@ -78,6 +78,8 @@ static void find_prefix(char *prefix, size_t size)
 		if (slash)
 			*slash = '\0';
 	}
+	if (prefix[0] == '\0')
+		str_copy(prefix, size, "/");
 }
 
 static void gather_install(struct doctor_install *in)
