@@ -35,7 +35,11 @@ struct plan_table {
 	uint32_t off, count;
 };
 
-/* What to put at a place in the new root, in order. */
+/*
+ * What to put at a place in the new root, in order. Paths are absolute and
+ * canonical, or start with "./": then they are relative to the workspace, and
+ * the entry comes after PM_WORKSPACE.
+ */
 enum plan_mount_kind {
 	PM_BIND,      /* the host's @source, opened by descriptor */
 	PM_WORKSPACE, /* the directory that the launch names, at the same path */
@@ -84,12 +88,15 @@ struct plan_env {
 	struct plan_str text; /* set: "NAME=VALUE"; pass: "NAME" or "PREFIX_*" */
 };
 
-/* A fact of the host that the plan was made from; another value: compile anew. */
-enum plan_fact_kind { PF_ABSENT, PF_SYMLINK, PF_KINDS };
+/* A fact of the host that the plan was made from; when it changed: compile anew. */
+enum plan_fact_kind { PF_ABSENT, /* @path does not exist */
+		      PF_MTIME,	 /* the directory @path was last changed at @value (ns) */
+		      PF_KINDS };
 struct plan_fact {
 	uint32_t kind;
 	uint32_t pad;
-	struct plan_str path, value; /* value: what the link says */
+	struct plan_str path;
+	int64_t value;
 };
 
 /* A file that the policy was read from, and its content then. */
@@ -157,11 +164,12 @@ struct plan {
 	uint64_t caps_bounding, caps_permitted, caps_effective, caps_inheritable, caps_ambient;
 
 	uint64_t landlock_fs, landlock_net, landlock_scoped; /* handled; 0: none */
+	uint64_t landlock_root;				     /* granted on "/", and so everywhere */
 	uint32_t landlock_abi;				     /* that it was made for */
 	uint32_t umask;
 
 	struct plan_str hostname;
-	struct plan_str working_dir; /* absent: the workspace */
+	struct plan_str working_dir; /* as a target; absent: the workspace, or / without one */
 	uint64_t root_size;	     /* bytes of the root tmpfs, scratch included */
 	uint64_t root_inodes;	     /* its files and directories at most */
 
