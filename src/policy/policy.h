@@ -100,6 +100,7 @@ struct policy {
 	struct policy_str name, description;
 	int enforcement; /* enum policy_enforcement */
 	bool nesting;	 /* user namespaces may be created inside */
+	bool locked;	 /* no option and no `extends` may change this policy */
 
 	struct {
 		struct policy_binds immutable_paths; /* read-only */
@@ -168,6 +169,12 @@ struct policy {
 	/* Every file that was read, in order: the policy, then what it extends. */
 	struct policy_source *sources;
 	size_t sources_count;
+
+	/* Where a profile was looked for and not found, before the one that was read. */
+	const char **absent;
+	size_t absent_count;
+
+	struct pos *where; /* per key of keys.h; read it with policy_where() */
 };
 
 struct policy_source {
@@ -204,6 +211,9 @@ int policy_parse(struct policy *p, const char *name, const void *data, size_t le
  * "network.allow_outgoing+=…". @origin stands for the file ("--pids-limit").
  */
 int policy_set(struct policy *p, const char *assignment, const char *origin, struct diags *d);
+
+/* Where key @key ("network.isolated") was last written; .file NULL: it is a default. */
+struct pos policy_where(const struct policy *p, const char *key);
 
 /* Faults that no single key shows (contradictions, forbidden paths). */
 int policy_validate(const struct policy *p, struct diags *d);

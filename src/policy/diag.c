@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/diag.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/*
+ * One line, whatever hostile text is in it: control characters (C0, DEL and
+ * the C1 set, which terminals obey too) come out as \xNN.
+ */
+static void put_escaped(struct buf *out, const char *s)
+{
+	for (; *s != '\0'; s++) {
+		unsigned char c = (unsigned char)*s, next = (unsigned char)s[1];
+
+		if (c == 0xc2 && next >= 0x80 && next <= 0x9f) {
+			buf_printf(out, "\\x%02x", next);
+			s++;
+		} else if (c < 0x20 || c == 0x7f) {
+			buf_printf(out, "\\x%02x", c);
+		} else {
+			buf_add(out, s, 1);
+		}
+	}
+}
+
+static void put_line(struct diags *d, struct pos pos, const char *path, const char *kind,
+		     const char *fmt, va_list ap) __attribute__((__format__(__printf__, 5, 0)));
+
+static void put_line(struct diags *d, struct pos pos, const char *path, const char *kind,
+		     const char *fmt, va_list ap)
+{
+	char message[1024];
+
+	vsnprintf(message, sizeof(message), fmt, ap);
+	put_escaped(&d->text, pos.file ? pos.file : "policy");
+	if (pos.file && pos.line > 0)
+		buf_printf(&d->text, ":%u:%u", pos.line, pos.column);
+	buf_puts(&d->text, ": ");
+	if (path[0] != '\0') {
+		put_escaped(&d->text, path);
+		buf_puts(&d->text, ": ");
+	}
+	buf_puts(&d->text, kind);
+	put_escaped(&d->text, message);
+	buf_puts(&d->text, "\n");
+}
+
+/* True if this one is to be printed. */
+static bool take(struct diags *d)
+{
+	unsigned n = d->errors + d->warnings;
+
+	if (n == DIAGS_MAX)
+		buf_puts(&d->text, "policy: there are more faults than these\n");
+	return n < DIAGS_MAX;
+}
+
+int diag_error(struct diags *d, struct pos pos, const char *path, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (take(d))
+		put_line(d, pos, path, "", fmt, ap);
+	va_end(ap);
+	d->errors++;
+	return -EINVAL;
+}
+
+void diag_warn(struct diags *d, struct pos pos, const char *path, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (take(d))
+		put_line(d, pos, path, "warning: ", fmt, ap);
+	va_end(ap);
+	d->warnings++;
+}
+
+void diags_free(struct diags *d)
+{
+	buf_free(&d->text);
+}

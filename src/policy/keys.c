@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/keys.h"
+
+#include <string.h>
+
+#include "base/str.h"
+#include "policy/check.h"
+
+static const char *const names_enforcement[] = { "strict", "best-effort", NULL };
+static const char *const names_workspace[] = { "direct", "read-only", "none",
+					       "review", "scratch",   NULL };
+static const char *const names_home[] = { "scratch", "none", NULL };
+static const char *const names_proc[] = { "masked", "pids-only", "none", NULL };
+static const char *const names_baseline[] = { "default", "strict", "permissive", "none", NULL };
+static const char *const names_on_failure[] = { "stop", "warn", NULL };
+
+_Static_assert(ARRAY_SIZE(names_enforcement) == ENFORCE_BEST_EFFORT + 2, "enum and names");
+_Static_assert(ARRAY_SIZE(names_workspace) == WS_SCRATCH + 2, "enum and names");
+_Static_assert(ARRAY_SIZE(names_home) == HOME_NONE + 2, "enum and names");
+_Static_assert(ARRAY_SIZE(names_proc) == PROC_NONE + 2, "enum and names");
+_Static_assert(ARRAY_SIZE(names_baseline) == BASELINE_NONE + 2, "enum and names");
+_Static_assert(ARRAY_SIZE(names_on_failure) == AUDIT_WARN + 2, "enum and names");
+
+#define AT(field) .offset = offsetof(struct policy, field)
+#define KIB ((uint64_t)1 << 10)
+#define MIB ((uint64_t)1 << 20)
+#define TIB ((uint64_t)1 << 40)
+#define DAY ((uint64_t)24 * 3600)
+
+const struct policy_key policy_keys[] = {
+	{ "name", KEY_TEXT, AT(name), .help = "What the policy is called in listings and reports." },
+	{ "description", KEY_TEXT, AT(description), .help = "One line for people." },
+	{ "extends", KEY_EXTENDS, .form = "python",
+	  .help = "A profile to start from, or a file if there is a '/' in it (relative to this "
+		  "file's directory). Single values here win, lists append; write !replace before "
+		  "a list to drop what the parent had." },
+	{ "enforcement", KEY_ENUM, AT(enforcement), .fallback = "strict",
+	  .names = names_enforcement, .option = "enforcement",
+	  .help = "strict: a layer that the kernel cannot give is an error. best-effort: it is "
+		  "left out, with a warning, and shown in the plan." },
+	{ "nesting", KEY_BOOL, AT(nesting), .fallback = "false", .option = "nesting",
+	  .help = "Programs inside may create user namespaces, as browsers and other sandboxes "
+		  "do. This opens a large part of the kernel to them." },
+	{ "locked", KEY_BOOL, AT(locked), .fallback = "false",
+	  .help = "No option may change this policy and no other policy may extend it. For "
+		  "administrators, in /etc/purple/profiles." },
+
+	{ "filesystem.immutable_paths", KEY_BINDS, AT(filesystem.immutable_paths),
+	  .option = "ro", .aliases = { "filesystem.read_only_paths" },
+	  .help = "Paths of the host that are there, read-only." },
+	{ "filesystem.writable_paths", KEY_BINDS, AT(filesystem.writable_paths), .option = "rw",
+	  .help = "Paths of the host that are there and can be written." },
+	{ "filesystem.output_paths", KEY_BINDS, AT(filesystem.output_paths), .option = "output",
+	  .help = "Paths of the host that take results; written as writable_paths are." },
+	{ "filesystem.scratch_paths", KEY_LIST, AT(filesystem.scratch_paths),
+	  .check = check_inner_path, .form = "/tmp", .option = "scratch",
+	  .help = "Empty directories in memory that end with the sandbox. /tmp, /var/tmp and "
+		  "/run are there without being named. Where an output path is the same, it wins." },
+	{ "filesystem.working_dir", KEY_PATH, AT(filesystem.working_dir), .fallback = ".",
+	  .option = "workdir",
+	  .help = "Where the command starts. '.' is the workspace, or / if there is none." },
+	{ "filesystem.workspace", KEY_ENUM, AT(filesystem.workspace), .fallback = "direct",
+	  .names = names_workspace, .option = "workspace",
+	  .help = "The directory that the sandbox was started in. direct: writable. read-only. "
+		  "none: not there. review: changes wait for `purple apply`. scratch: changes are "
+		  "thrown away." },
+	{ "filesystem.home", KEY_ENUM, AT(filesystem.home), .fallback = "scratch",
+	  .names = names_home, .option = "home",
+	  .help = "The home directory. scratch: empty, and gone at the end. none: not there." },
+	{ "filesystem.proc", KEY_ENUM, AT(filesystem.proc), .fallback = "masked",
+	  .names = names_proc, .option = "proc",
+	  .help = "masked: /proc without what tells of or changes the whole kernel. pids-only: "
+		  "nothing but the sandbox's processes. none: no /proc." },
+	{ "filesystem.sys", KEY_BOOL, AT(filesystem.sys), .fallback = "false", .option = "sys",
+	  .help = "A read-only /sys with the parts masked that tell of the hardware." },
+	{ "filesystem.system", KEY_BOOL, AT(filesystem.system), .fallback = "true",
+	  .option = "system",
+	  .help = "The host's programs and libraries (/usr, /bin, /lib and what they need of "
+		  "/etc), read-only." },
+	{ "filesystem.scratch_bytes", KEY_SIZE, AT(filesystem.scratch_bytes), .min = 64 * KIB,
+	  .max = TIB, .fallback = "512M", .option = "scratch-size",
+	  .help = "How much all scratch directories together may hold." },
+
+	{ "syscalls.baseline", KEY_ENUM, AT(syscalls.baseline), .fallback = "default",
+	  .names = names_baseline, .option = "syscalls",
+	  .help = "The system calls to start from. default: what ordinary programs need. strict: "
+		  "a short list. permissive: all but those that endanger the host. none: only "
+		  "what this policy allows." },
+	{ "syscalls.default_deny", KEY_BOOL, AT(syscalls.default_deny), .fallback = "true",
+	  .help = "What neither the baseline nor a rule names is denied." },
+	{ "syscalls.kill", KEY_BOOL, AT(syscalls.kill), .fallback = "false", .option = "kill",
+	  .help = "A denied call ends the process. Otherwise it fails with EPERM, which programs "
+		  "report better." },
+	{ "syscalls.allow", KEY_LIST, AT(syscalls.allow), .check = check_syscall,
+	  .form = "io_uring_setup", .option = "allow-syscall",
+	  .help = "System calls allowed on top of the baseline." },
+	{ "syscalls.deny", KEY_LIST, AT(syscalls.deny), .check = check_syscall, .form = "ptrace",
+	  .option = "deny-syscall", .help = "System calls denied, whatever else allows them." },
+	{ "syscalls.advanced_rules", KEY_SYSRULES, AT(syscalls.advanced_rules),
+	  .help = "Rules that look at arguments: {syscall, action: allow or deny, conditions: "
+		  "[{arg: 0-5, op: eq neq lt lte gt gte masked_eq masked_neq, value, mask}]}. All "
+		  "conditions of a rule must hold." },
+
+	{ "resources.cpu_shares", KEY_CORES, AT(resources.cpu_millis), .min = 10,
+	  .max = 1024 * 1000, .option = "cpus", .aliases = { "resources.cpus" },
+	  .help = "How many processor cores' worth of time all processes together may use." },
+	{ "resources.memory_limit_bytes", KEY_SIZE, AT(resources.memory_limit_bytes), .min = MIB,
+	  .max = 1024 * TIB, .option = "memory", .aliases = { "resources.memory" },
+	  .help = "How much memory all processes together may use." },
+	{ "resources.pids_limit", KEY_COUNT, AT(resources.pids_limit), .min = 1, .max = 4194304,
+	  .option = "pids-limit", .aliases = { "resources.pids" },
+	  .help = "How many processes and threads there may be at once." },
+	{ "resources.block_io_limit", KEY_RATE, AT(resources.block_io_limit), .min = 4 * KIB,
+	  .max = TIB, .option = "io-limit",
+	  .help = "How fast all processes together may read, and write, block devices." },
+	{ "resources.session_timeout_seconds", KEY_COUNT, AT(resources.session_timeout_seconds),
+	  .min = 1, .max = 366 * DAY, .option = "timeout",
+	  .help = "After this time the sandbox is ended; the exit status is 124." },
+	{ "resources.cpu_time_seconds", KEY_COUNT, AT(resources.cpu_time_seconds), .min = 1,
+	  .max = 366 * DAY, .option = "cpu-time",
+	  .help = "How much processor time a single process may use." },
+	{ "resources.kill_grace_seconds", KEY_COUNT, AT(resources.kill_grace_seconds), .min = 0,
+	  .max = 3600, .option = "kill-grace",
+	  .help = "How long processes have between SIGTERM and SIGKILL when a sandbox is ended." },
+	{ "resources.open_files", KEY_COUNT, AT(resources.open_files), .min = 8, .max = 1 << 20,
+	  .option = "open-files", .help = "How many files a single process may have open." },
+	{ "resources.file_size_bytes", KEY_SIZE, AT(resources.file_size_bytes), .min = 0,
+	  .max = 1024 * TIB, .option = "file-size", .help = "How large a single file may become." },
+	{ "resources.core_size_bytes", KEY_SIZE, AT(resources.core_size_bytes), .min = 0,
+	  .max = TIB, .fallback = "0", .option = "core-size",
+	  .help = "How large a core dump may be; 0 means none is written." },
+	{ "resources.stack_bytes", KEY_SIZE, AT(resources.stack_bytes), .min = 64 * KIB, .max = TIB,
+	  .option = "stack-size", .help = "How large the stack of a process may become." },
+
+	{ "capabilities.default_drop", KEY_BOOL, AT(capabilities.default_drop),
+	  .fallback = "true", .help = "The command has no capability but those of `add`." },
+	{ "capabilities.add", KEY_LIST, AT(capabilities.add), .check = check_cap_add,
+	  .form = "CAP_NET_BIND_SERVICE", .option = "cap-add",
+	  .help = "Capabilities that the command keeps, within its own user namespace." },
+	{ "capabilities.drop", KEY_LIST, AT(capabilities.drop), .check = check_cap_drop,
+	  .form = "CAP_NET_RAW", .option = "cap-drop",
+	  .help = "Capabilities that are dropped, whatever `add` says. ALL names every one." },
+
+	{ "network.isolated", KEY_BOOL, AT(network.isolated), .fallback = "true",
+	  .option = "isolated",
+	  .help = "No network at all. This beats every rule of the section." },
+	{ "network.loopback", KEY_BOOL, AT(network.loopback), .fallback = "true",
+	  .option = "loopback", .help = "Programs inside may talk to each other over 127.0.0.1." },
+	{ "network.allow_outgoing", KEY_LIST, AT(network.allow_outgoing), .check = check_net_rule,
+	  .form = "\"api.example.com:443\"", .option = "allow-net",
+	  .help = "Where connections may go: \"443\" (any host), \"api.example.com\" (any port), "
+		  "\"*.example.com:443\", \"10.0.0.0/8:5432\", \"8.8.8.8:53/udp\", "
+		  "\"[2001:db8::/32]:443\". Nothing else is reachable." },
+	{ "network.allow_incoming", KEY_LIST, AT(network.allow_incoming),
+	  .check = check_net_listen, .form = "\"8080\"", .option = "publish",
+	  .help = "Ports of the sandbox that the host can reach: on its loopback, unless an address "
+		  "is given." },
+	{ "network.blocked_ips", KEY_LIST, AT(network.blocked_ips), .check = check_net_target,
+	  .form = "\"169.254.0.0/16\"", .option = "block-net",
+	  .help = "Addresses and names that are refused, whatever allow_outgoing says." },
+	{ "network.dns_servers", KEY_LIST, AT(network.dns_servers), .check = check_net_addr,
+	  .form = "\"9.9.9.9\"", .option = "dns",
+	  .help = "Who resolves allowed names on the host's side. Default: the host's own resolver." },
+
+	{ "environment.pass", KEY_LIST, AT(environment.pass), .check = check_env_pass,
+	  .form = "OPENAI_*", .option = "pass-env",
+	  .help = "Variables handed on from the caller: a name, or a beginning and '*'." },
+	{ "environment.set", KEY_ENVS, AT(environment.set), .form = "NAME: value", .option = "env",
+	  .help = "Variables with a value of their own." },
+
+	{ "devices.allow", KEY_LIST, AT(devices.allow), .check = check_device, .form = "/dev/kvm",
+	  .option = "device",
+	  .help = "Devices of the host: a node of /dev, or the name of a CDI device." },
+	{ "devices.gpu", KEY_LIST, AT(devices.gpu), .check = check_gpu, .form = "all",
+	  .option = "gpu", .help = "Graphics processors: all, or a list of indices." },
+
+	{ "audit.enabled", KEY_BOOL, AT(audit.enabled), .fallback = "false", .option = "audit",
+	  .help = "What happens is written down." },
+	{ "audit.log_path", KEY_PATH, AT(audit.log_path), .option = "audit-log",
+	  .help = "The file of the host that the audit trail is appended to." },
+	{ "audit.detail_level", KEY_LIST, AT(audit.detail_level), .check = check_detail,
+	  .form = "filesystem",
+	  .help = "What is written down: resource, filesystem, syscall, network, api_calls, "
+		  "budget_usage, security_events." },
+	{ "audit.on_failure", KEY_ENUM, AT(audit.on_failure), .fallback = "stop",
+	  .names = names_on_failure,
+	  .help = "When the trail cannot be written. stop: the sandbox ends. warn: it goes on." },
+
+	{ "ai_policy", KEY_SUBTREE, KEY_NO_EFFECT,
+	  .help = "Budgets and rate limits of older policy files." },
+	{ "ebpf_monitoring", KEY_SUBTREE, KEY_NO_EFFECT,
+	  .help = "Tracing switches of older policy files." },
+};
+
+const size_t policy_keys_count = ARRAY_SIZE(policy_keys);
+
+const struct policy_key *policy_key(const char *path)
+{
+	for (size_t i = 0; i < policy_keys_count; i++) {
+		const struct policy_key *k = &policy_keys[i];
+
+		if (streq(k->path, path))
+			return k;
+		for (size_t j = 0; j < ARRAY_SIZE(k->aliases); j++)
+			if (k->aliases[j] && streq(k->aliases[j], path))
+				return k;
+	}
+	return NULL;
+}
+
+static bool near(unsigned distance, const char *text)
+{
+	size_t n = strlen(text);
+
+	return distance <= (n < 4 ? 1 : n < 8 ? 2 : n / 3) && distance < n;
+}
+
+static const char *last_part(const char *path)
+{
+	const char *dot = strrchr(path, '.');
+
+	return dot ? dot + 1 : path;
+}
+
+static size_t section_len(const char *path)
+{
+	return (size_t)(last_part(path) - path);
+}
+
+const struct policy_key *policy_key_nearest(const char *path)
+{
+	const struct policy_key *best = NULL;
+	const char *name = last_part(path);
+	unsigned best_distance = ~0u;
+
+	for (size_t i = 0; i < policy_keys_count; i++) {
+		const struct policy_key *k = &policy_keys[i];
+		bool same = section_len(k->path) == section_len(path) &&
+			    strncmp(k->path, path, section_len(path)) == 0;
+		/* Another section's key: a little worse than any in this one. */
+		unsigned d = 2 * str_distance(last_part(k->path), name) + (same ? 0 : 1);
+
+		if (d < best_distance && near(d / 2, name)) {
+			best_distance = d;
+			best = k;
+		}
+	}
+	return best;
+}
+
+bool policy_section(const char *name)
+{
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < policy_keys_count; i++)
+		if (strncmp(policy_keys[i].path, name, n) == 0 && policy_keys[i].path[n] == '.')
+			return true;
+	return false;
+}
+
+const char *policy_section_nearest(const char *name)
+{
+	static const char *const sections[] = { "filesystem",  "syscalls", "resources",
+						"capabilities", "network",  "environment",
+						"devices",	"audit",    NULL };
+	const char *top[ARRAY_SIZE(policy_keys) + 1] = { 0 };
+	const char *s = names_nearest(sections, name);
+	size_t n = 0;
+
+	if (s)
+		return s;
+	for (size_t i = 0; i < policy_keys_count; i++)
+		if (!strchr(policy_keys[i].path, '.'))
+			top[n++] = policy_keys[i].path;
+	s = names_nearest(top, name);
+	if (!s) {
+		const struct policy_key *k = policy_key_nearest(name);
+
+		s = k ? k->path : NULL;
+	}
+	return s;
+}
+
+const char *names_nearest(const char *const *names, const char *text)
+{
+	const char *best = NULL;
+	unsigned best_distance = ~0u;
+
+	for (; *names; names++) {
+		unsigned d = str_distance(*names, text);
+
+		if (d < best_distance && near(d, text)) {
+			best_distance = d;
+			best = *names;
+		}
+	}
+	return best;
+}
+
+int names_index(const char *const *names, const char *text)
+{
+	for (int i = 0; names[i]; i++)
+		if (streq(names[i], text))
+			return i;
+	return -1;
+}
+
+const char *policy_key_type_text(const struct policy_key *k)
+{
+	static const char *const text[KEY_TYPES] = {
+		[KEY_TEXT] = "text",
+		[KEY_PATH] = "a path",
+		[KEY_BOOL] = "true or false",
+		[KEY_ENUM] = "one of its names",
+		[KEY_COUNT] = "a whole number",
+		[KEY_SIZE] = "a size such as 512M or 2G",
+		[KEY_RATE] = "a rate such as 50MBps",
+		[KEY_CORES] = "a number of cores such as 1.5",
+		[KEY_LIST] = "a list",
+		[KEY_BINDS] = "a list of paths or of {host_path, sandbox_path, optional}",
+		[KEY_SYSRULES] = "a list of rules",
+		[KEY_ENVS] = "a map of names and values",
+		[KEY_EXTENDS] = "the name of a profile",
+		[KEY_SUBTREE] = "anything",
+	};
+
+	return text[k->type];
+}

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Faults that no single key shows. */
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "policy/check.h"
+#include "policy/parse.h"
+
+enum { NORMAL_MAX = 4096 + 16 };
+
+/*
+ * Paths of the host that no bind may show. Patterns are fnmatch(3)'s, of
+ * normal paths (path_normal()).
+ */
+static const struct {
+	const char *path, *why;
+	bool write_only; /* may be read, but not written */
+	bool above;	 /* what lies above it is refused too */
+} forbidden[] = {
+	{ "/proc", "the kernel's processes; see filesystem.proc", false, true },
+	{ "/sys", "the kernel's devices; see filesystem.sys", false, true },
+	{ "/dev", "the host's devices; see devices.allow", false, true },
+	{ "/boot", "the machine's kernels", false, true },
+	{ "/root", "the administrator's home; write ~/ for your own", false, true },
+	{ "/run/docker.sock", "a container engine's socket: whoever has it has the machine", false, true },
+	{ "/run/docker", "a container engine", false, true },
+	{ "/run/containerd", "a container engine", false, true },
+	{ "/run/podman", "a container engine", false, true },
+	{ "/run/crio", "a container engine", false, true },
+	{ "/run/k3s", "a container engine", false, true },
+	{ "/run/user/*/docker.sock", "a container engine's socket", false, true },
+	{ "/run/user/*/podman", "a container engine", false, true },
+	{ "/run/user/*/systemd", "the service manager, which starts programs outside", false, true },
+	{ "/run/user/*/bus", "the session bus, which starts programs outside", false, true },
+	{ "/run/dbus", "the system bus, which starts programs outside", false, true },
+	{ "/run/systemd", "the service manager, which starts programs outside", false, true },
+	{ "/run/purple", "Purple's own state", false, true },
+	{ "/var/lib/purple", "Purple's own state", false, false },
+	{ "/var/lib/docker", "a container engine's files", false, false },
+	{ "/var/lib/containerd", "a container engine's files", false, false },
+	{ "/var/cache/purple", "Purple's own state", true, true },
+	{ "/var/lib", "the system's state; name a directory below it", true, true },
+	{ "/etc/purple", "Purple's policies", true, true },
+	{ "/usr", "the system's programs", true, true },
+	{ "~/.config/purple", "Purple's policies", true, true },
+	{ "~/.cache/purple", "Purple's own state", true, true },
+	{ "~/.local/share/purple", "Purple's own state", true, true },
+	{ "~/.local/state/purple", "Purple's own state", true, true },
+};
+
+/* Below these of the sandbox's own, a bind would undo what is built there. */
+static const char *const forbidden_inside[] = { "/proc", "/sys", "/dev" };
+
+/* The first @parts components of @path, for comparing with a pattern. */
+static void cut_parts(const char *path, unsigned parts, char *ret)
+{
+	size_t n = 0;
+
+	for (; path[n] != '\0'; n++) {
+		if (path[n] == '/' && n > 0 && parts-- == 1)
+			break;
+		ret[n] = path[n];
+	}
+	ret[n] = '\0';
+}
+
+static unsigned count_parts(const char *path)
+{
+	unsigned n = path[0] == '/' ? 0 : 1;
+
+	if (streq(path, "/"))
+		return 0;
+	for (; *path != '\0'; path++)
+		n += *path == '/';
+	return n;
+}
+
+/* @path is what the pattern names, or below it. */
+static bool matches_below(const char *path, const char *pattern)
+{
+	char cut[NORMAL_MAX];
+
+	cut_parts(path, count_parts(pattern), cut);
+	return fnmatch(pattern, cut, FNM_PATHNAME | FNM_NOESCAPE) == 0;
+}
+
+/* @path is above what the pattern names. */
+static bool matches_above(const char *path, const char *pattern)
+{
+	char cut[64];
+	unsigned parts = count_parts(path);
+
+	if (parts >= count_parts(pattern) || (path[0] == '/') != (pattern[0] == '/'))
+		return false;
+	if (parts == 0)
+		return true;
+	cut_parts(pattern, parts, cut);
+	return fnmatch(cut, path, FNM_PATHNAME | FNM_NOESCAPE) == 0;
+}
+
+static void check_host(const struct policy_bind *b, const char *path, bool write, struct diags *d)
+{
+	char normal[NORMAL_MAX];
+
+	if (!path_normal(b->host, normal, sizeof(normal)))
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(forbidden); i++) {
+		if (forbidden[i].write_only && !write)
+			continue;
+		if (matches_below(normal, forbidden[i].path)) {
+			diag_error(d, b->pos, path, "%.200s cannot be %s: %s", b->host,
+				   forbidden[i].write_only ? "writable" : "given", forbidden[i].why);
+			return;
+		}
+		if (forbidden[i].above && matches_above(normal, forbidden[i].path)) {
+			diag_error(d, b->pos, path,
+				   "%.200s cannot be %s, for %s is in it (%s); name what is needed",
+				   b->host, forbidden[i].write_only ? "writable" : "given",
+				   forbidden[i].path, forbidden[i].why);
+			return;
+		}
+	}
+	if (streq(normal, "~") || streq(normal, "/home"))
+		diag_warn(d, b->pos, path, "the whole home directory, with its keys and tokens");
+}
+
+static void check_inside(const char *text, struct pos pos, const char *path, struct diags *d)
+{
+	char normal[NORMAL_MAX];
+
+	if (!path_normal(text, normal, sizeof(normal)))
+		return;
+	if (streq(normal, "/"))
+		diag_error(d, pos, path, "nothing can be put at / itself; name a directory below it");
+	for (size_t i = 0; i < ARRAY_SIZE(forbidden_inside); i++)
+		if (path_below(normal, forbidden_inside[i]))
+			diag_error(d, pos, path, "%.200s: %s is the sandbox's own; nothing can be put there",
+				   text, forbidden_inside[i]);
+}
+
+/* One claim of a place in the sandbox. */
+struct place {
+	const char *key; /* "filesystem.writable_paths" */
+	size_t index;
+	const char *text;	    /* the place as written */
+	const char *host, *sandbox; /* normal paths; host NULL: scratch */
+	bool write, output;
+	uint32_t hash; /* of sandbox */
+	struct pos pos;
+};
+
+struct places {
+	struct arena arena;
+	struct place *items;
+	size_t count;
+};
+
+static const char *normal_copy(struct arena *a, const char *path)
+{
+	char normal[NORMAL_MAX];
+
+	return path_normal(path, normal, sizeof(normal)) ? arena_strdup(a, normal) : NULL;
+}
+
+static void add_place(struct places *all, struct place place, const char *host)
+{
+	struct place *items =
+		arena_grow(&all->arena, all->items, all->count, sizeof(*all->items));
+
+	if (!items)
+		return; /* the arena holds what POLICY_ARENA_MAX lets in */
+	all->items = items;
+	place.sandbox = normal_copy(&all->arena, place.text);
+	place.host = host ? normal_copy(&all->arena, host) : NULL;
+	place.hash = 5381;
+	for (const char *c = place.sandbox; c && *c != '\0'; c++)
+		place.hash = place.hash * 33 + (unsigned char)*c;
+	if (place.sandbox)
+		all->items[all->count++] = place;
+}
+
+/* Does an earlier claim of the same place want something else there? */
+static void check_conflict(const struct places *all, const struct place *b, struct diags *d)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s[%zu]", b->key, b->index);
+	for (const struct place *o = all->items; o < b; o++) {
+		if (o->hash != b->hash || !streq(o->sandbox, b->sandbox))
+			continue;
+		if (!b->host && (!o->host || o->output))
+			return; /* scratch twice, or an output path there: that one wins */
+		if (!b->host || !streq(o->host, b->host))
+			diag_error(d, b->pos, path, "%.200s is taken by %s[%zu] already; keep one",
+				   b->text, o->key, o->index);
+		else if (o->write != b->write)
+			diag_error(d, b->pos, path,
+				   "%.200s is read-only by %s[%zu] and writable here; keep one",
+				   b->text, o->key, o->index);
+		return;
+	}
+}
+
+static void check_binds(const struct policy *p, struct places *all, struct diags *d)
+{
+	const struct {
+		const char *key;
+		const struct policy_binds *binds;
+		bool write, output;
+	} lists[] = {
+		{ "filesystem.immutable_paths", &p->filesystem.immutable_paths, false, false },
+		{ "filesystem.writable_paths", &p->filesystem.writable_paths, true, false },
+		{ "filesystem.output_paths", &p->filesystem.output_paths, true, true },
+	};
+	char path[128];
+
+	for (size_t l = 0; l < ARRAY_SIZE(lists); l++) {
+		for (size_t i = 0; i < lists[l].binds->count && d->errors < DIAGS_MAX; i++) {
+			const struct policy_bind *b = &lists[l].binds->items[i];
+
+			snprintf(path, sizeof(path), "%s[%zu]", lists[l].key, i);
+			check_host(b, path, lists[l].write, d);
+			check_inside(b->sandbox, b->pos, path, d);
+			add_place(all, (struct place){ .key = lists[l].key, .index = i,
+						       .text = b->sandbox, .write = lists[l].write,
+						       .output = lists[l].output, .pos = b->pos },
+				  b->host);
+		}
+	}
+}
+
+static void check_scratch(const struct policy *p, struct places *all, struct diags *d)
+{
+	const struct policy_strs *scratch = &p->filesystem.scratch_paths;
+	const char *key = "filesystem.scratch_paths";
+	char path[128];
+
+	for (size_t i = 0; i < scratch->count && d->errors < DIAGS_MAX; i++) {
+		const struct policy_str *s = &scratch->items[i];
+
+		snprintf(path, sizeof(path), "%s[%zu]", key, i);
+		check_inside(s->s, s->pos, path, d);
+		add_place(all, (struct place){ .key = key, .index = i, .text = s->s,
+					       .write = true, .pos = s->pos }, NULL);
+	}
+}
+
+static void check_filesystem(const struct policy *p, struct diags *d)
+{
+	/* Two normal copies of all that a policy can hold, and the table. */
+	struct places all = { .arena = ARENA_INIT(4 * POLICY_ARENA_MAX) };
+
+	check_binds(p, &all, d);
+	check_scratch(p, &all, d);
+	for (size_t i = 0; i < all.count && d->errors < DIAGS_MAX; i++)
+		check_conflict(&all, &all.items[i], d);
+	arena_free(&all.arena);
+}
+
+static void check_places(const struct policy *p, struct diags *d)
+{
+	const struct policy_str *wd = &p->filesystem.working_dir;
+	const char *key = "filesystem.working_dir";
+	char normal[NORMAL_MAX];
+
+	if (!wd->pos.file || !path_normal(wd->s, normal, sizeof(normal)))
+		return;
+	if (p->filesystem.workspace == WS_NONE && path_below(normal, "."))
+		diag_error(d, wd->pos, key,
+			   "there is no workspace to start in (filesystem.workspace: none); write /");
+	if (p->filesystem.home == HOME_NONE && path_below(normal, "~"))
+		diag_error(d, wd->pos, key, "there is no home to start in (filesystem.home: none)");
+}
+
+static bool has(const struct policy_strs *list, const char *s)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (streq(list->items[i].s, s))
+			return true;
+	return false;
+}
+
+static void check_both(const struct policy_strs *list, const struct policy_strs *other,
+		       const char *key, const char *other_key, struct diags *d)
+{
+	char path[128];
+
+	for (size_t i = 0; i < list->count && other->count > 0; i++) {
+		snprintf(path, sizeof(path), "%s[%zu]", key, i);
+		if (has(other, list->items[i].s))
+			diag_warn(d, list->items[i].pos, path, "%.64s is in %s too, which wins",
+				  list->items[i].s, other_key);
+	}
+}
+
+static void check_calls(const struct policy *p, struct diags *d)
+{
+	check_both(&p->syscalls.allow, &p->syscalls.deny, "syscalls.allow", "syscalls.deny", d);
+	if (p->syscalls.baseline == BASELINE_NONE && p->syscalls.default_deny &&
+	    p->syscalls.allow.count == 0 && p->syscalls.advanced_rules.count == 0)
+		diag_error(d, policy_where(p, "syscalls.baseline"), "syscalls.baseline",
+			   "none, and nothing is allowed: no program can start; fill syscalls.allow");
+	if (!p->syscalls.default_deny)
+		diag_warn(d, policy_where(p, "syscalls.default_deny"), "syscalls.default_deny",
+			  "every system call is allowed that no rule denies");
+}
+
+static void check_capabilities(const struct policy *p, struct diags *d)
+{
+	const struct policy_strs *add = &p->capabilities.add;
+
+	check_both(add, &p->capabilities.drop, "capabilities.add", "capabilities.drop", d);
+	if (add->count > 0 && has(&p->capabilities.drop, "ALL"))
+		diag_warn(d, add->items[0].pos, "capabilities.add",
+			  "nothing is added, for capabilities.drop names ALL");
+	if (!p->capabilities.default_drop)
+		diag_warn(d, policy_where(p, "capabilities.default_drop"),
+			  "capabilities.default_drop",
+			  "the command keeps every capability of its user namespace");
+}
+
+static void check_network(const struct policy *p, struct diags *d)
+{
+	const struct {
+		const struct policy_strs *list;
+		const char *key;
+	} rules[] = {
+		{ &p->network.allow_outgoing, "network.allow_outgoing" },
+		{ &p->network.allow_incoming, "network.allow_incoming" },
+		{ &p->network.dns_servers, "network.dns_servers" },
+	};
+
+	check_both(&p->network.allow_outgoing, &p->network.blocked_ips, "network.allow_outgoing",
+		   "network.blocked_ips", d);
+	for (size_t i = 0; i < ARRAY_SIZE(rules) && p->network.isolated; i++)
+		if (rules[i].list->count > 0)
+			diag_warn(d, rules[i].list->items[0].pos, rules[i].key,
+				  "this has no effect, for network.isolated is true");
+}
+
+/* The audit trail must be out of reach of what it watches. */
+static void check_audit(const struct policy *p, struct diags *d)
+{
+	const struct policy_binds *lists[] = { &p->filesystem.writable_paths,
+					       &p->filesystem.output_paths };
+	char log[NORMAL_MAX], host[NORMAL_MAX];
+
+	if (!p->audit.log_path.s || !path_normal(p->audit.log_path.s, log, sizeof(log)))
+		return;
+	if (path_below(log, ".") && p->filesystem.workspace == WS_DIRECT)
+		diag_error(d, p->audit.log_path.pos, "audit.log_path",
+			   "in the workspace, where the sandbox could change it");
+	for (size_t l = 0; l < ARRAY_SIZE(lists); l++)
+		for (size_t i = 0; i < lists[l]->count; i++)
+			if (path_normal(lists[l]->items[i].host, host, sizeof(host)) &&
+			    path_below(log, host)) {
+				diag_error(d, p->audit.log_path.pos, "audit.log_path",
+					   "below %.200s, where the sandbox could change it", host);
+				return;
+			}
+}
+
+int policy_validate(const struct policy *p, struct diags *d)
+{
+	unsigned errors = d->errors;
+
+	check_filesystem(p, d);
+	check_places(p, d);
+	check_calls(p, d);
+	check_capabilities(p, d);
+	check_network(p, d);
+	check_audit(p, d);
+	return d->errors > errors ? -EINVAL : 0;
+}
