@@ -175,8 +175,6 @@ void policy_apply_key(struct policy *p, const struct policy_key *k, const char *
 		      const struct node *n, bool replace, struct diags *d)
 {
 	set_where(p, k, n->pos);
-	if (k->status == KEY_NO_EFFECT)
-		diag_warn(d, n->pos, path, "this has no effect; Purple does not enforce it");
 	switch ((enum key_type)k->type) {
 	case KEY_LIST:
 	case KEY_BINDS:
@@ -237,6 +235,8 @@ static void apply_entry(struct policy *p, const struct node *key, const struct n
 		unknown_key(key, section, path, d);
 		return;
 	}
+	if (k->status == KEY_NO_EFFECT)
+		diag_warn(d, key->pos, path, "this has no effect; Purple does not enforce it");
 	if (seen[k - policy_keys])
 		diag_error(d, key->pos, path, "this key is there twice");
 	else
