@@ -20,18 +20,52 @@
 
 /* Calls that are refused, in no order; the numbers differ from machine to machine. */
 static const uint16_t refused[] = {
-	SYS_mount,	   SYS_umount2,		  SYS_pivot_root,	SYS_swapon,
-	SYS_swapoff,	   SYS_reboot,		  SYS_sethostname,	SYS_setdomainname,
-	SYS_init_module,   SYS_delete_module,	  SYS_quotactl,		SYS_acct,
-	SYS_settimeofday,  SYS_clock_settime,	  SYS_adjtimex,		SYS_clock_adjtime,
-	SYS_kexec_load,	   SYS_add_key,		  SYS_request_key,	SYS_keyctl,
-	SYS_unshare,	   SYS_perf_event_open,	  SYS_name_to_handle_at, SYS_open_by_handle_at,
-	SYS_setns,	   SYS_process_vm_readv,  SYS_process_vm_writev, SYS_kcmp,
-	SYS_finit_module,  SYS_bpf,		  SYS_userfaultfd,	SYS_io_uring_setup,
-	SYS_io_uring_enter, SYS_io_uring_register, SYS_open_tree,	SYS_move_mount,
-	SYS_fsopen,	   SYS_fsconfig,	  SYS_fsmount,		SYS_fspick,
-	SYS_ptrace,	   SYS_chroot,		  SYS_vhangup,		SYS_syslog,
-	SYS_personality,   SYS_fanotify_init,
+	SYS_mount,
+	SYS_umount2,
+	SYS_pivot_root,
+	SYS_swapon,
+	SYS_swapoff,
+	SYS_reboot,
+	SYS_sethostname,
+	SYS_setdomainname,
+	SYS_init_module,
+	SYS_delete_module,
+	SYS_quotactl,
+	SYS_acct,
+	SYS_settimeofday,
+	SYS_clock_settime,
+	SYS_adjtimex,
+	SYS_clock_adjtime,
+	SYS_kexec_load,
+	SYS_add_key,
+	SYS_request_key,
+	SYS_keyctl,
+	SYS_unshare,
+	SYS_perf_event_open,
+	SYS_name_to_handle_at,
+	SYS_open_by_handle_at,
+	SYS_setns,
+	SYS_process_vm_readv,
+	SYS_process_vm_writev,
+	SYS_kcmp,
+	SYS_finit_module,
+	SYS_bpf,
+	SYS_userfaultfd,
+	SYS_io_uring_setup,
+	SYS_io_uring_enter,
+	SYS_io_uring_register,
+	SYS_open_tree,
+	SYS_move_mount,
+	SYS_fsopen,
+	SYS_fsconfig,
+	SYS_fsmount,
+	SYS_fspick,
+	SYS_ptrace,
+	SYS_chroot,
+	SYS_vhangup,
+	SYS_syslog,
+	SYS_personality,
+	SYS_fanotify_init,
 };
 
 /*
@@ -73,7 +107,7 @@ static void emit_search(struct program *p, const struct interval *iv, size_t n)
 
 static size_t refused_intervals(struct interval *iv)
 {
-	uint16_t sorted[ARRAY_SIZE(refused)];
+	uint16_t sorted[ARRAY_SIZE(refused)] = { 0 };
 	size_t n = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {

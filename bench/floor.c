@@ -24,8 +24,8 @@
 #include <linux/mount.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
-#include <stdint.h>
 #include <signal.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -39,9 +39,9 @@
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x80
 #endif
-#define EIGHT_NAMESPACES                                                                   \
-	(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC |        \
-	 CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWTIME)
+#define EIGHT_NAMESPACES                                                                           \
+	(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | \
+	 CLONE_NEWCGROUP | CLONE_NEWTIME)
 #define MNT_DETACH 2 /* musl keeps it in <sys/mount.h>, which clashes with linux/mount.h */
 
 /* Where the new root is put together before it becomes the root. */
@@ -131,8 +131,7 @@ static int new_fs(const char *type, const char *key, const char *value)
 	if (key)
 		check(syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, key, value, 0), type, key);
 	check(syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0), "create", type);
-	mnt = check(syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC,
-			    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV),
+	mnt = check(syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV),
 		    "fsmount", type);
 	close(fs);
 	return mnt;

@@ -58,17 +58,15 @@ static const struct {
 	const char *path;
 	unsigned major, minor;
 } nodes[] = {
-	{ "/dev/null", 1, 3 },	  { "/dev/zero", 1, 5 },  { "/dev/full", 1, 7 },
-	{ "/dev/random", 1, 8 },  { "/dev/urandom", 1, 9 }, { "/dev/tty", 5, 0 },
+	{ "/dev/null", 1, 3 },	 { "/dev/zero", 1, 5 },	   { "/dev/full", 1, 7 },
+	{ "/dev/random", 1, 8 }, { "/dev/urandom", 1, 9 }, { "/dev/tty", 5, 0 },
 };
 
 static const struct {
 	const char *path, *target;
 } links[] = {
-	{ "/dev/fd", "/proc/self/fd" },
-	{ "/dev/stdin", "/proc/self/fd/0" },
-	{ "/dev/stdout", "/proc/self/fd/1" },
-	{ "/dev/stderr", "/proc/self/fd/2" },
+	{ "/dev/fd", "/proc/self/fd" },	      { "/dev/stdin", "/proc/self/fd/0" },
+	{ "/dev/stdout", "/proc/self/fd/1" }, { "/dev/stderr", "/proc/self/fd/2" },
 	{ "/dev/ptmx", "pts/ptmx" },
 };
 
@@ -95,9 +93,12 @@ static int try_user_namespace(void)
 
 static void pivot_to_current_root(void)
 {
-	_cleanup_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_close_ int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
-	_cleanup_close_ int tree = -1;
+	_cleanup_close_
+	int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_
+	int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	_cleanup_close_
+	int tree = -1;
 
 	if (root < 0 || self < 0)
 		fail("open the root");
@@ -171,8 +172,9 @@ static void reroot(int userns_error)
 			strerror(errno));
 		return;
 	}
-	fprintf(stderr, "reroot: %s: the command gets a mount namespace with this root as its "
-			"own\n",
+	fprintf(stderr,
+		"reroot: %s: the command gets a mount namespace with this root as its "
+		"own\n",
 		userns_error == EPERM ? "this is a chroot" : "/proc is missing");
 	pivot_to_current_root();
 	mount_what_is_missing();
