@@ -125,7 +125,7 @@ static void add_summary(const struct doctor_verdict *v, size_t n, struct buf *ou
 	}
 	buf_puts(out, "\nNot ready: `purple run -p default` lacks");
 	for (size_t i = 0; i < n; i++)
-		if (v[i].required && v[i].state == DOC_MISSING) {
+		if (!doctor_ready(&v[i], 1)) {
 			buf_printf(out, "%s%s", comma, v[i].id);
 			comma = ", ";
 		}

@@ -47,7 +47,7 @@ struct doctor_verdict {
 /* One verdict a check, in a fixed order; returns their number. Pure. */
 size_t doctor_judge(const struct doctor_facts *f, struct doctor_verdict ret[DOCTOR_CHECKS_MAX]);
 
-/* No required check is missing. */
+/* No required check is missing or degraded: a strict policy accepts neither. */
 bool doctor_ready(const struct doctor_verdict *v, size_t n);
 
 /* The report for a person, and as a JSON array of objects. */

@@ -288,7 +288,7 @@ static const struct rule landlock_rules[] = {
 	{ failed, DOC_MISSING, "the kernel ({release}) has no Landlock",
 	  "Linux 5.13 or newer, with CONFIG_SECURITY_LANDLOCK=y and landlock in lsm=" },
 	{ landlock_old, DOC_DEGRADED, "ABI {abi}, without {lacks}",
-	  "a newer kernel; the other layers hold these meanwhile" },
+	  "Linux 6.12 or newer; or `purple run --best-effort`, which does without and says so" },
 	{ 0 },
 };
 
@@ -355,8 +355,9 @@ static const struct rule pidfd_rules[] = {
 };
 
 static const struct rule keyring_rules[] = {
-	{ absent, DOC_NOTE, "the kernel has no keyrings, so there is none to share", "" },
 	{ outer_filter, DOC_MISSING, "{error}, under a seccomp filter", REMEDY_SECCOMP },
+	{ absent, DOC_MISSING, "the kernel ({release}) has no keyrings",
+	  "a kernel with CONFIG_KEYS=y" },
 	{ 0 },
 };
 
@@ -364,7 +365,7 @@ static const struct rule idmap_rules[] = {
 	{ not_root, DOC_NOTE, "not used: it is for sandboxes that root starts", "" },
 	{ no_userns, DOC_MISSING, "it needs a user namespace, which cannot be had here",
 	  "see the line \"user\"" },
-	{ absent, DOC_MISSING, "the file system of / does not support idmapped mounts",
+	{ absent, DOC_MISSING, "the file system of this directory does not support idmapped mounts",
 	  "keep the workspace on ext4, xfs, btrfs or tmpfs; or run Purple as an ordinary user" },
 	{ 0 },
 };
@@ -567,7 +568,7 @@ size_t doctor_judge(const struct doctor_facts *f, struct doctor_verdict ret[DOCT
 bool doctor_ready(const struct doctor_verdict *v, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (v[i].required && v[i].state == DOC_MISSING)
+		if (v[i].required && (v[i].state == DOC_MISSING || v[i].state == DOC_DEGRADED))
 			return false;
 	return true;
 }

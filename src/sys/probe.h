@@ -30,7 +30,7 @@ struct probe_full {
 	int userns_proc;    /* … and a procfs (EPERM where /proc is masked: containers) */
 	int namespaces[8];  /* user pid mount net ipc uts cgroup time */
 	int mount_api;	    /* fsopen, open_tree, move_mount, mount_setattr */
-	int idmapped_mount; /* as root only; on the root file system */
+	int idmapped_mount; /* as root only; of the current directory */
 	int seccomp_filter;
 	int seccomp_notify;
 	int seccomp_arch;  /* this build knows the machine's AUDIT_ARCH */

@@ -335,7 +335,7 @@ static int idmap_with(pid_t pid)
 	ns = open(path, O_RDONLY | O_CLOEXEC);
 	if (ns < 0)
 		return errno;
-	tree = (int)syscall(SYS_open_tree, AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	tree = (int)syscall(SYS_open_tree, AT_FDCWD, ".", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (tree < 0)
 		return errno;
 	attr.userns_fd = (uint32_t)ns;
