@@ -3,15 +3,37 @@
  * The seccomp filter of a policy, as a BPF program ready to load.
  *
  * Shape: load the architecture (another one: kill), then the number (bit 30,
- * x32: kill), then a binary search over maximal intervals of numbers with the
- * same action, so that ~450 numbers cost about 9 jumps; calls with conditions
- * on arguments end in a leaf of their own. Arguments are compared with all 64
- * bits, except where the kernel itself looks at 32 (ioctl's request: there a
- * compare of 64 bits is the classic hole, CVE-2019-10063).
+ * x32: kill; -1, a call that a debugger skips: ENOSYS), then a binary search
+ * over maximal intervals of numbers with the same action; single numbers that
+ * stick out of an interval are compared beside it. Calls with conditions on
+ * arguments end in a leaf of their own. Until that leaf only the number has
+ * been looked at, so the kernel never runs the filter for calls that are
+ * always allowed (its bitmap, seccomp_cache_prepare in kernel/seccomp.c).
+ * Arguments are compared with all 64 bits, except where the kernel itself
+ * looks at 32 (ioctl's request: there a compare of 64 bits is the classic
+ * hole, CVE-2019-10063).
  *
- * Actions: allow; EPERM for what the policy denies; ENOSYS for what nobody
- * named (unknown and new calls), so that libc falls back; kill with
- * syscalls.kill. See seccomp(2), kernel/seccomp.c.
+ * Who decides, first match wins:
+ *   1. syscalls.deny and advanced rules that deny
+ *   2. advanced rules that allow (without conditions: always)
+ *   3. syscalls.allow, the baseline, `nesting`: allowed, but within the guards
+ *      of syscall_groups.c (no namespace flags for clone and unshare, socket
+ *      families, TIOCSTI, device nodes …). To list `ioctl` or `clone3` does
+ *      not lift a guard; an advanced rule does.
+ *   4. everything else is refused
+ * What purple-init and an exec need is always allowed, and denying it without
+ * conditions is an error: a policy that cannot start anything is a mistake.
+ *
+ * Baselines: strict < default < permissive, each allows what the one before
+ * does; none allows only what exec needs. `default_deny: false` means what
+ * permissive does: every known call but those that undo the sandbox. A number
+ * that these tables do not know is refused under every baseline.
+ *
+ * Refusals: EPERM for what the policy denies; ENOSYS for unknown and new
+ * calls, io_uring and clone3, so that programs fall back; EAFNOSUPPORT for
+ * socket families, for the same reason (libaudit and getaddrinfo expect it).
+ * With syscalls.kill what would be EPERM ends the process; the others stay.
+ * See seccomp(2).
  */
 #ifndef PURPLE_PLAN_FILTER_H
 #define PURPLE_PLAN_FILTER_H
@@ -39,7 +61,7 @@ int filter_build(const struct policy *p, const struct filter_options *o, struct 
 /*
  * What the filter decides for one call: the same tables that filter_build()
  * compiles, for people: appends one line a group ("allow 312 calls", "deny
- * mount: EPERM", "clone: EPERM when arg0 & 0x7e020000") to @text.
+ * mount: EPERM", "clone: EPERM when arg0 & 0x7e020000; else allow") to @text.
  */
 int filter_describe(const struct policy *p, const struct filter_options *o, struct buf *text,
 		    struct err *e);

@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Theory of operation: decide() fills one table, indexed by call number, with
+ * an action and, for few calls, clauses on arguments. compile() turns it into
+ * BPF, filter_describe() into words. Nothing else knows the rules.
+ */
+#include "plan/filter.h"
+
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/seccomp.h>
+#include <string.h>
+
+#include "plan/bpf.h"
+#include "plan/syscall.h"
+
+#define RET_ERRNO(e) (SECCOMP_RET_ERRNO | (uint32_t)(e))
+#define X32_BIT 0x40000000u /* __X32_SYSCALL_BIT */
+
+/* If all conditions hold: @ret. */
+struct clause {
+	const struct policy_cond *conds;
+	size_t conds_count;
+	uint32_t ret;
+};
+
+struct call {
+	bool needed, allowed, denied;
+	uint32_t ret;	/* what @allowed and @denied come to, if no clause holds */
+	int refusal;	/* errno while not allowed; 0: the number is unknown */
+	struct clause *clauses; /* the first that holds decides */
+	size_t clauses_count;
+};
+
+struct calls {
+	struct call of[SYSCALL_LIMIT];
+	uint32_t arch;
+	uint32_t deny; /* the action of a denial */
+	struct arena arena;
+};
+
+static void calls_done(struct calls **c)
+{
+	if (*c)
+		arena_free(&(*c)->arena);
+	free(*c);
+}
+
+/* ENOSYS and EAFNOSUPPORT say "not there", which even a killing policy leaves to the caller. */
+static uint32_t refuse(const struct calls *c, int error)
+{
+	return error == EPERM ? c->deny : RET_ERRNO(error);
+}
+
+static int unknown_call(struct err *e, const char *list, const char *name, struct pos pos)
+{
+	char near[64];
+	int r;
+
+	if (pos.file)
+		r = err_set(e, EINVAL, "seccomp", "%s:%u:%u: %s: no system call is called '%s'",
+			    pos.file, pos.line, pos.column, list, name);
+	else
+		r = err_set(e, EINVAL, "seccomp", "%s: no system call is called '%s'", list, name);
+	if (syscall_nearest(name, near))
+		err_remedy(e, "did you mean '%s'?", near);
+	return r;
+}
+
+/* @ret: the call, or NULL if this architecture has none of that name. */
+static int find_call(struct calls *c, const char *list, const char *name, struct pos pos,
+		     struct call **ret, struct err *e)
+{
+	int nr = syscall_number(name, c->arch);
+
+	*ret = NULL;
+	if (nr == -2)
+		return unknown_call(e, list, name, pos);
+	if (nr >= 0 && nr < SYSCALL_LIMIT)
+		*ret = &c->of[nr];
+	return 0;
+}
+
+static int refuse_needed(struct err *e, const char *list, const char *name, struct pos pos)
+{
+	err_set(e, EINVAL, "seccomp", "%s:%u:%u: %s: '%s' cannot be denied: no command starts without it",
+		pos.file ? pos.file : "policy", pos.line, pos.column, list, name);
+	err_remedy(e, "leave it out, or deny some of its uses with an advanced rule");
+	return -EINVAL;
+}
+
+static enum syscall_level policy_level(const struct policy *p)
+{
+	static const enum syscall_level levels[] = {
+		[BASELINE_DEFAULT] = SL_DEFAULT,
+		[BASELINE_STRICT] = SL_STRICT,
+		[BASELINE_PERMISSIVE] = SL_PERMISSIVE,
+		[BASELINE_NONE] = SL_NEEDED,
+	};
+
+	return p->syscalls.default_deny ? levels[p->syscalls.baseline] : SL_PERMISSIVE;
+}
+
+static void apply_baseline(struct calls *c, const struct policy *p)
+{
+	enum syscall_level level = policy_level(p);
+
+	for (size_t g = 0; g < syscall_groups_count; g++) {
+		const struct syscall_group *group = &syscall_groups[g];
+
+		for (size_t i = 0; i < group->count; i++) {
+			int nr = syscall_number(group->names[i], c->arch);
+			struct call *call;
+
+			if (nr < 0 || nr >= SYSCALL_LIMIT)
+				continue;
+			call = &c->of[nr];
+			call->needed = group->level == SL_NEEDED;
+			call->refusal = group->refusal;
+			call->allowed = group->level <= level ||
+					(p->nesting && group->level == SL_NESTING);
+		}
+	}
+}
+
+static int apply_names(struct calls *c, const struct policy *p, struct err *e)
+{
+	const struct policy_strs *allow = &p->syscalls.allow, *deny = &p->syscalls.deny;
+	struct call *call;
+	int r;
+
+	for (size_t i = 0; i < allow->count; i++) {
+		r = find_call(c, "syscalls.allow", allow->items[i].s, allow->items[i].pos, &call, e);
+		if (r < 0)
+			return r;
+		if (call)
+			call->allowed = true;
+	}
+	for (size_t i = 0; i < deny->count; i++) {
+		r = find_call(c, "syscalls.deny", deny->items[i].s, deny->items[i].pos, &call, e);
+		if (r < 0)
+			return r;
+		if (call && call->needed)
+			return refuse_needed(e, "syscalls.deny", deny->items[i].s,
+					     deny->items[i].pos);
+		if (call)
+			call->denied = true;
+	}
+	return 0;
+}
+
+static int add_clause(struct calls *c, struct call *call, const struct policy_cond *conds,
+		      size_t count, uint32_t ret, struct err *e)
+{
+	struct clause *grown;
+
+	grown = arena_grow(&c->arena, call->clauses, call->clauses_count, sizeof(*grown));
+	if (!grown)
+		return err_set(e, ENOMEM, "seccomp", "too many rules on arguments");
+	call->clauses = grown;
+	grown[call->clauses_count++] = (struct clause){ conds, count, ret };
+	return 0;
+}
+
+/* A condition that can never hold, or always does, is not what its author meant. */
+static int check_conds(const struct policy_sysrule *rule, struct err *e)
+{
+	for (size_t i = 0; i < rule->conds_count; i++) {
+		const struct policy_cond *c = &rule->conds[i];
+		bool masked = c->op == OP_MASKED_EQ || c->op == OP_MASKED_NEQ;
+		const char *fault = NULL;
+
+		if (c->arg > 5)
+			fault = "a system call has arguments 0 to 5";
+		else if ((unsigned)c->op > OP_MASKED_NEQ)
+			fault = "unknown comparison";
+		else if (masked && (c->value & ~c->mask))
+			fault = "the value has bits outside of the mask, so they are never equal";
+		else if (masked && c->mask == 0)
+			fault = "an empty mask compares nothing";
+		else if ((c->op == OP_LT || c->op == OP_GTE) && c->value == 0)
+			fault = "no number is below 0";
+		else if ((c->op == OP_GT || c->op == OP_LTE) && c->value == UINT64_MAX)
+			fault = "no number is above 2^64-1";
+		if (fault)
+			return err_set(e, EINVAL, "seccomp",
+				       "%s:%u:%u: syscalls.advanced_rules: %s: condition %zu: %s",
+				       rule->pos.file ? rule->pos.file : "policy", rule->pos.line,
+				       rule->pos.column, rule->syscall, i, fault);
+	}
+	return 0;
+}
+
+static int apply_rules(struct calls *c, const struct policy *p, bool allow, struct err *e)
+{
+	const struct policy_sysrules *rules = &p->syscalls.advanced_rules;
+	static const char list[] = "syscalls.advanced_rules";
+
+	for (size_t i = 0; i < rules->count; i++) {
+		const struct policy_sysrule *rule = &rules->items[i];
+		struct call *call;
+		int r;
+
+		if (rule->allow != allow)
+			continue;
+		r = find_call(c, list, rule->syscall, rule->pos, &call, e);
+		if (r == 0)
+			r = check_conds(rule, e);
+		if (r < 0)
+			return r;
+		if (!call)
+			continue;
+		if (!allow && rule->conds_count == 0 && call->needed)
+			return refuse_needed(e, list, rule->syscall, rule->pos);
+		r = add_clause(c, call, rule->conds, rule->conds_count,
+			       allow ? SECCOMP_RET_ALLOW : c->deny, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static bool guard_applies(const struct syscall_guard *g, const struct policy *p)
+{
+	switch (g->when) {
+	case GW_ALWAYS:
+		return true;
+	case GW_NOT_NESTING:
+		return !p->nesting;
+	case GW_LOOPBACK:
+		return p->network.loopback;
+	}
+	return false;
+}
+
+static int apply_guards(struct calls *c, const struct policy *p, struct err *e)
+{
+	for (size_t i = 0; i < syscall_guards_count; i++) {
+		const struct syscall_guard *g = &syscall_guards[i];
+		int nr = syscall_number(g->syscall, c->arch), r;
+
+		if (nr < 0 || nr >= SYSCALL_LIMIT || !c->of[nr].allowed || !guard_applies(g, p))
+			continue;
+		r = add_clause(c, &c->of[nr], g->conds, g->count,
+			       g->error ? refuse(c, g->error) : SECCOMP_RET_ALLOW, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Drop clauses that nothing reaches or that change nothing. */
+static void settle(const struct calls *c, struct call *call)
+{
+	size_t n;
+
+	if (call->denied)
+		call->ret = c->deny;
+	else if (call->allowed)
+		call->ret = SECCOMP_RET_ALLOW;
+	else
+		call->ret = refuse(c, call->refusal ? call->refusal : ENOSYS);
+	if (call->denied)
+		call->clauses_count = 0;
+	for (n = 0; n < call->clauses_count; n++) {
+		if (call->clauses[n].conds_count == 0) {
+			call->ret = call->clauses[n].ret;
+			break;
+		}
+	}
+	while (n > 0 && call->clauses[n - 1].ret == call->ret)
+		n--;
+	call->clauses_count = n;
+}
+
+static int decide(const struct policy *p, const struct filter_options *o, struct calls **ret,
+		  struct err *e)
+{
+	_cleanup_(calls_done) struct calls *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (!c)
+		return err_set(e, ENOMEM, "seccomp", "no memory for the filter");
+	c->arena = ARENA_INIT(4 << 20);
+	c->arch = o->arch ? o->arch : syscall_native_arch();
+	c->deny = p->syscalls.kill ? SECCOMP_RET_KILL_PROCESS : RET_ERRNO(EPERM);
+	if (c->arch != AUDIT_ARCH_X86_64 && c->arch != AUDIT_ARCH_AARCH64) {
+		err_set(e, EOPNOTSUPP, "seccomp", "no filter for architecture 0x%x", c->arch);
+		err_remedy(e, "x86_64 and aarch64 are supported");
+		return -EOPNOTSUPP;
+	}
+	apply_baseline(c, p);
+	r = apply_names(c, p, e);
+	if (r == 0)
+		r = apply_rules(c, p, false, e); /* a denial beats … */
+	if (r == 0)
+		r = apply_rules(c, p, true, e); /* … what is allowed in words, and that … */
+	if (r == 0)
+		r = apply_guards(c, p, e); /* … what the baseline guards */
+	if (r < 0)
+		return r;
+	for (size_t nr = 0; nr < SYSCALL_LIMIT; nr++)
+		settle(c, &c->of[nr]);
+	*ret = TAKE_PTR(c);
+	return 0;
+}
+
+/* Numbers from @start to the next span's: an action, or the clauses at @label. */
+struct span {
+	uint32_t start, ret;
+	bool leaf;
+	size_t label;
+};
+
+static size_t compile_clauses(struct bpf_prog *b, const struct call *call)
+{
+	size_t no = bpf_return(b, call->ret);
+
+	for (size_t i = call->clauses_count; i > 0; i--) {
+		const struct clause *cl = &call->clauses[i - 1];
+		size_t yes = bpf_return(b, cl->ret);
+
+		for (size_t k = cl->conds_count; k > 0; k--)
+			yes = bpf_cond(b, &cl->conds[k - 1], yes, no);
+		no = yes;
+	}
+	return no;
+}
+
+static size_t span_label(struct bpf_prog *b, const struct span *s)
+{
+	return s->leaf ? s->label : bpf_return(b, s->ret);
+}
+
+static bool span_joins(const struct span *a, const struct span *b)
+{
+	return !a->leaf && !b->leaf && a->ret == b->ret;
+}
+
+/*
+ * The end of the comb that starts at @i: the same action on and on, but for
+ * single numbers. A tooth then costs one comparison and not two.
+ */
+static size_t comb_end(const struct span *s, size_t n, size_t i)
+{
+	enum { TEETH = 3 }; /* more in a row would be a linear search */
+	size_t end = i;
+
+	while (end + 2 < n && end < i + 2 * TEETH && span_joins(&s[end], &s[end + 2]) &&
+	       s[end + 2].start == s[end + 1].start + 1)
+		end += 2;
+	return end;
+}
+
+static size_t compile_comb(struct bpf_prog *b, const struct span *s, size_t first, size_t last)
+{
+	size_t label = span_label(b, &s[first]);
+
+	for (size_t i = last; i > first; i -= 2)
+		label = bpf_branch(b, BPF_JEQ, s[i - 1].start, span_label(b, &s[i - 1]), label);
+	return label;
+}
+
+/* A binary search over combs @lo to @hi; comb i is spans @combs[i] to @combs[i + 1] - 1. */
+static size_t compile_search(struct bpf_prog *b, const struct span *s, const size_t *combs,
+			     size_t lo, size_t hi)
+{
+	size_t mid = lo + (hi - lo + 1) / 2, right, left;
+
+	if (lo == hi)
+		return compile_comb(b, s, combs[lo], combs[lo + 1] - 1);
+	right = compile_search(b, s, combs, mid, hi);
+	left = compile_search(b, s, combs, lo, mid - 1);
+	return bpf_branch(b, BPF_JGE, s[combs[mid]].start, right, left);
+}
+
+static size_t compile_spans(struct bpf_prog *b, const struct calls *c, struct span *spans)
+{
+	size_t n = 0;
+
+	for (uint32_t nr = 0; nr <= SYSCALL_LIMIT; nr++) {
+		struct span s = { .start = nr, .ret = RET_ERRNO(ENOSYS) };
+
+		if (nr < SYSCALL_LIMIT) {
+			s.ret = c->of[nr].ret;
+			s.leaf = c->of[nr].clauses_count > 0;
+		}
+		if (s.leaf)
+			s.label = compile_clauses(b, &c->of[nr]);
+		if (n == 0 || !span_joins(&spans[n - 1], &s))
+			spans[n++] = s;
+	}
+	return n;
+}
+
+static void compile(struct bpf_prog *b, const struct calls *c)
+{
+	struct span spans[SYSCALL_LIMIT + 1];
+	size_t combs[SYSCALL_LIMIT + 2], combs_count = 0, n, top, minus_one;
+
+	n = compile_spans(b, c, spans);
+	for (size_t i = 0; i < n; i = comb_end(spans, n, i) + 1)
+		combs[combs_count++] = i;
+	combs[combs_count] = n;
+	top = compile_search(b, spans, combs, 0, combs_count - 1);
+	if (c->arch == AUDIT_ARCH_X86_64) {
+		/* -1 is how a debugger inside skips a call; it is none of x32's. */
+		minus_one = bpf_branch(b, BPF_JEQ, UINT32_MAX, bpf_return(b, RET_ERRNO(ENOSYS)),
+				       bpf_return(b, SECCOMP_RET_KILL_PROCESS));
+		top = bpf_branch(b, BPF_JGE, X32_BIT, minus_one, top);
+	}
+	top = bpf_load(b, offsetof(struct seccomp_data, nr));
+	bpf_branch(b, BPF_JEQ, c->arch, top, bpf_return(b, SECCOMP_RET_KILL_PROCESS));
+	bpf_load(b, offsetof(struct seccomp_data, arch));
+}
+
+int filter_build(const struct policy *p, const struct filter_options *o, struct buf *insns,
+		 struct err *e)
+{
+	_cleanup_(calls_done) struct calls *c = NULL;
+	_cleanup_free_ struct bpf_prog *b = NULL;
+	int r = decide(p, o, &c, e);
+
+	if (r < 0)
+		return r;
+	b = calloc(1, sizeof(*b));
+	if (!b)
+		return err_set(e, ENOMEM, "seccomp", "no memory for the filter");
+	compile(b, c);
+	if (b->full) {
+		err_set(e, E2BIG, "seccomp", "the filter has more than %d instructions",
+			BPF_PROG_MAX);
+		err_remedy(e, "use fewer conditions in syscalls.advanced_rules");
+		return -E2BIG;
+	}
+	bpf_finish(b, insns);
+	if (insns->failed)
+		return err_set(e, ENOMEM, "seccomp", "no room for the filter");
+	return 0;
+}
+
+static void describe_cond(struct buf *b, const struct policy_cond *c)
+{
+	static const char *const ops[] = {
+		[OP_EQ] = "==", [OP_NEQ] = "!=", [OP_LT] = "<", [OP_LTE] = "<=",
+		[OP_GT] = ">", [OP_GTE] = ">=", [OP_MASKED_EQ] = "==", [OP_MASKED_NEQ] = "!=",
+	};
+	bool masked = c->op == OP_MASKED_EQ || c->op == OP_MASKED_NEQ;
+
+	if (c->op == OP_MASKED_NEQ && c->value == 0)
+		buf_printf(b, "arg%u & 0x%llx", c->arg, (unsigned long long)c->mask);
+	else if (masked)
+		buf_printf(b, "(arg%u & 0x%llx) %s 0x%llx", c->arg, (unsigned long long)c->mask,
+			   ops[c->op], (unsigned long long)c->value);
+	else
+		buf_printf(b, "arg%u %s 0x%llx", c->arg, ops[c->op],
+			   (unsigned long long)c->value);
+}
+
+static void describe_clauses(struct buf *b, const char *name, const struct call *call)
+{
+	buf_printf(b, "%s: ", name);
+	for (size_t i = 0; i < call->clauses_count; i++) {
+		const struct clause *cl = &call->clauses[i];
+
+		bpf_action(b, cl->ret);
+		buf_puts(b, " when ");
+		for (size_t k = 0; k < cl->conds_count; k++) {
+			buf_puts(b, k ? " and " : "");
+			describe_cond(b, &cl->conds[k]);
+		}
+		buf_puts(b, "; ");
+	}
+	buf_puts(b, "else ");
+	bpf_action(b, call->ret);
+	buf_puts(b, "\n");
+}
+
+static void describe_group(struct buf *b, const struct calls *c, uint32_t ret, bool names)
+{
+	unsigned n = 0;
+	char name[64];
+
+	for (int nr = 0; nr < SYSCALL_LIMIT; nr++) {
+		if (!c->of[nr].clauses_count && c->of[nr].ret == ret &&
+		    syscall_name(nr, c->arch, name))
+			n++;
+	}
+	if (n == 0)
+		return;
+	if (ret == SECCOMP_RET_ALLOW)
+		buf_printf(b, "allow %u calls", n);
+	else
+		buf_puts(b, "deny");
+	for (int nr = 0; names && nr < SYSCALL_LIMIT; nr++) {
+		if (!c->of[nr].clauses_count && c->of[nr].ret == ret &&
+		    syscall_name(nr, c->arch, name))
+			buf_printf(b, " %s", name);
+	}
+	if (ret != SECCOMP_RET_ALLOW) {
+		buf_puts(b, ": ");
+		bpf_action(b, ret);
+	}
+	buf_puts(b, "\n");
+}
+
+int filter_describe(const struct policy *p, const struct filter_options *o, struct buf *text,
+		    struct err *e)
+{
+	_cleanup_(calls_done) struct calls *c = NULL;
+	int r = decide(p, o, &c, e);
+	char name[64];
+
+	if (r < 0)
+		return r;
+	describe_group(text, c, SECCOMP_RET_ALLOW, false);
+	for (int nr = 0; nr < SYSCALL_LIMIT; nr++) {
+		if (c->of[nr].clauses_count && syscall_name(nr, c->arch, name))
+			describe_clauses(text, name, &c->of[nr]);
+	}
+	describe_group(text, c, RET_ERRNO(EPERM), true);
+	describe_group(text, c, SECCOMP_RET_KILL_PROCESS, true);
+	describe_group(text, c, RET_ERRNO(ENOSYS), true);
+	buf_puts(text, "every other number: ENOSYS\nanother architecture: kill\n");
+	if (text->failed)
+		return err_set(e, ENOMEM, "seccomp", "no room for the description");
+	return 0;
+}

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Checking a plan. Everything here treats the block as written by an enemy:
+ * offsets and counts are bounded before they are used, and the sum of all
+ * string lengths is bounded, so that the time is linear in the size however
+ * the strings overlap.
+ *
+ * This is for the launcher too: no allocation, no libc but <string.h>.
+ */
+#include "plan/plan.h"
+
+#include <linux/filter.h>
+#include <linux/sched.h>
+#include <string.h>
+
+#include "base/macros.h"
+#include "policy/policy.h"
+
+const char *const plan_layer_names[LAYERS] = {
+	[LAYER_USER] = "user",
+	[LAYER_PID] = "pid",
+	[LAYER_MOUNT] = "mount",
+	[LAYER_NET] = "net",
+	[LAYER_IPC] = "ipc",
+	[LAYER_UTS] = "uts",
+	[LAYER_CGROUP] = "cgroup",
+	[LAYER_TIME] = "time",
+	[LAYER_CAPABILITIES] = "capabilities",
+	[LAYER_NO_NEW_PRIVS] = "no_new_privs",
+	[LAYER_LANDLOCK] = "landlock",
+	[LAYER_SECCOMP] = "seccomp",
+};
+
+#define NAMESPACES_ALL                                                                             \
+	((uint64_t)CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC |      \
+	 CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWTIME)
+
+enum {
+	FILTER_MAX = 4096,	  /* BPF_MAXINSNS */
+	HOSTNAME_MAX = 64,	  /* __NEW_UTS_LEN */
+	RESOURCES = 16,		  /* RLIM_NLIMITS */
+	MODE_ALL = 07777,
+	UMASK_ALL = 0777,
+	SECUREBITS_ALL = 0xff,	  /* four bits and their locks; SECUREBITS of capabilities(7) */
+	LANDLOCK_FS_ALL = 0xffff, /* up to IOCTL_DEV, ABI 5 to 7 */
+	LANDLOCK_NET_ALL = 3,	  /* bind and connect, ABI 4 */
+	LANDLOCK_SCOPED_ALL = 3,  /* abstract sockets and signals, ABI 6 */
+	STRINGS_FACTOR = 8,	  /* all strings together, in sizes of the block */
+};
+
+/* The check in progress. @why is set once something is wrong. */
+struct check {
+	const struct plan *p;
+	size_t size;
+	uint64_t strings; /* bytes looked at */
+	const char *why;
+};
+
+static bool fail(struct check *c, const char *why)
+{
+	if (!c->why)
+		c->why = why;
+	return false;
+}
+
+enum need { OPTIONAL, REQUIRED };
+
+static bool check_str(struct check *c, struct plan_str s, enum need need, const char *why)
+{
+	const char *text = (const char *)c->p + s.off;
+
+	if (s.off == 0)
+		return (s.len == 0 && need == OPTIONAL) || fail(c, why);
+	if (s.off < sizeof(struct plan) || s.off >= c->size || s.len >= c->size - s.off)
+		return fail(c, why);
+	c->strings += s.len;
+	if (c->strings > (uint64_t)c->size * STRINGS_FACTOR)
+		return fail(c, "too many strings");
+	if (text[s.len] != '\0' || memchr(text, '\0', s.len))
+		return fail(c, why);
+	return (s.len > 0 || need == OPTIONAL) || fail(c, why);
+}
+
+/* Absolute, no empty, "." or ".." component, no slash at the end except of "/" itself. */
+static bool path_is_clean(const char *s)
+{
+	size_t n;
+
+	if (s[0] != '/')
+		return false;
+	if (s[1] == '\0')
+		return true;
+	while (*s == '/') {
+		for (n = 0, s++; s[n] != '\0' && s[n] != '/'; n++)
+			;
+		if (n == 0 || (n == 1 && s[0] == '.') || (n == 2 && s[0] == '.' && s[1] == '.'))
+			return false;
+		s += n;
+	}
+	return true;
+}
+
+static bool check_path(struct check *c, struct plan_str s, enum need need, const char *why)
+{
+	if (!check_str(c, s, need, why))
+		return false;
+	return s.off == 0 || path_is_clean(plan_string(c->p, s)) || fail(c, why);
+}
+
+/* A place inside, which is never the root itself. */
+static bool check_target(struct check *c, struct plan_str s, enum need need)
+{
+	static const char why[] = "mount: bad target";
+
+	return check_path(c, s, need, why) && (s.off == 0 || s.len > 1 || fail(c, why));
+}
+
+static bool check_table(struct check *c, struct plan_table t, size_t item, const char *why)
+{
+	if (t.off % 8 != 0 || t.off > c->size)
+		return fail(c, why);
+	if (t.count == 0)
+		return true;
+	if (t.off < sizeof(struct plan) || t.count > (c->size - t.off) / item)
+		return fail(c, why);
+	return true;
+}
+
+/* Which strings each kind of mount must have. */
+static const struct mount_kind {
+	bool source, any_source, target, size, rdev;
+} mount_kinds[PM_KINDS] = {
+	[PM_BIND] = { .source = true, .target = true },
+	[PM_WORKSPACE] = { 0 },
+	[PM_TMPFS] = { .target = true, .size = true },
+	[PM_SCRATCH] = { .target = true },
+	[PM_PROC] = { .target = true },
+	[PM_SYSFS] = { .target = true },
+	[PM_DEVPTS] = { .target = true },
+	[PM_DEVICE] = { .source = true, .target = true, .rdev = true },
+	[PM_MASK_FILE] = { .target = true },
+	[PM_MASK_DIR] = { .target = true },
+	[PM_DIR] = { .target = true },
+	[PM_FILE] = { .target = true },
+	[PM_SYMLINK] = { .any_source = true, .target = true },
+};
+
+static bool check_mount(struct check *c, const struct plan_mount *m)
+{
+	const struct mount_kind *k;
+
+	if (m->kind >= PM_KINDS)
+		return fail(c, "mount: unknown kind");
+	k = &mount_kinds[m->kind];
+	if (m->mode & ~(unsigned)MODE_ALL)
+		return fail(c, "mount: bad mode");
+	if (m->flags & ~(uint32_t)PMF_ALL)
+		return fail(c, "mount: unknown flag");
+	if (m->landlock & ~(uint64_t)LANDLOCK_FS_ALL)
+		return fail(c, "mount: unknown Landlock right");
+	if (k->size && m->size == 0)
+		return fail(c, "mount: a tmpfs without a size");
+	if (k->rdev != (m->rdev != 0))
+		return fail(c, "mount: bad device number");
+	if (k->source || k->any_source) {
+		if (k->any_source ? !check_str(c, m->source, REQUIRED, "mount: bad source")
+				  : !check_path(c, m->source, REQUIRED, "mount: bad source"))
+			return false;
+	} else if (m->source.off != 0 || m->source.len != 0) {
+		return fail(c, "mount: a source where none belongs");
+	}
+	return check_target(c, m->target, k->target ? REQUIRED : OPTIONAL) &&
+	       check_str(c, m->data, OPTIONAL, "mount: bad data");
+}
+
+static bool check_env(struct check *c, const struct plan_env *env, bool set)
+{
+	const char *text, *equals;
+
+	if (!check_str(c, env->text, REQUIRED, "environment: bad string"))
+		return false;
+	text = plan_string(c->p, env->text);
+	equals = memchr(text, '=', env->text.len);
+	if (set ? !equals || equals == text : equals != NULL)
+		return fail(c, "environment: bad name");
+	return true;
+}
+
+static bool check_mounts(struct check *c)
+{
+	const struct plan *p = c->p;
+	const struct plan_mount *m = plan_items(p, mounts, struct plan_mount);
+
+	if (!check_table(c, p->mounts, sizeof(*m), "mounts: bad table"))
+		return false;
+	for (uint32_t i = 0; i < p->mounts.count; i++) {
+		if (!check_mount(c, &m[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool check_rlimits(struct check *c)
+{
+	const struct plan *p = c->p;
+	const struct plan_rlimit *r = plan_items(p, rlimits, struct plan_rlimit);
+
+	if (!check_table(c, p->rlimits, sizeof(*r), "rlimits: bad table"))
+		return false;
+	for (uint32_t i = 0; i < p->rlimits.count; i++) {
+		if (r[i].resource >= RESOURCES || r[i].pad != 0 || r[i].soft > r[i].hard)
+			return fail(c, "rlimits: bad limit");
+	}
+	return true;
+}
+
+static bool check_envs(struct check *c)
+{
+	const struct plan *p = c->p;
+	const struct plan_env *set = plan_items(p, env_set, struct plan_env);
+	const struct plan_env *pass = plan_items(p, env_pass, struct plan_env);
+
+	if (!check_table(c, p->env_set, sizeof(*set), "environment: bad table") ||
+	    !check_table(c, p->env_pass, sizeof(*pass), "environment: bad table"))
+		return false;
+	for (uint32_t i = 0; i < p->env_set.count; i++) {
+		if (!check_env(c, &set[i], true))
+			return false;
+	}
+	for (uint32_t i = 0; i < p->env_pass.count; i++) {
+		if (!check_env(c, &pass[i], false))
+			return false;
+	}
+	return true;
+}
+
+static bool check_layers(struct check *c)
+{
+	const struct plan *p = c->p;
+	const struct plan_layer *l = plan_items(p, layers, struct plan_layer);
+	const struct plan_downgrade *d = plan_items(p, downgrades, struct plan_downgrade);
+
+	if (p->layers.count != LAYERS ||
+	    !check_table(c, p->layers, sizeof(*l), "layers: bad table"))
+		return fail(c, "layers: bad table");
+	for (uint32_t i = 0; i < LAYERS; i++) {
+		if (l[i].id != i || l[i].state >= LS_STATES)
+			return fail(c, "layers: bad entry");
+		if (!check_str(c, l[i].why, OPTIONAL, "layers: bad reason"))
+			return false;
+	}
+	if (!check_table(c, p->downgrades, sizeof(*d), "downgrades: bad table"))
+		return false;
+	for (uint32_t i = 0; i < p->downgrades.count; i++) {
+		if (!check_str(c, d[i].what, REQUIRED, "downgrades: bad string") ||
+		    !check_str(c, d[i].why, OPTIONAL, "downgrades: bad string"))
+			return false;
+	}
+	return true;
+}
+
+static bool check_origins(struct check *c)
+{
+	const struct plan *p = c->p;
+	const struct plan_fact *f = plan_items(p, facts, struct plan_fact);
+	const struct plan_source *s = plan_items(p, sources, struct plan_source);
+
+	if (!check_table(c, p->facts, sizeof(*f), "facts: bad table") ||
+	    !check_table(c, p->sources, sizeof(*s), "sources: bad table"))
+		return false;
+	for (uint32_t i = 0; i < p->facts.count; i++) {
+		if (f[i].kind >= PF_KINDS || f[i].pad != 0)
+			return fail(c, "facts: bad entry");
+		if (!check_path(c, f[i].path, REQUIRED, "facts: bad path"))
+			return false;
+	}
+	for (uint32_t i = 0; i < p->sources.count; i++) {
+		if (!check_str(c, s[i].path, REQUIRED, "sources: bad path"))
+			return false;
+	}
+	return true;
+}
+
+static bool check_header(struct check *c)
+{
+	const struct plan *p = c->p;
+
+	if (p->enforcement > ENFORCE_BEST_EFFORT)
+		return fail(c, "unknown enforcement");
+	if (p->idmap >= IDMAP_KINDS)
+		return fail(c, "unknown id map");
+	if (p->namespaces & ~NAMESPACES_ALL)
+		return fail(c, "unknown namespace");
+	if (p->steps & ~(uint32_t)STEP_ALL)
+		return fail(c, "unknown step");
+	if (p->securebits & ~(uint32_t)SECUREBITS_ALL)
+		return fail(c, "unknown securebit");
+	if (p->umask & ~(uint32_t)UMASK_ALL)
+		return fail(c, "bad umask");
+	/* The kernel's own rules, capabilities(7). */
+	if ((p->caps_effective & ~p->caps_permitted) ||
+	    (p->caps_ambient & ~(p->caps_permitted & p->caps_inheritable)))
+		return fail(c, "capability sets contradict each other");
+	if ((p->landlock_fs & ~(uint64_t)LANDLOCK_FS_ALL) ||
+	    (p->landlock_net & ~(uint64_t)LANDLOCK_NET_ALL) ||
+	    (p->landlock_scoped & ~(uint64_t)LANDLOCK_SCOPED_ALL))
+		return fail(c, "unknown Landlock right");
+	if (p->filter.count > FILTER_MAX)
+		return fail(c, "filter: too long");
+	if (!check_table(c, p->filter, sizeof(struct sock_filter), "filter: bad table"))
+		return false;
+	if (!check_str(c, p->hostname, OPTIONAL, "bad host name"))
+		return false;
+	if (p->hostname.len > HOSTNAME_MAX)
+		return fail(c, "bad host name");
+	return check_str(c, p->profile, OPTIONAL, "bad profile name") &&
+	       check_path(c, p->working_dir, OPTIONAL, "bad working directory");
+}
+
+const struct plan *plan_open(const void *data, size_t size, const char **why)
+{
+	struct check c = { .p = data, .size = size };
+
+	if (!data || (uintptr_t)data % 8 != 0)
+		fail(&c, "not aligned");
+	else if (size < sizeof(struct plan))
+		fail(&c, "too short");
+	else if (size > PLAN_MAX)
+		fail(&c, "too long");
+	else if (c.p->magic != PLAN_MAGIC)
+		fail(&c, "not a plan");
+	else if (c.p->version != PLAN_VERSION)
+		fail(&c, "made by another version");
+	else if (c.p->size != size)
+		fail(&c, "cut or extended");
+	else if (c.p->checksum != plan_checksum(data, size))
+		fail(&c, "damaged");
+	else if (check_header(&c) && check_mounts(&c) && check_rlimits(&c) && check_envs(&c) &&
+		 check_layers(&c) && check_origins(&c))
+		return c.p;
+	if (why)
+		*why = c.why;
+	return NULL;
+}
+
+#define FNV_OFFSET 0xcbf29ce484222325ULL
+#define FNV_PRIME 0x100000001b3ULL
+
+static uint64_t load_word(const unsigned char *p, size_t n)
+{
+	uint64_t w = 0;
+
+	memcpy(&w, p, n);
+	return w;
+}
+
+/*
+ * FNV-1a over words of eight bytes instead of bytes, in four independent
+ * lanes because one would wait for its own multiplication. Each step is a
+ * bijection of its lane, so damage to any one word is always found.
+ */
+uint64_t plan_checksum(const void *data, size_t size)
+{
+	const unsigned char *p = data;
+	uint64_t h[4] = { FNV_OFFSET, FNV_OFFSET + 1, FNV_OFFSET + 2, FNV_OFFSET + 3 };
+	const size_t hole = offsetof(struct plan, checksum);
+	size_t i = 0, lane;
+
+	/* The words before the checksum, and zero in its place. */
+	for (; i + 8 <= size && i <= hole; i += 8)
+		h[0] = (h[0] ^ (i == hole ? 0 : load_word(p + i, 8))) * FNV_PRIME;
+	for (; i + 32 <= size; i += 32) {
+		for (lane = 0; lane < 4; lane++)
+			h[lane] = (h[lane] ^ load_word(p + i + 8 * lane, 8)) * FNV_PRIME;
+	}
+	for (lane = 0; i + 8 <= size; i += 8, lane++)
+		h[lane] = (h[lane] ^ load_word(p + i, 8)) * FNV_PRIME;
+	h[3] = (h[3] ^ load_word(p + i, size - i)) * FNV_PRIME;
+	for (lane = 1; lane < 4; lane++)
+		h[0] = (h[0] ^ h[lane]) * FNV_PRIME;
+	return (h[0] ^ size) * FNV_PRIME;
+}

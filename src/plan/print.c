@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plan/print.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <string.h>
+
+#include "base/sha256.h"
+#include "plan/bpf.h"
+#include "plan/print_names.h"
+#include "plan/syscall.h"
+
+enum { WIDTH = 96 };
+
+/* Names come from policies that others wrote: nothing reaches a terminal as a control. */
+static void safe(struct buf *b, const char *s)
+{
+	for (; *s != '\0'; s++) {
+		unsigned char c = (unsigned char)*s;
+
+		if (c < 0x20 || c == 0x7f)
+			buf_printf(b, "\\x%02x", c);
+		else
+			buf_add(b, s, 1);
+	}
+}
+
+static void print_str(struct buf *b, const struct plan *p, const char *before, struct plan_str s)
+{
+	if (!s.off)
+		return;
+	buf_puts(b, before);
+	safe(b, plan_string(p, s));
+}
+
+static void bits(struct buf *b, uint64_t set, const struct bit_name *names, const char *between)
+{
+	const char *sep = "";
+
+	for (; names->name; names++) {
+		if (set & names->bit) {
+			buf_printf(b, "%s%s", sep, names->name);
+			sep = between;
+		}
+	}
+	if (*sep == '\0')
+		buf_puts(b, "none");
+}
+
+static void size(struct buf *b, uint64_t n)
+{
+	static const char units[] = "KMGT";
+	int u = -1;
+
+	if (n == 0) {
+		buf_puts(b, "0");
+		return;
+	}
+	while (u < 3 && n % 1024 == 0) {
+		n /= 1024;
+		u++;
+	}
+	buf_printf(b, "%" PRIu64, n);
+	if (u >= 0)
+		buf_add(b, &units[u], 1);
+}
+
+static void print_layers(struct buf *b, const struct plan *p)
+{
+	const struct plan_layer *l = plan_items(p, layers, struct plan_layer);
+	const struct plan_downgrade *d = plan_items(p, downgrades, struct plan_downgrade);
+
+	buf_puts(b, "\nlayers\n");
+	for (uint32_t i = 0; i < p->layers.count; i++) {
+		buf_printf(b, "  %-13s %s", plan_layer_names[l[i].id],
+			   layer_state_names[l[i].state]);
+		print_str(b, p, ": ", l[i].why);
+		buf_puts(b, "\n");
+	}
+	if (p->downgrades.count > 0)
+		buf_puts(b, "\nasked for and not done\n");
+	for (uint32_t i = 0; i < p->downgrades.count; i++) {
+		print_str(b, p, "  ", d[i].what);
+		print_str(b, p, ": ", d[i].why);
+		buf_puts(b, "\n");
+	}
+}
+
+static void print_identity(struct buf *b, const struct plan *p)
+{
+	buf_puts(b, "\nidentity\n");
+	buf_printf(b, "  id map        %s\n", idmap_names[p->idmap]);
+	buf_puts(b, "  namespaces    ");
+	bits(b, p->namespaces, namespace_names, " ");
+	print_str(b, p, "\n  host name     ", p->hostname);
+	buf_puts(b, "\n  working dir   ");
+	print_str(b, p, "", p->working_dir);
+	buf_puts(b, p->working_dir.off ? "" : "the workspace");
+	buf_printf(b, "\n  umask         %04o\n  steps         ", p->umask);
+	bits(b, p->steps, step_names, " ");
+	buf_puts(b, "\n");
+}
+
+static void print_mount(struct buf *b, const struct plan *p, const struct plan_mount *m)
+{
+	buf_printf(b, "  %-10s ", mount_kind_names[m->kind]);
+	safe(b, m->target.off ? plan_string(p, m->target) : "where it is outside");
+	print_str(b, p, m->kind == PM_SYMLINK ? " -> " : " from ", m->source);
+	buf_puts(b, "  ");
+	bits(b, m->flags, mount_flag_names, ",");
+	buf_printf(b, " %04o", m->mode);
+	if (m->size) {
+		buf_puts(b, " size ");
+		size(b, m->size);
+	}
+	if (m->rdev)
+		buf_printf(b, " device 0x%" PRIx64, m->rdev);
+	print_str(b, p, m->kind == PM_FILE ? " content: " : " ", m->data);
+	if (m->landlock) {
+		buf_puts(b, "\n             landlock: ");
+		bits(b, m->landlock, landlock_fs_names, " ");
+	}
+	buf_puts(b, "\n");
+}
+
+static void print_mounts(struct buf *b, const struct plan *p)
+{
+	const struct plan_mount *m = plan_items(p, mounts, struct plan_mount);
+
+	buf_puts(b, "\nfiles, on an empty root of size ");
+	size(b, p->root_size);
+	buf_printf(b, " and %" PRIu64 " inodes\n", p->root_inodes);
+	for (uint32_t i = 0; i < p->mounts.count; i++)
+		print_mount(b, p, &m[i]);
+}
+
+static void print_caps(struct buf *b, const char *title, uint64_t set)
+{
+	buf_printf(b, "  %-13s", title);
+	for (unsigned i = 0; i < 64; i++) {
+		if (!(set >> i & 1))
+			continue;
+		if (capability_name(i))
+			buf_printf(b, " %s", capability_name(i));
+		else
+			buf_printf(b, " CAP_%u", i);
+	}
+	buf_puts(b, set ? "\n" : " none\n");
+}
+
+static void print_limit(struct buf *b, uint64_t n)
+{
+	if (n == UINT64_MAX)
+		buf_puts(b, " unlimited");
+	else
+		buf_printf(b, " %" PRIu64, n);
+}
+
+static void print_process(struct buf *b, const struct plan *p)
+{
+	const struct plan_rlimit *r = plan_items(p, rlimits, struct plan_rlimit);
+
+	buf_puts(b, "\nlimits, soft and hard\n");
+	for (uint32_t i = 0; i < p->rlimits.count; i++) {
+		buf_printf(b, "  %-13s", rlimit_name(r[i].resource));
+		print_limit(b, r[i].soft);
+		print_limit(b, r[i].hard);
+		buf_puts(b, "\n");
+	}
+	buf_puts(b, "\ncapabilities\n");
+	print_caps(b, "bounding", p->caps_bounding);
+	print_caps(b, "permitted", p->caps_permitted);
+	print_caps(b, "effective", p->caps_effective);
+	print_caps(b, "inheritable", p->caps_inheritable);
+	print_caps(b, "ambient", p->caps_ambient);
+	buf_puts(b, "  securebits    ");
+	bits(b, p->securebits, securebit_names, " ");
+	buf_printf(b, "\n\nlandlock, ABI %u\n  files         ", p->landlock_abi);
+	bits(b, p->landlock_fs, landlock_fs_names, " ");
+	buf_puts(b, "\n  network       ");
+	bits(b, p->landlock_net, landlock_net_names, " ");
+	buf_puts(b, "\n  scoped        ");
+	bits(b, p->landlock_scoped, landlock_scoped_names, " ");
+	buf_puts(b, "\n");
+}
+
+static void print_environment(struct buf *b, const struct plan *p)
+{
+	const struct plan_env *set = plan_items(p, env_set, struct plan_env);
+	const struct plan_env *pass = plan_items(p, env_pass, struct plan_env);
+
+	buf_puts(b, "\nenvironment\n");
+	for (uint32_t i = 0; i < p->env_set.count; i++) {
+		print_str(b, p, "  set           ", set[i].text);
+		buf_puts(b, "\n");
+	}
+	for (uint32_t i = 0; i < p->env_pass.count; i++) {
+		print_str(b, p, "  pass          ", pass[i].text);
+		buf_puts(b, "\n");
+	}
+}
+
+/* The calls with one answer, wrapped; nothing if there are none. */
+static void print_calls(struct buf *b, const struct plan *p, enum call_answer answer, uint32_t want)
+{
+	unsigned column = 0;
+	uint32_t ret = want;
+	char name[64];
+
+	for (int nr = 0; nr < SYSCALL_LIMIT; nr++) {
+		if (plan_call(p, nr, name, &ret) != answer ||
+		    (answer == CALL_BY_NUMBER && ret != want))
+			continue;
+		if (column == 0) {
+			buf_puts(b, "  ");
+			if (answer == CALL_BY_ARGUMENT)
+				buf_puts(b, "by argument");
+			else
+				bpf_action(b, want);
+			buf_puts(b, "\n   ");
+			column = 3;
+		} else if (column + strlen(name) + 1 > WIDTH) {
+			buf_puts(b, "\n   ");
+			column = 3;
+		}
+		buf_printf(b, " %s", name);
+		column += (unsigned)strlen(name) + 1;
+	}
+	if (column)
+		buf_puts(b, "\n");
+}
+
+static void print_seccomp(struct buf *b, const struct plan *p)
+{
+	buf_printf(b, "\nsystem calls, a filter of %u instructions\n", p->filter.count);
+	if (p->filter.count == 0)
+		return;
+	print_calls(b, p, CALL_BY_NUMBER, SECCOMP_RET_ALLOW);
+	print_calls(b, p, CALL_BY_ARGUMENT, 0);
+	print_calls(b, p, CALL_BY_NUMBER, SECCOMP_RET_ERRNO | EPERM);
+	print_calls(b, p, CALL_BY_NUMBER, SECCOMP_RET_KILL_PROCESS);
+	print_calls(b, p, CALL_BY_NUMBER, SECCOMP_RET_ERRNO | EAFNOSUPPORT);
+	print_calls(b, p, CALL_BY_NUMBER, SECCOMP_RET_ERRNO | ENOSYS);
+}
+
+static void print_origins(struct buf *b, const struct plan *p)
+{
+	const struct plan_source *s = plan_items(p, sources, struct plan_source);
+	const struct plan_fact *f = plan_items(p, facts, struct plan_fact);
+	char hex[2 * SHA256_SIZE + 1];
+
+	buf_puts(b, "\nmade from\n");
+	for (uint32_t i = 0; i < p->sources.count; i++) {
+		hex_encode(s[i].sha256, 8, hex);
+		buf_printf(b, "  %s ", hex);
+		print_str(b, p, "", s[i].path);
+		buf_puts(b, "\n");
+	}
+	for (uint32_t i = 0; i < p->facts.count; i++) {
+		buf_printf(b, "  %-16s ", fact_names[f[i].kind]);
+		print_str(b, p, "", f[i].path);
+		if (f[i].kind == PF_MTIME)
+			buf_printf(b, " %" PRId64, f[i].value);
+		buf_puts(b, "\n");
+	}
+	hex_encode(p->key, SHA256_SIZE, hex);
+	buf_printf(b, "  key %s\n", hex);
+}
+
+void plan_print_text(const struct plan *p, struct buf *b)
+{
+	buf_puts(b, "profile ");
+	print_str(b, p, "", p->profile);
+	buf_printf(b, "%s, enforcement %s\n", p->profile.off ? "" : "without a name",
+		   enforcement_names[p->enforcement]);
+	print_layers(b, p);
+	print_identity(b, p);
+	print_mounts(b, p);
+	print_process(b, p);
+	print_environment(b, p);
+	print_seccomp(b, p);
+	print_origins(b, p);
+}

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "base/sha256.h"
+#include "plan/bpf.h"
+#include "plan/print.h"
+#include "plan/print_names.h"
+#include "plan/syscall.h"
+
+/* The writer: one member a line, indented by a tab a level. */
+struct json {
+	struct buf *b;
+	unsigned depth;
+	bool first;  /* nothing written yet at this level */
+	bool inline_; /* a list of words, on one line */
+};
+
+static void begin(struct json *j, const char *key)
+{
+	if (!j->first)
+		buf_puts(j->b, j->inline_ ? ", " : ",");
+	if (!j->inline_) {
+		buf_puts(j->b, "\n");
+		for (unsigned i = 0; i < j->depth; i++)
+			buf_puts(j->b, "\t");
+	}
+	j->first = false;
+	if (key) {
+		buf_json_string(j->b, key);
+		buf_puts(j->b, ": ");
+	}
+}
+
+static void open_(struct json *j, const char *key, const char *bracket)
+{
+	begin(j, key);
+	buf_puts(j->b, bracket);
+	j->depth++;
+	j->first = true;
+}
+
+static void close_(struct json *j, const char *bracket)
+{
+	j->depth--;
+	if (!j->first) {
+		buf_puts(j->b, "\n");
+		for (unsigned i = 0; i < j->depth; i++)
+			buf_puts(j->b, "\t");
+	}
+	buf_puts(j->b, bracket);
+	j->first = false;
+}
+
+static void words_open(struct json *j, const char *key)
+{
+	begin(j, key);
+	buf_puts(j->b, "[");
+	j->first = j->inline_ = true;
+}
+
+static void words_close(struct json *j)
+{
+	buf_puts(j->b, "]");
+	j->first = j->inline_ = false;
+}
+
+/* NULL: null */
+static void string(struct json *j, const char *key, const char *s)
+{
+	begin(j, key);
+	if (s)
+		buf_json_string(j->b, s);
+	else
+		buf_puts(j->b, "null");
+}
+
+static void number(struct json *j, const char *key, uint64_t n)
+{
+	begin(j, key);
+	if (n > 1ULL << 53)
+		buf_printf(j->b, "\"0x%" PRIx64 "\"", n);
+	else
+		buf_printf(j->b, "%" PRIu64, n);
+}
+
+static void mode(struct json *j, const char *key, unsigned m)
+{
+	begin(j, key);
+	buf_printf(j->b, "\"%04o\"", m);
+}
+
+static void bits(struct json *j, const char *key, uint64_t set, const struct bit_name *names)
+{
+	words_open(j, key);
+	for (; names->name; names++) {
+		if (set & names->bit)
+			string(j, NULL, names->name);
+	}
+	words_close(j);
+}
+
+static void capabilities(struct json *j, const char *key, uint64_t set)
+{
+	words_open(j, key);
+	for (unsigned i = 0; i < 64; i++) {
+		char other[16];
+		const char *name = capability_name(i);
+
+		if (!(set >> i & 1))
+			continue;
+		if (!name)
+			snprintf(other, sizeof(other), "CAP_%u", i);
+		string(j, NULL, name ? name : other);
+	}
+	words_close(j);
+}
+
+static void hash(struct json *j, const char *key, const uint8_t h[SHA256_SIZE])
+{
+	char hex[2 * SHA256_SIZE + 1];
+
+	hex_encode(h, SHA256_SIZE, hex);
+	string(j, key, hex);
+}
+
+static void print_layers(struct json *j, const struct plan *p)
+{
+	const struct plan_layer *l = plan_items(p, layers, struct plan_layer);
+	const struct plan_downgrade *d = plan_items(p, downgrades, struct plan_downgrade);
+
+	open_(j, "layers", "[");
+	for (uint32_t i = 0; i < p->layers.count; i++) {
+		open_(j, NULL, "{");
+		string(j, "layer", plan_layer_names[l[i].id]);
+		string(j, "state", layer_state_names[l[i].state]);
+		string(j, "why", plan_string(p, l[i].why));
+		close_(j, "}");
+	}
+	close_(j, "]");
+	open_(j, "downgrades", "[");
+	for (uint32_t i = 0; i < p->downgrades.count; i++) {
+		open_(j, NULL, "{");
+		string(j, "what", plan_string(p, d[i].what));
+		string(j, "why", plan_string(p, d[i].why));
+		close_(j, "}");
+	}
+	close_(j, "]");
+}
+
+static void print_identity(struct json *j, const struct plan *p)
+{
+	open_(j, "identity", "{");
+	string(j, "idmap", idmap_names[p->idmap]);
+	string(j, "hostname", plan_string(p, p->hostname));
+	string(j, "working_dir", plan_string(p, p->working_dir));
+	mode(j, "umask", p->umask);
+	close_(j, "}");
+	bits(j, "namespaces", p->namespaces, namespace_names);
+	bits(j, "steps", p->steps, step_names);
+}
+
+static void print_mounts(struct json *j, const struct plan *p)
+{
+	const struct plan_mount *m = plan_items(p, mounts, struct plan_mount);
+
+	open_(j, "root", "{");
+	number(j, "size", p->root_size);
+	number(j, "inodes", p->root_inodes);
+	close_(j, "}");
+	open_(j, "mounts", "[");
+	for (uint32_t i = 0; i < p->mounts.count; i++) {
+		open_(j, NULL, "{");
+		string(j, "kind", mount_kind_names[m[i].kind]);
+		string(j, "source", plan_string(p, m[i].source));
+		string(j, "target", plan_string(p, m[i].target));
+		string(j, "data", plan_string(p, m[i].data));
+		bits(j, "flags", m[i].flags, mount_flag_names);
+		mode(j, "mode", m[i].mode);
+		number(j, "size", m[i].size);
+		number(j, "device", m[i].rdev);
+		bits(j, "landlock", m[i].landlock, landlock_fs_names);
+		close_(j, "}");
+	}
+	close_(j, "]");
+}
+
+static void limit(struct json *j, const char *key, uint64_t n)
+{
+	if (n == UINT64_MAX) /* RLIM_INFINITY */
+		string(j, key, NULL);
+	else
+		number(j, key, n);
+}
+
+static void print_process(struct json *j, const struct plan *p)
+{
+	const struct plan_rlimit *r = plan_items(p, rlimits, struct plan_rlimit);
+
+	open_(j, "rlimits", "[");
+	for (uint32_t i = 0; i < p->rlimits.count; i++) {
+		open_(j, NULL, "{");
+		string(j, "resource", rlimit_name(r[i].resource));
+		limit(j, "soft", r[i].soft);
+		limit(j, "hard", r[i].hard);
+		close_(j, "}");
+	}
+	close_(j, "]");
+	open_(j, "capabilities", "{");
+	capabilities(j, "bounding", p->caps_bounding);
+	capabilities(j, "permitted", p->caps_permitted);
+	capabilities(j, "effective", p->caps_effective);
+	capabilities(j, "inheritable", p->caps_inheritable);
+	capabilities(j, "ambient", p->caps_ambient);
+	close_(j, "}");
+	bits(j, "securebits", p->securebits, securebit_names);
+	open_(j, "landlock", "{");
+	number(j, "abi", p->landlock_abi);
+	bits(j, "fs", p->landlock_fs, landlock_fs_names);
+	bits(j, "net", p->landlock_net, landlock_net_names);
+	bits(j, "scoped", p->landlock_scoped, landlock_scoped_names);
+	close_(j, "}");
+}
+
+static void print_environment(struct json *j, const struct plan *p)
+{
+	const struct plan_env *set = plan_items(p, env_set, struct plan_env);
+	const struct plan_env *pass = plan_items(p, env_pass, struct plan_env);
+
+	open_(j, "environment", "{");
+	open_(j, "set", "[");
+	for (uint32_t i = 0; i < p->env_set.count; i++)
+		string(j, NULL, plan_string(p, set[i].text));
+	close_(j, "]");
+	open_(j, "pass", "[");
+	for (uint32_t i = 0; i < p->env_pass.count; i++)
+		string(j, NULL, plan_string(p, pass[i].text));
+	close_(j, "]");
+	close_(j, "}");
+}
+
+/* All calls with the answer @ret; with @mark, each number is marked as printed. */
+static void print_action(struct json *j, const struct plan *p, uint32_t ret, bool *mark)
+{
+	_cleanup_buf_ struct buf action = BUF_INIT(64);
+	char name[64];
+	uint32_t other;
+
+	bpf_action(&action, ret);
+	words_open(j, action.data ? action.data : "");
+	for (int nr = 0; nr < SYSCALL_LIMIT; nr++) {
+		if (!mark[nr] && plan_call(p, nr, name, &other) == CALL_BY_NUMBER &&
+		    other == ret) {
+			mark[nr] = true;
+			string(j, NULL, name);
+		}
+	}
+	words_close(j);
+}
+
+static void print_calls(struct json *j, const struct plan *p)
+{
+	enum { ACTIONS_MAX = 16 }; /* a filter of ours has four; a hostile one any number */
+	bool mark[SYSCALL_LIMIT] = { false };
+	unsigned actions = 0;
+	char name[64];
+	uint32_t ret;
+
+	open_(j, "actions", "{");
+	for (int nr = 0; nr < SYSCALL_LIMIT && p->filter.count > 0 && actions < ACTIONS_MAX; nr++) {
+		if (mark[nr] || plan_call(p, nr, name, &ret) != CALL_BY_NUMBER)
+			continue;
+		print_action(j, p, ret, mark);
+		actions++;
+	}
+	close_(j, "}");
+	words_open(j, "arguments");
+	for (int nr = 0; nr < SYSCALL_LIMIT && p->filter.count > 0; nr++) {
+		if (plan_call(p, nr, name, &ret) == CALL_BY_ARGUMENT)
+			string(j, NULL, name);
+	}
+	words_close(j);
+}
+
+static void print_seccomp(struct json *j, const struct plan *p)
+{
+	const struct sock_filter *insns = plan_items(p, filter, struct sock_filter);
+
+	open_(j, "seccomp", "{");
+	number(j, "instructions", p->filter.count);
+	print_calls(j, p);
+	open_(j, "listing", "[");
+	for (uint32_t i = 0; i < p->filter.count; i++) {
+		_cleanup_buf_ struct buf line = BUF_INIT(256);
+
+		buf_printf(&line, "%u: ", i);
+		bpf_disasm(&line, &insns[i], i);
+		string(j, NULL, line.data);
+	}
+	close_(j, "]");
+	close_(j, "}");
+}
+
+static void print_origins(struct json *j, const struct plan *p)
+{
+	const struct plan_source *s = plan_items(p, sources, struct plan_source);
+	const struct plan_fact *f = plan_items(p, facts, struct plan_fact);
+	char value[32];
+
+	open_(j, "sources", "[");
+	for (uint32_t i = 0; i < p->sources.count; i++) {
+		open_(j, NULL, "{");
+		string(j, "path", plan_string(p, s[i].path));
+		hash(j, "sha256", s[i].sha256);
+		close_(j, "}");
+	}
+	close_(j, "]");
+	open_(j, "facts", "[");
+	for (uint32_t i = 0; i < p->facts.count; i++) {
+		open_(j, NULL, "{");
+		string(j, "kind", fact_names[f[i].kind]);
+		string(j, "path", plan_string(p, f[i].path));
+		snprintf(value, sizeof(value), "%" PRId64, f[i].value);
+		string(j, "value", f[i].kind == PF_ABSENT ? NULL : value);
+		close_(j, "}");
+	}
+	close_(j, "]");
+}
+
+void plan_print_json(const struct plan *p, struct buf *b)
+{
+	struct json j = { .b = b, .depth = 1, .first = true };
+
+	buf_puts(b, "{");
+	number(&j, "schema", PLAN_JSON_SCHEMA);
+	number(&j, "version", p->version);
+	string(&j, "profile", plan_string(p, p->profile));
+	string(&j, "enforcement", enforcement_names[p->enforcement]);
+	hash(&j, "key", p->key);
+	print_layers(&j, p);
+	print_identity(&j, p);
+	print_mounts(&j, p);
+	print_process(&j, p);
+	print_environment(&j, p);
+	print_seccomp(&j, p);
+	print_origins(&j, p);
+	close_(&j, "}");
+	buf_puts(b, "\n");
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The words for the numbers of a plan. Private to the two printers. */
+#ifndef PURPLE_PLAN_PRINT_NAMES_H
+#define PURPLE_PLAN_PRINT_NAMES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "plan/plan.h"
+
+struct bit_name {
+	uint64_t bit;
+	const char *name;
+};
+
+/* Ends with an entry without a name. */
+extern const struct bit_name namespace_names[], step_names[], mount_flag_names[],
+	landlock_fs_names[], landlock_net_names[], landlock_scoped_names[], securebit_names[];
+
+extern const char *const mount_kind_names[PM_KINDS];
+extern const char *const layer_state_names[LS_STATES];
+extern const char *const idmap_names[IDMAP_KINDS];
+extern const char *const fact_names[PF_KINDS];
+extern const char *const enforcement_names[2];
+
+/* NULL if there is no name. */
+const char *capability_name(unsigned cap);
+const char *rlimit_name(unsigned resource);
+
+/* How the filter of a plan answers one call. */
+enum call_answer { CALL_NONE, CALL_BY_NUMBER, CALL_BY_ARGUMENT };
+
+/* CALL_NONE: no such call. @name, @ret (by number only) are filled otherwise. */
+enum call_answer plan_call(const struct plan *p, int nr, char name[64], uint32_t *ret);
+
+#endif
