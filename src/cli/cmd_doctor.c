@@ -136,9 +136,9 @@ void doctor_text(const struct doctor_facts *f, const struct doctor_verdict *v, s
 		 struct buf *out)
 {
 	buf_printf(out, "Linux %s, %s, as %s\n\n", f->probe.quick.release, f->probe.quick.machine,
-		   f->probe.root	   ? "root"
+		   f->probe.root       ? "root"
 		   : f->probe.uid == 0 ? "root of a user namespace, or root without CAP_SYS_ADMIN"
-					   : "an ordinary user");
+				       : "an ordinary user");
 	for (size_t i = 0; i < n; i++) {
 		/* The twelve layers first; a gap; what they stand on. */
 		if (i > 0 && !streq(v[i].id, v[i].layer) && streq(v[i - 1].id, "seccomp"))

@@ -16,9 +16,9 @@
 
 /* Purple's own files, looked up from where this program lies. */
 struct doctor_install {
-	char prefix[256];	 /* "" if it could not be found */
-	char absent[256];	 /* the files that are not there, separated by blanks */
-	bool launcher_dynamic;	 /* bin/purple has an ELF interpreter */
+	char prefix[256];      /* "" if it could not be found */
+	char absent[256];      /* the files that are not there, separated by blanks */
+	bool launcher_dynamic; /* bin/purple has an ELF interpreter */
 };
 
 struct doctor_facts {

@@ -34,7 +34,7 @@ struct rule {
 struct check {
 	const char *id, *layer;
 	bool required;
-	size_t error; /* of an int in struct probe_full; NO_ERROR: 0 */
+	size_t error;	 /* of an int in struct probe_full; NO_ERROR: 0 */
 	const char *ok;	 /* text of an outcome that no rule takes; may be NULL */
 	const char *arg; /* {arg} */
 	const struct rule *rules;
@@ -177,6 +177,8 @@ static bool launcher_dynamic(const struct doctor_facts *f, int error)
 }
 
 /* ---- remedies that several rules give ---- */
+
+/* clang-format off */
 
 #define REMEDY_SECCOMP                                                                       \
 	"a seccomp filter around this process refuses it; that is how containers start.\n"   \
@@ -461,6 +463,8 @@ static const struct check checks[] = {
 };
 _Static_assert(ARRAY_SIZE(checks) <= DOCTOR_CHECKS_MAX, "DOCTOR_CHECKS_MAX");
 
+/* clang-format on */
+
 /* What each ABI brought, and with which kernel; landlock(7). */
 static const char *const landlock_news[] = {
 	[2] = "renaming across directories (5.19)",
@@ -518,8 +522,8 @@ static size_t add_value(const struct doctor_facts *f, const struct check *c, int
 	return 0;
 }
 
-static void expand(const struct doctor_facts *f, const struct check *c, int error,
-		   const char *text, char *dst, size_t size)
+static void expand(const struct doctor_facts *f, const struct check *c, int error, const char *text,
+		   char *dst, size_t size)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT(4096);
 	size_t n;

@@ -33,7 +33,7 @@ struct probe_full {
 	int idmapped_mount; /* as root only; of the current directory */
 	int seccomp_filter;
 	int seccomp_notify;
-	int seccomp_arch;  /* this build knows the machine's AUDIT_ARCH */
+	int seccomp_arch; /* this build knows the machine's AUDIT_ARCH */
 	int time_ns;
 	int pidfd;
 	int overlay_userns;
@@ -42,23 +42,23 @@ struct probe_full {
 	int cgroup_kind;      /* 0 none, 1 v1, 2 v2, 3 hybrid; statfs of /sys/fs/cgroup */
 	bool cgroup_writable; /* this user may make a child of its own cgroup */
 	bool chrooted;	      /* "/" is not the root of the mount namespace */
-	bool container;	      /* signs of one: /run/.containerenv, /.dockerenv, pid 1's cgroup … */
-	bool root;	      /* effective uid 0 with CAP_SYS_ADMIN in the initial namespace */
-	bool tiocsti_legacy;  /* dev.tty.legacy_tiocsti = 1 */
-	int64_t max_user_namespaces; /* user.max_user_namespaces, -1: no such file */
+	bool container;	     /* signs of one: /run/.containerenv, /.dockerenv, pid 1's cgroup … */
+	bool root;	     /* effective uid 0 with CAP_SYS_ADMIN in the initial namespace */
+	bool tiocsti_legacy; /* dev.tty.legacy_tiocsti = 1 */
+	int64_t max_user_namespaces;   /* user.max_user_namespaces, -1: no such file */
 	int unprivileged_userns_clone; /* Debian's sysctl, -1: no such file */
 	int apparmor_restrict_userns;  /* Ubuntu's sysctl, -1: no such file */
 	char lsm[128];		       /* /sys/kernel/security/lsm, "" if not readable */
 	int yama_ptrace_scope;	       /* -1: no Yama */
 	bool newuidmap;		       /* newuidmap and an /etc/subuid range for this user */
-	int landlock;	    /* landlock_create_ruleset: ENOSYS not built in, EOPNOTSUPP not in lsm= */
-	int no_new_privs;   /* set and read back */
-	int cap_drop;	    /* in a user namespace: the bounding set and the other sets emptied */
-	int clone3;	    /* ENOSYS or EPERM under the seccomp filter of some containers */
-	bool proc_mounted;  /* /proc is a procfs */
-	bool proc_masked;   /* something is mounted below /proc */
-	int seccomp_outer;  /* mode that this process already runs in (0, 1, 2); -1: unknown */
-	uint32_t uid;	    /* effective */
+	int landlock;	  /* landlock_create_ruleset: ENOSYS not built in, EOPNOTSUPP not in lsm= */
+	int no_new_privs; /* set and read back */
+	int cap_drop;	  /* in a user namespace: the bounding set and the other sets emptied */
+	int clone3;	  /* ENOSYS or EPERM under the seccomp filter of some containers */
+	bool proc_mounted; /* /proc is a procfs */
+	bool proc_masked;  /* something is mounted below /proc */
+	int seccomp_outer; /* mode that this process already runs in (0, 1, 2); -1: unknown */
+	uint32_t uid;	   /* effective */
 };
 
 /*

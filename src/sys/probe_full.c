@@ -43,15 +43,12 @@
 #ifndef CLONE_NEWCGROUP
 #define CLONE_NEWCGROUP 0x02000000
 #endif
-#ifndef STATX_ATTR_MOUNT_ROOT
-#define STATX_ATTR_MOUNT_ROOT 0x00002000
-#endif
 
 enum {
-	TRIAL_MS = 2000,	   /* a trial that takes longer is killed: ETIMEDOUT */
-	SMALL_FILE = 64 * 1024,    /* /proc/self/status, /etc/subuid, … */
+	TRIAL_MS = 2000,	/* a trial that takes longer is killed: ETIMEDOUT */
+	SMALL_FILE = 64 * 1024, /* /proc/self/status, /etc/subuid, … */
 	MOUNTINFO_MAX = 16 << 20,
-	IDMAP_FIRST = 0x70000000,  /* host ids that a root sandbox uses */
+	IDMAP_FIRST = 0x70000000, /* host ids that a root sandbox uses */
 	IDMAP_COUNT = 65536
 };
 
@@ -296,8 +293,7 @@ static int try_chroot(void)
 	_cleanup_close_ int ns = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
 	struct stat before, after;
 
-	if (ns < 0 || stat("/", &before) < 0 || setns(ns, CLONE_NEWNS) < 0 ||
-	    stat("/", &after) < 0)
+	if (ns < 0 || stat("/", &before) < 0 || setns(ns, CLONE_NEWNS) < 0 || stat("/", &after) < 0)
 		return errno;
 	return before.st_dev == after.st_dev && before.st_ino == after.st_ino ? 0 : EXDEV;
 }
@@ -383,9 +379,10 @@ static void probe_landlock(struct probe_full *f)
 
 static void probe_namespaces(struct probe_full *f)
 {
-	static const unsigned long flags[] = { 0,	     CLONE_NEWPID, CLONE_NEWNS,
-					       CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS,
-					       CLONE_NEWCGROUP };
+	/* clang-format off */
+	static const unsigned long flags[] = { 0, CLONE_NEWPID, CLONE_NEWNS, CLONE_NEWNET,
+					       CLONE_NEWIPC, CLONE_NEWUTS, CLONE_NEWCGROUP };
+	/* clang-format on */
 	const unsigned long inside = CLONE_NEWUSER | CLONE_NEWNS;
 
 	_Static_assert(ARRAY_SIZE(flags) + 1 == ARRAY_SIZE(f->namespaces), "all but time");
@@ -501,33 +498,41 @@ static void probe_self(struct probe_full *f)
 	f->root = f->uid == 0 && (caps & sys_admin) != 0 && initial_userns();
 }
 
-static void probe_proc_mounts(struct probe_full *f)
+/*
+ * The mounts that we can reach. Without one at "/", that is a directory that
+ * somebody changed the root to. binfmt_misc below /proc covers nothing.
+ * Field 5 is the mount point: proc_pid_mountinfo(5).
+ */
+static void probe_mounts(struct probe_full *f)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT(MOUNTINFO_MAX);
+	bool rooted = false;
+	char *save = NULL, *line;
 
-	if (read_file_at(AT_FDCWD, "/proc/self/mountinfo", &b) < 0 || !b.data)
+	if (read_file_at(AT_FDCWD, "/proc/self/mountinfo", &b) < 0)
 		return;
-	/* Field 5 is the mount point; binfmt_misc covers nothing. proc_pid_mountinfo(5) */
-	for (char *p = b.data; (p = strstr(p, " /proc/")) != NULL; p++)
-		if (!str_after(p, " /proc/sys/fs/binfmt_misc"))
+	line = b.data ? strtok_r(b.data, "\n", &save) : NULL;
+	for (; line; line = strtok_r(NULL, "\n", &save)) {
+		char point[64] = "";
+
+		sscanf(line, "%*s %*s %*s %*s %63s", point);
+		rooted |= streq(point, "/");
+		if (str_after(point, "/proc/") && !str_after(point, "/proc/sys/fs/binfmt_misc"))
 			f->proc_masked = true;
+	}
+	f->chrooted = !rooted || trial(0, try_chroot) == EXDEV;
 }
 
-static void probe_place(struct probe_full *f)
+static void probe_container(struct probe_full *f)
 {
-	struct statx sx;
+	static const char *const signs[] = { "docker", "kubepods", "libpod", "lxc" };
 	_cleanup_buf_ struct buf b = BUF_INIT(SMALL_FILE);
 
-	if (statx(AT_FDCWD, "/", 0, STATX_BASIC_STATS, &sx) == 0 &&
-	    (sx.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) &&
-	    !(sx.stx_attributes & STATX_ATTR_MOUNT_ROOT))
-		f->chrooted = true;
-	else
-		f->chrooted = trial(0, try_chroot) == EXDEV;
 	f->container = exists("/.dockerenv") || exists("/run/.containerenv");
-	if (!f->container && read_file_at(AT_FDCWD, "/proc/1/cgroup", &b) == 0 && b.data)
-		f->container = strstr(b.data, "docker") || strstr(b.data, "kubepods") ||
-			       strstr(b.data, "libpod") || strstr(b.data, "lxc");
+	if (f->container || read_file_at(AT_FDCWD, "/proc/1/cgroup", &b) < 0 || !b.data)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(signs); i++)
+		f->container |= strstr(b.data, signs[i]) != NULL;
 }
 
 static void probe_sysctls(struct probe_full *f)
@@ -591,8 +596,8 @@ int probe_full(struct probe_full *ret)
 	probe_namespaces(&f);
 	probe_calls(&f);
 	probe_cgroup(&f);
-	probe_proc_mounts(&f);
-	probe_place(&f);
+	probe_mounts(&f);
+	probe_container(&f);
 	probe_sysctls(&f);
 	probe_newuidmap(&f);
 	*ret = f;

@@ -247,6 +247,7 @@ static void stuck(struct doctor_facts *f)
 	f->probe.pidfd = ETIMEDOUT;
 }
 
+/* clang-format off */
 static const struct scenario {
 	void (*make)(struct doctor_facts *f);
 	bool ready;
@@ -306,6 +307,8 @@ static const struct scenario {
 	{ as_is, true, "lsm", DOC_NOTE, "capability,landlock", "" },
 };
 
+/* clang-format on */
+
 static const struct doctor_verdict *find(const struct doctor_verdict *v, size_t n, const char *id)
 {
 	for (size_t i = 0; i < n; i++)
@@ -361,9 +364,10 @@ static void test_texts(void **state)
 
 static void test_twelve_layers_first(void **state)
 {
-	static const char *const layers[] = { "user",	      "pid",	      "mount",	  "net",
-					      "ipc",	      "uts",	      "cgroup",	  "time",
-					      "capabilities", "no_new_privs", "landlock", "seccomp" };
+	static const char *const layers[] = {
+		"user",	  "pid",  "mount",	  "net",	  "ipc",      "uts",
+		"cgroup", "time", "capabilities", "no_new_privs", "landlock", "seccomp"
+	};
 	struct doctor_verdict v[DOCTOR_CHECKS_MAX];
 	struct doctor_facts f = healthy();
 	size_t n = doctor_judge(&f, v);
@@ -387,7 +391,8 @@ static void test_printing(void **state)
 	doctor_text(&f, v, n, &text);
 	doctor_json(v, n, &json);
 	assert_false(text.failed || json.failed);
-	assert_non_null(strstr(text.data, "user              missing: user.max_user_namespaces is 0"));
+	assert_non_null(
+		strstr(text.data, "user              missing: user.max_user_namespaces is 0"));
 	assert_non_null(strstr(text.data, "> as root: sysctl"));
 	assert_non_null(strstr(text.data, "Not ready: `purple run -p default` lacks user, pid"));
 	assert_non_null(strstr(json.data, "\"id\": \"user\", \"layer\": \"user\", "
