@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/macros.h"
 #include "base/str.h"
+#include "cli/dirs.h"
 
 static const char usage[] =
 	"usage: purple doctor [--json]\n"
@@ -66,27 +67,13 @@ static bool elf_dynamic(const char *path)
 	return false;
 }
 
-/* PREFIX of PREFIX/libexec/purple/purple-doctor, this program. */
-static void find_prefix(char *prefix, size_t size)
-{
-	ssize_t n = readlink("/proc/self/exe", prefix, size - 1);
-
-	prefix[n > 0 ? n : 0] = '\0';
-	for (int i = 0; i < 3; i++) {
-		char *slash = strrchr(prefix, '/');
-
-		if (slash)
-			*slash = '\0';
-	}
-	if (prefix[0] == '\0')
-		str_copy(prefix, size, "/");
-}
-
 static void gather_install(struct doctor_install *in)
 {
 	char path[512];
+	struct dirs d;
 
-	find_prefix(in->prefix, sizeof(in->prefix));
+	if (dirs_init(&d) == 0)
+		str_copy(in->prefix, sizeof(in->prefix), d.prefix);
 	for (size_t i = 0; i < ARRAY_SIZE(installed); i++) {
 		size_t used = strlen(in->absent);
 

@@ -16,7 +16,7 @@
 
 /* Purple's own files, looked up from where this program lies. */
 struct doctor_install {
-	char prefix[256];      /* "" if it could not be found */
+	char prefix[256];      /* "" for /, or if it could not be found */
 	char absent[256];      /* the files that are not there, separated by blanks */
 	bool launcher_dynamic; /* bin/purple has an ELF interpreter */
 };

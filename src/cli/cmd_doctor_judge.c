@@ -415,7 +415,7 @@ static const struct rule newuidmap_rules[] = {
 };
 
 static const struct rule file_rules[] = {
-	{ files_absent, DOC_MISSING, "not found in {prefix}: {absent}",
+	{ files_absent, DOC_MISSING, "not found in {prefix}/: {absent}",
 	  "install Purple whole: make install PREFIX=DIR, and run DIR/bin/purple" },
 	{ 0 },
 };
@@ -458,7 +458,7 @@ static const struct check checks[] = {
 	{ "terminal", "terminal", false, NO_ERROR, NULL, "", tiocsti_rules },
 	{ "lsm", "lsm", false, NO_ERROR, NULL, "", lsm_rules },
 	{ "newuidmap", "user", false, NO_ERROR, NULL, "", newuidmap_rules },
-	{ "files", "purple", true, NO_ERROR, "{prefix}", "", file_rules },
+	{ "files", "purple", true, NO_ERROR, "{prefix}/", "", file_rules },
 	{ "launcher", "purple", false, NO_ERROR, "static", "", launcher_rules },
 };
 _Static_assert(ARRAY_SIZE(checks) <= DOCTOR_CHECKS_MAX, "DOCTOR_CHECKS_MAX");
