@@ -33,8 +33,6 @@
 #define WARM_UP 5
 #define SECCOMP_FD 9
 
-extern char **environ;
-
 struct bench {
 	char **rows[ROWS_MAX];
 	size_t rows_count;
@@ -59,7 +57,9 @@ static uint64_t now(void)
 
 static void become(unsigned id)
 {
-	if (setgroups(0, NULL) < 0 || setresgid(id, id, id) < 0 || setresuid(id, id, id) < 0)
+	gid_t none = 0;
+
+	if (setgroups(0, &none) < 0 || setresgid(id, id, id) < 0 || setresuid(id, id, id) < 0)
 		fail("-u");
 }
 
@@ -155,9 +155,15 @@ int main(int argc, char **argv)
 		close(fd);
 	if (optind == argc || b.rounds == 0 || b.rounds > 100000) {
 		errno = EINVAL;
-		fail("usage: spawn [-u UID] [-n ROUNDS] [-s FILE] CMD [ARG...] [, CMD [ARG...]]...");
+		fail("usage: spawn [-u UID] [-n ROUNDS] [-s FILE] CMD [ARG...] [, CMD...]...");
 	}
 	split_rows(&b, argv + optind);
+	for (size_t row = 0; row < b.rows_count; row++) {
+		if (!b.rows[row][0]) {
+			errno = EINVAL;
+			fail("an empty command");
+		}
+	}
 	b.samples = calloc((size_t)b.rounds * b.rows_count, sizeof(*b.samples));
 	if (!b.samples)
 		fail("samples");
