@@ -8,85 +8,95 @@
 
 #include "base/str.h"
 
-static bool join(char *ret, size_t size, const char *a, const char *b)
-{
-	size_t n = strlen(a), m = strlen(b);
+#define ADMIN_DIR "/etc/purple/profiles"
+#define ROOT_CACHE "/var/cache/purple"
 
-	if (n + m >= size) {
-		ret[0] = '\0';
-		return false;
+/* @a and @b as one string in the room; NULL when it is full. */
+static const char *join(struct dirs *d, const char *a, const char *b)
+{
+	size_t na = strlen(a), nb = strlen(b);
+	char *s = d->room + d->used;
+
+	if (na >= DIRS_ROOM || nb >= DIRS_ROOM || na + nb + 1 > DIRS_ROOM - d->used)
+		return NULL;
+	memcpy(s, a, na);
+	memcpy(s + na, b, nb + 1);
+	d->used += na + nb + 1;
+	return s;
+}
+
+/* Cut "/bin/purple" or "/libexec/purple/purple-x" off, in place. */
+static int cut_program(char *exe)
+{
+	static const char *const dirs[] = { "/libexec/purple", "/bin" };
+	char *slash = strrchr(exe, '/');
+
+	if (!slash)
+		return -ENOENT;
+	*slash = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		size_t n = strlen(dirs[i]), len = strlen(exe);
+
+		if (len >= n && streq(exe + len - n, dirs[i])) {
+			exe[len - n] = '\0';
+			return 0;
+		}
 	}
-	memcpy(ret, a, n);
-	memcpy(ret + n, b, m + 1);
-	return true;
+	return -ENOENT;
 }
 
 static const char *absolute_env(const char *name)
 {
-	const char *v = getenv(name);
+	const char *s = getenv(name);
 
-	return v && v[0] == '/' ? v : NULL;
+	return s && s[0] == '/' ? s : NULL;
 }
 
-/* $VARIABLE/rest, else $HOME/under/rest, else "". */
-static void xdg(char *ret, size_t size, const char *variable, const char *under, const char *rest)
+/* $@variable, else $HOME and @below; NULL without either. -ENAMETOOLONG in *error. */
+static const char *user_dir(struct dirs *d, const char *variable, const char *below, int *error)
 {
-	const char *base = absolute_env(variable), *home = absolute_env("HOME");
-	char dir[PATH_MAX];
+	const char *base = absolute_env(variable), *home = absolute_env("HOME"), *ret;
 
-	ret[0] = '\0';
-	if (base)
-		join(ret, size, base, rest);
-	else if (home && join(dir, sizeof(dir), home, under))
-		join(ret, size, dir, rest);
-}
-
-/* …/bin/purple and …/libexec/purple/purple-x both lead to the prefix. */
-static int find_prefix(struct dirs *d)
-{
-	ssize_t n = readlink("/proc/self/exe", d->prefix, sizeof(d->prefix) - 1);
-	char *slash;
-
-	if (n < 0)
-		return -errno;
-	d->prefix[n] = '\0';
-	for (int up = 0; up < 2; up++) {
-		slash = strrchr(d->prefix, '/');
-		if (!slash)
-			return -ENOENT;
-		*slash = '\0';
-	}
-	slash = strrchr(d->prefix, '/');
-	if (slash && streq(slash, "/libexec"))
-		*slash = '\0';
-	return 0;
+	if (!base && !home)
+		return NULL;
+	ret = base ? join(d, base, "") : join(d, home, below);
+	if (!ret)
+		*error = -ENAMETOOLONG;
+	return ret;
 }
 
 int dirs_init(struct dirs *d)
 {
-	int r;
+	ssize_t n = readlink("/proc/self/exe", d->room, DIRS_ROOM / 2);
+	const char *cache;
+	int r = 0;
 
-	memset(&d->policy, 0, sizeof(d->policy));
-	r = find_prefix(d);
+	d->used = 0;
+	d->config = d->cache = NULL;
+	d->policy = (struct policy_dirs){ .admin = ADMIN_DIR };
+	if (n < 0)
+		return -errno;
+	if (n == DIRS_ROOM / 2)
+		return -ENAMETOOLONG;
+	d->room[n] = '\0';
+	r = cut_program(d->room);
 	if (r < 0)
 		return r;
-	if (!join(d->shipped, sizeof(d->shipped), d->prefix, "/share/purple/profiles"))
+	d->prefix = d->room;
+	d->used = strlen(d->room) + 1;
+	d->libexec = join(d, d->prefix, "/libexec/purple");
+	d->policy.shipped = join(d, d->prefix, "/share/purple/profiles");
+	if (!d->libexec || !d->policy.shipped)
 		return -ENAMETOOLONG;
-	xdg(d->user, sizeof(d->user), "XDG_CONFIG_HOME", "/.config", "/purple/profiles");
-	if (geteuid() == 0)
-		join(d->cache, sizeof(d->cache), "/var/cache/purple", "");
-	else
-		xdg(d->cache, sizeof(d->cache), "XDG_CACHE_HOME", "/.cache", "/purple");
-	d->policy.admin = "/etc/purple/profiles";
-	d->policy.user = d->user[0] ? d->user : NULL;
-	d->policy.shipped = d->shipped;
-	return 0;
-}
-
-bool dirs_program(const struct dirs *d, const char *program, char *ret, size_t size)
-{
-	char dir[PATH_MAX];
-
-	return join(dir, sizeof(dir), d->prefix, "/libexec/purple/") &&
-	       join(ret, size, dir, program);
+	d->config = user_dir(d, "XDG_CONFIG_HOME", "/.config", &r);
+	if (d->config)
+		d->policy.user = join(d, d->config, "/purple/profiles");
+	if (geteuid() == 0) {
+		d->cache = ROOT_CACHE;
+	} else if ((cache = user_dir(d, "XDG_CACHE_HOME", "/.cache", &r))) {
+		d->cache = join(d, cache, "/purple");
+	}
+	if ((d->config && !d->policy.user) || (!d->cache && absolute_env("HOME")))
+		return -ENAMETOOLONG;
+	return r;
 }

@@ -1,32 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where Purple's own files are: helper programs and shipped profiles relative
- * to the running program, profiles of the administrator and of the user, the
- * cache. For the static launcher too: fixed buffers, no allocation, no stdio.
+ * Where things are: Purple's own files relative to /proc/self/exe, and the
+ * caller's directories from the environment. Used by the static launcher and
+ * by every command: no allocation, no stdio, one small block.
+ *
+ * Layout: PREFIX/bin/purple, PREFIX/libexec/purple/purple-NAME,
+ * PREFIX/share/purple/profiles. Directories need not exist. The caller's
+ * directories follow the XDG base directory specification: a variable that is
+ * not an absolute path counts as unset.
  */
 #ifndef PURPLE_CLI_DIRS_H
 #define PURPLE_CLI_DIRS_H
 
-#include <limits.h>
+#include <stddef.h>
 
 #include "policy/policy.h"
 
+enum { DIRS_ROOM = 4096 }; /* bytes for all paths together */
+
 struct dirs {
-	char prefix[PATH_MAX];	   /* above bin/ and libexec/purple/ of this program */
-	char shipped[PATH_MAX];	   /* PREFIX/share/purple/profiles */
-	char user[PATH_MAX];	   /* $XDG_CONFIG_HOME/purple/profiles; "" without HOME */
-	char cache[PATH_MAX];	   /* compiled plans; "" if there is no place for them */
-	struct policy_dirs policy; /* points into this struct */
+	const char *prefix;  /* PREFIX; "" for the root directory */
+	const char *libexec; /* PREFIX/libexec/purple */
+	const char *config;  /* the parent of purple/profiles; NULL: no home */
+	const char *cache;   /* plans; as root /var/cache/purple; NULL: no home */
+	struct policy_dirs policy;
+	size_t used;
+	char room[DIRS_ROOM]; /* what the pointers point into */
 };
 
 /*
- * 0, or -errno: -ENOENT when /proc/self/exe cannot be read (no /proc),
- * -ENAMETOOLONG. A relative XDG_… or HOME is ignored, as the XDG base
- * directory specification says.
+ * 0, or -errno: -ENOENT when the program lies in neither bin nor
+ * libexec/purple, -ENAMETOOLONG. @d must stay where it is.
  */
 int dirs_init(struct dirs *d);
-
-/* PREFIX/libexec/purple/@program. False if it does not fit. */
-bool dirs_program(const struct dirs *d, const char *program, char *ret, size_t size);
 
 #endif

@@ -84,4 +84,7 @@ int names_index(const char *const *names, const char *text); /* -1: not in it */
 /* What the type is called: "a size such as 512M". */
 const char *policy_key_type_text(const struct policy_key *k);
 
+/* The bounds of a number as one would write them, "1M to 64G"; "" for other types. */
+void policy_key_range(const struct policy_key *k, char *buf, size_t size);
+
 #endif

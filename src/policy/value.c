@@ -211,10 +211,22 @@ static void format_number(const struct policy_key *k, uint64_t v, char *buf, siz
 		 k->type == KEY_RATE ? "Bps" : "");
 }
 
+void policy_key_range(const struct policy_key *k, char *buf, size_t size)
+{
+	char low[32], high[32];
+
+	buf[0] = '\0';
+	if (k->max == 0)
+		return;
+	format_number(k, k->min, low, sizeof(low));
+	format_number(k, k->max, high, sizeof(high));
+	snprintf(buf, size, "%s to %s", low, high);
+}
+
 static int value_number(struct policy_num *to, const struct policy_key *k, const char *path,
 			const struct node *n, struct diags *d)
 {
-	char low[32], high[32];
+	char range[80];
 	uint64_t v = 0;
 	int r;
 
@@ -235,10 +247,9 @@ static int value_number(struct policy_num *to, const struct policy_key *k, const
 				  k->type == KEY_CORES && n->style == NODE_QUOTED ?
 					  ", without quotes" : "");
 	if (r < 0 || v < k->min || v > k->max) {
-		format_number(k, k->min, low, sizeof(low));
-		format_number(k, k->max, high, sizeof(high));
-		return diag_error(d, n->pos, path, "%.64s is out of range; write %s to %s", n->text,
-				  low, high);
+		policy_key_range(k, range, sizeof(range));
+		return diag_error(d, n->pos, path, "%.64s is out of range; write %s", n->text,
+				  range);
 	}
 	*to = (struct policy_num){ .v = v, .set = true, .pos = n->pos };
 	return 0;
