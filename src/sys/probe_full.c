@@ -68,11 +68,13 @@ static int trial_result(int fd, pid_t pid)
 	do
 		r = poll(&p, 1, TRIAL_MS);
 	while (r < 0 && errno == EINTR);
-	if (r == 0)
+	if (r == 0) {
+		/* Only one that still runs: where SIGCHLD is ignored, the number may be gone. */
+		kill(pid, SIGKILL);
 		result = ETIMEDOUT;
-	else if (r > 0 && read(fd, &result, sizeof(result)) != sizeof(result))
+	} else if (r > 0 && read(fd, &result, sizeof(result)) != sizeof(result)) {
 		result = ECHILD;
-	kill(pid, SIGKILL);
+	}
 	while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
 		;
 	return result;
