@@ -176,7 +176,7 @@ def list_processes(args):
     for pid in pids:
         try:
             with open(f"/proc/{pid}/cmdline", "rb") as f:
-                if args.victim.encode() in f.read():
+                if b"\0read line\0" + args.victim.encode() in f.read():
                     return ALLOWED, f"sees process {pid} of the host", "none"
         except OSError:
             continue
