@@ -53,7 +53,8 @@ struct filter_options {
 /*
  * Append struct sock_filter instructions to @insns. Names that exist on no
  * architecture are an error (with the nearest known name); names that only
- * this architecture lacks (fork on arm64) are skipped.
+ * this architecture lacks (fork on arm64) are skipped. x86_64 and aarch64 are
+ * supported, others are -EOPNOTSUPP. More than 4096 instructions: -E2BIG.
  */
 int filter_build(const struct policy *p, const struct filter_options *o, struct buf *insns,
 		 struct err *e);

@@ -81,15 +81,20 @@ static bool check_str(struct check *c, struct plan_str s, enum need need, const 
 	return (s.len > 0 || need == OPTIONAL) || fail(c, why);
 }
 
-/* Absolute, no empty, "." or ".." component, no slash at the end except of "/" itself. */
+/*
+ * Absolute, or relative to the workspace by "./"; no empty, "." or ".."
+ * component, no slash at the end except of "/" itself.
+ */
 static bool path_is_clean(const char *s)
 {
 	size_t n;
 
+	if (s[0] == '/' && s[1] == '\0')
+		return true;
+	if (s[0] == '.')
+		s++;
 	if (s[0] != '/')
 		return false;
-	if (s[1] == '\0')
-		return true;
 	while (*s == '/') {
 		for (n = 0, s++; s[n] != '\0' && s[n] != '/'; n++)
 			;
@@ -186,16 +191,28 @@ static bool check_env(struct check *c, const struct plan_env *env, bool set)
 	return true;
 }
 
+static bool in_workspace(const struct plan *p, struct plan_str path)
+{
+	return path.off != 0 && plan_string(p, path)[0] == '.';
+}
+
 static bool check_mounts(struct check *c)
 {
 	const struct plan *p = c->p;
 	const struct plan_mount *m = plan_items(p, mounts, struct plan_mount);
+	static const char early[] = "mount: in the workspace, but before it";
+	bool workspace = false;
 
 	if (!check_table(c, p->mounts, sizeof(*m), "mounts: bad table"))
 		return false;
 	for (uint32_t i = 0; i < p->mounts.count; i++) {
 		if (!check_mount(c, &m[i]))
 			return false;
+		workspace |= m[i].kind == PM_WORKSPACE;
+		if (!workspace && m[i].kind != PM_SYMLINK && in_workspace(p, m[i].source))
+			return fail(c, early);
+		if (!workspace && in_workspace(p, m[i].target))
+			return fail(c, early);
 	}
 	return true;
 }
@@ -302,6 +319,7 @@ static bool check_header(struct check *c)
 	    (p->caps_ambient & ~(p->caps_permitted & p->caps_inheritable)))
 		return fail(c, "capability sets contradict each other");
 	if ((p->landlock_fs & ~(uint64_t)LANDLOCK_FS_ALL) ||
+	    (p->landlock_root & ~(uint64_t)LANDLOCK_FS_ALL) ||
 	    (p->landlock_net & ~(uint64_t)LANDLOCK_NET_ALL) ||
 	    (p->landlock_scoped & ~(uint64_t)LANDLOCK_SCOPED_ALL))
 		return fail(c, "unknown Landlock right");

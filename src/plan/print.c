@@ -179,6 +179,8 @@ static void print_process(struct buf *b, const struct plan *p)
 	bits(b, p->securebits, securebit_names, " ");
 	buf_printf(b, "\n\nlandlock, ABI %u\n  files         ", p->landlock_abi);
 	bits(b, p->landlock_fs, landlock_fs_names, " ");
+	buf_puts(b, "\n  on all files  ");
+	bits(b, p->landlock_root, landlock_fs_names, " ");
 	buf_puts(b, "\n  network       ");
 	bits(b, p->landlock_net, landlock_net_names, " ");
 	buf_puts(b, "\n  scoped        ");

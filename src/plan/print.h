@@ -21,7 +21,7 @@
  *   rlimits[]      {resource, soft, hard}; null: unlimited
  *   capabilities   {bounding[], permitted[], effective[], inheritable[], ambient[]}
  *   securebits[]
- *   landlock       {abi, fs[], net[], scoped[]}
+ *   landlock       {abi, fs[], root[], net[], scoped[]}
  *   environment    {set[], pass[]}
  *   seccomp        {instructions, actions{ACTION: [names]}, arguments[], listing[]}
  *   sources[]      {path, sha256}

@@ -220,6 +220,7 @@ static void print_process(struct json *j, const struct plan *p)
 	open_(j, "landlock", "{");
 	number(j, "abi", p->landlock_abi);
 	bits(j, "fs", p->landlock_fs, landlock_fs_names);
+	bits(j, "root", p->landlock_root, landlock_fs_names);
 	bits(j, "net", p->landlock_net, landlock_net_names);
 	bits(j, "scoped", p->landlock_scoped, landlock_scoped_names);
 	close_(j, "}");

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plan_sample.h"
+
+#include <linux/filter.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <string.h>
+
+static struct plan *head(struct buf *b)
+{
+	return (struct plan *)(void *)b->data;
+}
+
+static struct plan_str str(struct buf *b, const char *s)
+{
+	struct plan_str ret = { (uint32_t)b->len, (uint32_t)strlen(s) };
+
+	buf_add(b, s, strlen(s) + 1);
+	return ret;
+}
+
+static struct plan_table table(struct buf *b, const void *items, size_t size, size_t count)
+{
+	struct plan_table ret = { 0, (uint32_t)count };
+
+	buf_align(b, 8);
+	ret.off = (uint32_t)b->len;
+	buf_add(b, items, size * count);
+	return ret;
+}
+
+#define TABLE(b, field, items)                                                                     \
+	do {                                                                                       \
+		struct plan_table t_ = table(b, items, sizeof((items)[0]), ARRAY_SIZE(items));     \
+		head(b)->field = t_;                                                               \
+	} while (0)
+
+static void add_mounts(struct buf *b)
+{
+	struct plan_mount m[] = {
+		{ PM_DIR, 0755, 0, .target = str(b, "/home") },
+		{ PM_BIND, 0, PMF_RDONLY | PMF_NOSUID | PMF_NODEV | PMF_RECURSIVE, str(b, "/usr"),
+		  str(b, "/usr"), .landlock = 0xd },
+		{ PM_SYMLINK, 0777, 0, str(b, "usr/bin"), str(b, "/bin") },
+		{ PM_TMPFS, 01777, PMF_NOSUID | PMF_NODEV, .target = str(b, "/dev"), .size = 65536 },
+		{ PM_DEVICE, 0666, PMF_NOSUID, str(b, "/dev/null"), str(b, "/dev/null"),
+		  .rdev = 0x103, .landlock = 6 },
+		{ PM_PROC, 0, PMF_NOSUID | PMF_NODEV | PMF_NOEXEC, .target = str(b, "/proc"),
+		  .data = str(b, "subset=pid") },
+		{ PM_MASK_FILE, 0, 0, .target = str(b, "/proc/kcore") },
+		{ PM_MASK_DIR, 0, 0, .target = str(b, "/proc/acpi") },
+		{ PM_FILE, 0644, 0, .target = str(b, "/etc/hostname"), .data = str(b, "box\n") },
+		{ PM_SCRATCH, 0700, 0, .target = str(b, "/tmp"), .landlock = 0xffff },
+		{ PM_WORKSPACE, 0, PMF_NOSUID | PMF_IDMAP, .landlock = 0xffff },
+		{ PM_BIND, 0, PMF_RDONLY, str(b, "./.git/hooks"), str(b, "./.git/hooks") },
+	};
+
+	TABLE(b, mounts, m);
+}
+
+static void add_process(struct buf *b)
+{
+	struct plan_rlimit limits[] = { { 4, 0, 0, 0 }, { 7, 0, 1024, UINT64_MAX } };
+	struct plan_env set[] = { { str(b, "PATH=/usr/bin:/bin") }, { str(b, "HOME=/home") } };
+	struct plan_env pass[] = { { str(b, "LANG") }, { str(b, "LC_*") } };
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 100, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 1),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 16, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 24),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x5412, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+
+	TABLE(b, rlimits, limits);
+	TABLE(b, env_set, set);
+	TABLE(b, env_pass, pass);
+	TABLE(b, filter, filter);
+}
+
+static void add_report(struct buf *b)
+{
+	struct plan_layer layers[LAYERS];
+	struct plan_downgrade down[] = { { str(b, "time namespace"), str(b, "not in this kernel") } };
+	struct plan_fact facts[] = { { PF_ABSENT, 0, str(b, "/opt"), 0 },
+				     { PF_MTIME, 0, str(b, "/etc"), 1234567890123456789 } };
+	struct plan_source sources[] = { { str(b, "/etc/purple/profiles/a.yaml"), { 1, 2, 3 } } };
+
+	for (uint32_t i = 0; i < LAYERS; i++)
+		layers[i] = (struct plan_layer){ i, LS_ENFORCED, { 0, 0 } };
+	layers[LAYER_TIME].state = LS_DOWNGRADED;
+	layers[LAYER_TIME].why = str(b, "not in this kernel");
+	TABLE(b, layers, layers);
+	TABLE(b, downgrades, down);
+	TABLE(b, facts, facts);
+	TABLE(b, sources, sources);
+}
+
+void plan_seal(struct buf *b)
+{
+	head(b)->size = (uint32_t)b->len;
+	head(b)->checksum = plan_checksum(b->data, b->len);
+}
+
+void plan_sample(struct buf *b)
+{
+	struct plan p = {
+		.magic = PLAN_MAGIC,
+		.version = PLAN_VERSION,
+		.key = { 0xab, 0xcd },
+		.namespaces = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET,
+		.steps = STEP_KEYRING | STEP_NO_NEW_PRIVS | STEP_CLOSE_FDS,
+		.securebits = 0x2f,
+		.caps_bounding = 1 << 10,
+		.caps_permitted = 1 << 10,
+		.landlock_fs = 0xffff,
+		.landlock_root = 4,
+		.landlock_net = 3,
+		.landlock_scoped = 3,
+		.landlock_abi = 7,
+		.umask = 022,
+		.root_size = 64 << 20,
+		.root_inodes = 4096,
+	};
+	struct plan_str s;
+
+	buf_add(b, &p, sizeof(p));
+	s = str(b, "sample");
+	head(b)->profile = s;
+	s = str(b, "box");
+	head(b)->hostname = s;
+	s = str(b, "/home");
+	head(b)->working_dir = s;
+	add_mounts(b);
+	add_process(b);
+	add_report(b);
+	plan_seal(b);
+}
