@@ -100,3 +100,15 @@ int dirs_init(struct dirs *d)
 		return -ENAMETOOLONG;
 	return r;
 }
+
+bool dirs_program(const struct dirs *d, const char *program, char *ret, size_t size)
+{
+	size_t n = strlen(d->libexec), m = strlen(program);
+
+	if (n + 1 + m >= size)
+		return false;
+	memcpy(ret, d->libexec, n);
+	ret[n] = '/';
+	memcpy(ret + n + 1, program, m + 1);
+	return true;
+}

@@ -12,6 +12,7 @@
 #ifndef PURPLE_CLI_DIRS_H
 #define PURPLE_CLI_DIRS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "policy/policy.h"
@@ -33,5 +34,8 @@ struct dirs {
  * libexec/purple, -ENAMETOOLONG. @d must stay where it is.
  */
 int dirs_init(struct dirs *d);
+
+/* The path of one of our programs, "purple-init". False if it does not fit into @ret. */
+bool dirs_program(const struct dirs *d, const char *program, char *ret, size_t size);
 
 #endif

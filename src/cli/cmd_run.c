@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cmd_run.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "cli/dirs.h"
+#include "cli/launch.h"
+#include "cli/obtain.h"
+#include "cli/options.h"
+#include "cli/report.h"
+#include "supervisor/run.h"
+#include "sys/files.h"
+
+static void help(void)
+{
+	static const char text[] = "usage: purple run [OPTION…] [--] COMMAND [ARGUMENT…]\n\n"
+				   "Runs COMMAND with nothing but what the policy grants.\n\n";
+
+	write_full(STDOUT_FILENO, text, sizeof(text) - 1);
+	run_options_help(STDOUT_FILENO);
+}
+
+/* 0-2 are open for certain, so that nothing of ours takes their place. */
+static int fill_stdio(struct err *e)
+{
+	int fd;
+
+	do
+		fd = sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
+	while (fd >= 0 && fd <= 2 && sys_call(SYS_fcntl, fd, F_SETFD, 0) == 0);
+	if (fd < 0)
+		return err_set(e, fd, "stdio", "open /dev/null");
+	sys_close(fd);
+	return 0;
+}
+
+static int run(int argc, char **argv, struct outcome *out, struct report *report, struct err *e)
+{
+	static struct run_options o;
+	static struct dirs dirs;
+	static struct launch launch;
+	const struct plan *plan;
+	int r = fill_stdio(e);
+
+	if (r == 0)
+		r = run_options_parse(argc, argv, &o, e);
+	if (r < 0)
+		return r;
+	if (o.help) {
+		help();
+		out->exit_status = 0;
+		return 0;
+	}
+	r = report_open(report, o.report, e);
+	if (r < 0)
+		return r;
+	if (!o.command[0]) {
+		err_set(e, EPROTO, "usage", "no command given");
+		err_remedy(e, "purple run [OPTION…] -- COMMAND [ARGUMENT…]");
+		return -EPROTO;
+	}
+	r = dirs_init(&dirs);
+	if (r < 0) {
+		err_set(e, r, "start", "read /proc/self/exe");
+		err_remedy(e, "mount /proc: mount -t proc proc /proc");
+		return r;
+	}
+	plan = obtain_plan(&o, &dirs, e);
+	if (!plan)
+		return -e->code;
+	report->plan = plan;
+	/* What the caller left open goes no further, not even into this process. */
+	if (plan->steps & STEP_CLOSE_FDS)
+		report_close_others(report);
+	r = launch_prepare(&launch, plan, &o, &dirs, e);
+	return r < 0 ? r : supervisor_run(plan, &launch, out, e);
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct report report = REPORT_INIT;
+	struct outcome out = { 0 };
+	struct err e = { 0 };
+
+	if (run(argc, argv, &out, &report, &e) < 0) {
+		out.exit_status = e.exit_code;
+		if (e.message[0] != '\0') /* else purple-compile has said it */
+			err_print(&e);
+	}
+	report_write(&report, &out, &e);
+	return out.exit_status;
+}

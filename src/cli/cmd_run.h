@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `purple run`: one sandbox, in the foreground. Part of the static launcher. */
+#ifndef PURPLE_CLI_CMD_RUN_H
+#define PURPLE_CLI_CMD_RUN_H
+
+int cmd_run(int argc, char **argv);
+
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/dispatch.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "cli/cmd_run.h"
+#include "cli/dirs.h"
+#include "config.h"
+
+static const struct command {
+	const char *name;
+	const char *program; /* NULL: here */
+	const char *summary;
+} commands[] = {
+	{ "run", NULL, "run a command in a sandbox" },
+	{ "plan", "purple-plan", "show what would be enforced here, layer by layer" },
+	{ "profile", "purple-profile", "list, show, explain, check and edit policies" },
+	{ "doctor", "purple-doctor", "say what this kernel and host offer, and what is missing" },
+};
+
+static void put(int fd, const char *s)
+{
+	write_full(fd, s, strlen(s));
+}
+
+static void usage(int fd)
+{
+	static const char pad[] = "           ";
+
+	put(fd, "usage: purple COMMAND [ARGUMENT…]\n\n");
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		put(fd, "  ");
+		put(fd, commands[i].name);
+		put(fd, pad + strlen(commands[i].name));
+		put(fd, commands[i].summary);
+		put(fd, "\n");
+	}
+	put(fd, "\npurple run --help lists its options; purple(1) is the manual.\n");
+}
+
+static int exec_program(const char *program, char **argv)
+{
+	static struct dirs dirs;
+	char path[PATH_MAX];
+	struct err e = { 0 };
+	int r = dirs_init(&dirs);
+
+	if (r == 0 && !dirs_program(&dirs, program, path, sizeof(path)))
+		r = -ENAMETOOLONG;
+	if (r == 0) {
+		execv(path, argv);
+		r = -errno;
+	}
+	err_set(&e, r, "start", "%s", r == 0 ? program : path);
+	err_remedy(&e, "this installation of Purple is not whole; install it again");
+	err_print(&e);
+	return EXIT_PURPLE;
+}
+
+static int unknown(const char *name)
+{
+	const char *best = commands[0].name;
+	struct err e = { 0 };
+
+	for (size_t i = 1; i < ARRAY_SIZE(commands); i++)
+		if (str_distance(name, commands[i].name) < str_distance(name, best))
+			best = commands[i].name;
+	err_set(&e, EPROTO, "usage", "there is no command %s; did you mean `purple %s`?", name,
+		best);
+	err_remedy(&e, "to run a program in a sandbox: purple run -- %s", name);
+	err_print(&e);
+	return EXIT_PURPLE;
+}
+
+int dispatch(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : "";
+
+	if (argc < 2) {
+		usage(STDERR_FILENO);
+		return EXIT_PURPLE;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (streq(name, commands[i].name))
+			return commands[i].program ? exec_program(commands[i].program, argv + 1) :
+						     cmd_run(argc - 1, argv + 1);
+	if (streq(name, "--help") || streq(name, "-h") || streq(name, "help")) {
+		usage(STDOUT_FILENO);
+		return 0;
+	}
+	if (streq(name, "--version") || streq(name, "version")) {
+		put(STDOUT_FILENO, "purple " PURPLE_VERSION "\n");
+		return 0;
+	}
+	return unknown(name);
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/host.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <pwd.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/macros.h"
+#include "cli/caller.h"
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x00000080
+#endif
+
+static enum host_kind kind_of(mode_t mode)
+{
+	return S_ISDIR(mode) ? HK_DIR :
+	       S_ISREG(mode) ? HK_FILE :
+	       S_ISLNK(mode) ? HK_SYMLINK :
+	       S_ISCHR(mode) || S_ISBLK(mode) ? HK_DEVICE :
+					       HK_OTHER;
+}
+
+static int look(void *ctx, const char *path, struct host_path *ret)
+{
+	struct stat st;
+	ssize_t n;
+
+	(void)ctx;
+	memset(ret, 0, sizeof(*ret));
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+	ret->kind = kind_of(st.st_mode);
+	if (ret->kind == HK_SYMLINK) {
+		n = readlink(path, ret->link, sizeof(ret->link) - 1);
+		if (n < 0)
+			return -errno;
+	}
+	if (!realpath(path, ret->real) || stat(ret->real, &st) < 0) {
+		ret->real[0] = '\0';
+		return errno == ENOENT || errno == ELOOP ? 0 : -errno;
+	}
+	ret->target = kind_of(st.st_mode);
+	ret->rdev = st.st_rdev;
+	ret->mtime = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+	return 0;
+}
+
+static int list(void *ctx, const char *path, void (*fn)(void *arg, const char *name), void *arg)
+{
+	struct dirent **names;
+	int n = scandir(path, &names, NULL, alphasort);
+
+	(void)ctx;
+	if (n < 0)
+		return errno == ENOENT ? 0 : -errno;
+	for (int i = 0; i < n; i++) {
+		if (names[i]->d_name[0] != '.')
+			fn(arg, names[i]->d_name);
+		free(names[i]);
+	}
+	free(names);
+	return 0;
+}
+
+static uint64_t kernel_namespaces(void)
+{
+	static const struct {
+		const char *file;
+		uint64_t flag;
+	} ns[] = {
+		{ "/proc/self/ns/user", CLONE_NEWUSER }, { "/proc/self/ns/pid", CLONE_NEWPID },
+		{ "/proc/self/ns/mnt", CLONE_NEWNS },	 { "/proc/self/ns/net", CLONE_NEWNET },
+		{ "/proc/self/ns/ipc", CLONE_NEWIPC },	 { "/proc/self/ns/uts", CLONE_NEWUTS },
+		{ "/proc/self/ns/cgroup", CLONE_NEWCGROUP },
+		{ "/proc/self/ns/time", CLONE_NEWTIME },
+	};
+	uint64_t r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(ns); i++)
+		if (access(ns[i].file, F_OK) == 0)
+			r |= ns[i].flag;
+	return r;
+}
+
+void host_init(struct host *h, const struct probe_quick *quick, bool best_effort)
+{
+	const struct passwd *pw = getpwuid(geteuid());
+	const char *home = getenv("HOME");
+
+	*h = (struct host){
+		.uid = geteuid(),
+		.gid = getegid(),
+		.user = pw ? pw->pw_name : NULL,
+		.home = home && home[0] == '/' ? home : NULL,
+		.root = caller_is_root(),
+		.best_effort = best_effort,
+		.landlock_abi = quick->landlock_abi,
+		.namespaces = kernel_namespaces(),
+		.look = look,
+		.list = list,
+	};
+}

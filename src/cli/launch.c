@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/launch.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "cli/caller.h"
+#include "sys/files.h"
+
+extern char **environ;
+
+enum { ENVIRONMENT_MAX = 512 };
+
+/* NAME, or PREFIX_*: does the plan let this variable of the caller in? */
+static bool passes(const struct plan *p, const char *entry)
+{
+	const struct plan_env *pass = plan_items(p, env_pass, struct plan_env);
+
+	for (uint32_t i = 0; i < p->env_pass.count; i++) {
+		const char *want = plan_string(p, pass[i].text);
+		size_t n = pass[i].text.len;
+
+		if (want[n - 1] == '*' ? strncmp(entry, want, n - 1) == 0 :
+					 strncmp(entry, want, n) == 0 && entry[n] == '=')
+			return true;
+	}
+	return false;
+}
+
+static bool is_set(const struct plan *p, const char *entry)
+{
+	const struct plan_env *set = plan_items(p, env_set, struct plan_env);
+	size_t n = (size_t)(strchrnul(entry, '=') - entry) + 1;
+
+	for (uint32_t i = 0; i < p->env_set.count; i++)
+		if (strncmp(entry, plan_string(p, set[i].text), n) == 0)
+			return true;
+	return false;
+}
+
+static int prepare_environment(struct launch *l, const struct plan *p, struct err *e)
+{
+	static char *list[ENVIRONMENT_MAX + 1];
+	const struct plan_env *set = plan_items(p, env_set, struct plan_env);
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < p->env_set.count && n < ENVIRONMENT_MAX; i++)
+		list[n++] = (char *)(uintptr_t)plan_string(p, set[i].text);
+	for (char **v = environ; *v && n < ENVIRONMENT_MAX; v++)
+		if (strchr(*v, '=') && passes(p, *v) && !is_set(p, *v))
+			list[n++] = *v;
+	if (n == ENVIRONMENT_MAX)
+		return err_set(e, E2BIG, "environment", "more than %d variables", ENVIRONMENT_MAX);
+	l->envp = list;
+	return 0;
+}
+
+static bool is_below(const char *path, const char *top)
+{
+	size_t n = strlen(top);
+
+	return strncmp(path, top, n) == 0 && (path[n] == '/' || path[n] == '\0');
+}
+
+/* Directories that as a workspace would hand over the host, or break it. */
+static const char *refuse_workspace(const char *path)
+{
+	static const char *const system[] = { "/bin",  "/boot", "/dev",	 "/etc", "/lib",
+					      "/lib32", "/lib64", "/proc", "/run", "/sbin",
+					      "/sys",  "/usr",	"/var/lib", "/var/run" };
+	const char *home = getenv("HOME");
+
+	if (streq(path, "/"))
+		return "it is the whole file system";
+	if (home && home[0] == '/' && is_below(home, path))
+		return "your home directory lies in it, with its keys and settings";
+	for (size_t i = 0; i < ARRAY_SIZE(system); i++)
+		if (streq(path, system[i]) || (i < 10 && is_below(path, system[i]) &&
+					       !is_below(path, "/usr/local/src") &&
+					       !is_below(path, "/usr/src")))
+			return "it belongs to the system";
+	return NULL;
+}
+
+/* What the policy mounts at or below the workspace's own path would be covered by it. */
+static const char *covered(const struct plan *p, const char *path)
+{
+	const struct plan_mount *m = plan_items(p, mounts, struct plan_mount);
+
+	for (uint32_t i = 0; i < p->mounts.count; i++) {
+		const char *target = plan_string(p, m[i].target);
+
+		if (target && target[0] == '/' && is_below(target, path))
+			return target;
+	}
+	return NULL;
+}
+
+static bool wants_workspace(const struct plan *p)
+{
+	const struct plan_mount *m = plan_items(p, mounts, struct plan_mount);
+
+	for (uint32_t i = 0; i < p->mounts.count; i++)
+		if (m[i].kind == PM_WORKSPACE)
+			return true;
+	return false;
+}
+
+static int prepare_workspace(struct launch *l, const struct plan *p, const char *dir,
+			     struct err *e)
+{
+	static char path[PATH_MAX];
+	char link[32];
+	const char *why;
+	long n;
+
+	l->workspace_fd = -1;
+	if (!wants_workspace(p))
+		return 0;
+	l->workspace_fd = sys_openat(AT_FDCWD, dir ? dir : ".", O_PATH | O_DIRECTORY, 0);
+	if (l->workspace_fd < 0)
+		return err_set(e, l->workspace_fd, "workspace", "%s",
+			       dir ? dir : "the current directory");
+	/* /proc/self/fd/N tells the canonical path of what is open: no race. */
+	memcpy(link, "/proc/self/fd/", 15);
+	link[14] = (char)('0' + l->workspace_fd / 10);
+	link[15] = (char)('0' + l->workspace_fd % 10);
+	link[16] = '\0';
+	if (l->workspace_fd < 10)
+		memmove(link + 14, link + 15, 2);
+	n = sys_call(SYS_readlinkat, AT_FDCWD, link, path, sizeof(path) - 1);
+	if (n < 0)
+		return err_set(e, (int)n, "workspace", "read %s (is /proc mounted?)", link);
+	path[n] = '\0';
+	if (path[0] != '/')
+		return err_set(e, EPROTO, "workspace", "%s cannot be reached from /", path);
+	why = refuse_workspace(path);
+	if (why) {
+		err_set(e, EPROTO, "workspace", "%s is refused as a workspace: %s", path, why);
+		err_remedy(e, "go to a project's directory, or name one: purple run -w DIR; "
+			   "--workspace=none runs without");
+		return -EPROTO;
+	}
+	why = covered(p, path);
+	if (why) {
+		err_set(e, EPROTO, "workspace", "%s would cover %s, which the policy mounts", path,
+			why);
+		err_remedy(e, "use another directory, or write the path relative to the workspace: "
+			   "./…");
+		return -EPROTO;
+	}
+	l->workspace = path;
+	return 0;
+}
+
+/*
+ * As root the command gets ids of its own. Inside, it has those of the
+ * workspace's owner, so that what it makes there belongs to the same.
+ */
+static int prepare_ids(struct launch *l, const struct plan *p, struct err *e)
+{
+	struct stat st = { 0 };
+	int r;
+
+	l->host_uid = l->uid = geteuid();
+	l->host_gid = l->gid = getegid();
+	if (p->idmap != IDMAP_RANGE)
+		return 0;
+	l->uid = l->gid = 1000;
+	if (l->workspace_fd >= 0) {
+		r = (int)sys_call(SYS_newfstatat, l->workspace_fd, "", &st, AT_EMPTY_PATH);
+		if (r < 0)
+			return err_set(e, r, "workspace", "%s", l->workspace);
+		l->uid = st.st_uid;
+		l->gid = st.st_gid;
+	}
+	if (l->uid > 65533 || l->gid > 65533) {
+		err_set(e, EPROTO, "ids", "%s belongs to %u:%u, which is outside the range 0 to "
+			"65533 that is mapped into the sandbox", l->workspace, l->uid, l->gid);
+		err_remedy(e, "run purple as that user");
+		return -EPROTO;
+	}
+	/* The lock goes with the process. */
+	r = caller_reserve_ids(&l->range_base);
+	if (r < 0)
+		return err_set(e, r, "ids", "reserve a range of ids (/run/purple/ids)");
+	/* No group of ours goes inside; see user_namespaces(7) on setgroups. */
+	r = (int)sys_call(SYS_setgroups, 0, 0);
+	return r < 0 ? err_set(e, r, "ids", "give up the supplementary groups") : 0;
+}
+
+int launch_prepare(struct launch *l, const struct plan *p, const struct run_options *o,
+		   const struct dirs *dirs, struct err *e)
+{
+	static char init[PATH_MAX];
+	int r;
+
+	memset(l, 0, sizeof(*l));
+	l->argv = o->command;
+	if (!dirs_program(dirs, "purple-init", init, sizeof(init)))
+		return err_set(e, ENAMETOOLONG, "init", "purple-init");
+	l->init_path = init;
+	for (int fd = 0; fd <= 2; fd++) {
+		struct termios t;
+
+		if (sys_call(SYS_ioctl, fd, TCGETS, &t) == 0)
+			l->terminal |= 1U << fd;
+	}
+	r = prepare_environment(l, p, e);
+	if (r == 0)
+		r = prepare_workspace(l, p, o->workspace, e);
+	return r == 0 ? prepare_ids(l, p, e) : r;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The options that `purple run` and `purple plan` share. Each of the policy's
+ * options stands for one key and nothing else: it becomes an override, which
+ * the policy's own parser checks. For the static launcher too.
+ */
+#ifndef PURPLE_CLI_OPTIONS_H
+#define PURPLE_CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+enum { RUN_OVERRIDES_MAX = 128 };
+
+struct run_options {
+	const char *profile;   /* -p; "default" if not given */
+	const char *workspace; /* -w; NULL: the current directory */
+	const char *report;    /* --report; NULL: none */
+	bool best_effort, no_cache, json, help;
+	/* Pairs: the option as typed ("--memory"), "key=value"; NULL-terminated. */
+	const char *overrides[2 * RUN_OVERRIDES_MAX + 1];
+	size_t overrides_count;
+	char *const *command; /* what follows; may be empty */
+};
+
+/*
+ * Parse argv[1…]. Stops at "--" or at the first word that is no option.
+ * Overrides are allocated and live as long as the process. 0, or -errno with
+ * @e set.
+ */
+int run_options_parse(int argc, char **argv, struct run_options *o, struct err *e);
+
+/* The list of options for `--help`, to @fd. */
+void run_options_help(int fd);
+
+#endif

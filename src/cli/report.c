@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "base/buf.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "sys/files.h"
+
+int report_open(struct report *r, const char *where, struct err *e)
+{
+	const char *number;
+	uint64_t fd;
+
+	if (!where)
+		return 0;
+	clock_gettime(CLOCK_MONOTONIC, &r->start);
+	number = str_after(where, "fd:");
+	if (!number) {
+		r->fd = sys_openat(AT_FDCWD, where, O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY, 0600);
+		return r->fd < 0 ? err_set(e, r->fd, "report", "%s", where) : 0;
+	}
+	if (parse_u64(number, &fd) < 0 || fd > 65535 ||
+	    sys_call(SYS_fcntl, (int)fd, F_GETFD) < 0) {
+		err_set(e, EPROTO, "report", "%s: no such descriptor is open", where);
+		return -EPROTO;
+	}
+	r->fd = (int)fd;
+	if (fd > 2)
+		sys_call(SYS_fcntl, r->fd, F_SETFD, FD_CLOEXEC);
+	return 0;
+}
+
+void report_close_others(const struct report *r)
+{
+	unsigned from = 3;
+
+	if (r->fd > 2) {
+		if (r->fd > 3)
+			sys_close_range(3, (unsigned)r->fd - 1, 0);
+		from = (unsigned)r->fd + 1;
+	}
+	sys_close_range(from, ~0U, 0);
+}
+
+static void add_pair(struct buf *b, const char *key, const char *value)
+{
+	buf_printf(b, "\"%s\":", key);
+	buf_json_string(b, value);
+}
+
+static void add_end(struct buf *b, const struct outcome *out, const struct err *e)
+{
+	const char *reason = err_is_set(e)		     ? "not started" :
+			     out->killed		     ? "killed" :
+			     WIFSIGNALED(out->wait_status) ? "signalled" :
+							     "exited";
+
+	buf_printf(b, ",\"status\":%d,", out->exit_status);
+	add_pair(b, "reason", reason);
+	if (out->killed)
+		buf_printf(b, ",\"signal\":%d", out->wait_status);
+	else if (out->started && WIFSIGNALED(out->wait_status))
+		buf_printf(b, ",\"signal\":%d", WTERMSIG(out->wait_status));
+	if (!err_is_set(e))
+		return;
+	buf_puts(b, ",\"error\":{");
+	add_pair(b, "stage", e->stage[0] ? e->stage : "policy");
+	buf_puts(b, ",");
+	add_pair(b, "message", e->message[0] ? e->message : "the policy has errors");
+	buf_puts(b, ",");
+	add_pair(b, "remedy", e->remedy);
+	buf_puts(b, "}");
+}
+
+static void add_downgrades(struct buf *b, const struct plan *p)
+{
+	const struct plan_downgrade *d = plan_items(p, downgrades, struct plan_downgrade);
+
+	buf_puts(b, ",\"downgrades\":[");
+	for (uint32_t i = 0; i < p->downgrades.count; i++) {
+		const char *why = plan_string(p, d[i].why);
+
+		buf_puts(b, i ? ",{" : "{");
+		add_pair(b, "what", plan_string(p, d[i].what));
+		buf_puts(b, ",");
+		add_pair(b, "why", why ? why : "");
+		buf_puts(b, "}");
+	}
+	buf_puts(b, "]");
+}
+
+static long long ms(struct timeval t)
+{
+	return t.tv_sec * 1000LL + t.tv_usec / 1000;
+}
+
+void report_write(struct report *r, const struct outcome *out, const struct err *e)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT(65536);
+	struct rusage u = { 0 };
+	struct timespec now;
+	const char *name;
+
+	if (r->fd < 0)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	getrusage(RUSAGE_CHILDREN, &u);
+	name = r->plan ? plan_string(r->plan, r->plan->profile) : NULL;
+	buf_puts(&b, "{\"version\":1,");
+	add_pair(&b, "profile", name ? name : "");
+	add_end(&b, out, e);
+	if (r->plan)
+		add_downgrades(&b, r->plan);
+	buf_printf(&b, ",\"usage\":{\"wall_ms\":%lld,\"user_ms\":%lld,\"system_ms\":%lld,"
+		   "\"max_rss_kb\":%ld}}\n",
+		   (now.tv_sec - r->start.tv_sec) * 1000LL +
+			   (now.tv_nsec - r->start.tv_nsec) / 1000000,
+		   ms(u.ru_utime), ms(u.ru_stime), u.ru_maxrss);
+	if (!b.failed)
+		write_full(r->fd, b.data, b.len);
+	close_fdp(&r->fd);
+}

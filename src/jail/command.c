@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command: cloned by PID 1 when all restrictions are on, then execve. */
+#include "jail/internal.h"
+
+#include <limits.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "base/str.h"
+#include "sys/files.h"
+#include "sys/process.h"
+
+static char command_stack[32 * 1024] __attribute__((__aligned__(64)));
+
+static const char *environment(const struct launch *l, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (char *const *e = l->envp; *e; e++)
+		if (strncmp(*e, name, n) == 0 && (*e)[n] == '=')
+			return *e + n + 1;
+	return NULL;
+}
+
+static int try_exec(const struct launch *l, const char *path)
+{
+	return (int)sys_call(SYS_execve, path, l->argv, l->envp);
+}
+
+/* As execvp(3) does, but for an ENOEXEC script: no shell is tried. */
+static int search_exec(const struct launch *l)
+{
+	const char *name = l->argv[0], *path = environment(l, "PATH");
+	int seen = -ENOENT;
+
+	if (*name == '\0')
+		return -ENOENT;
+	if (strchr(name, '/'))
+		return try_exec(l, name);
+	for (const char *end; path && *path; path = *end ? end + 1 : end) {
+		char file[PATH_MAX];
+		size_t n;
+		int r;
+
+		end = strchrnul(path, ':');
+		n = (size_t)(end - path);
+		if (n == 0 || n + 1 + strlen(name) >= sizeof(file))
+			continue;
+		memcpy(file, path, n);
+		file[n] = '/';
+		strcpy(file + n + 1, name);
+		r = try_exec(l, file);
+		if (r != -ENOENT && r != -ENOTDIR && seen != -EACCES)
+			seen = r;
+		if (r != -ENOENT && r != -ENOTDIR && r != -EACCES)
+			return r;
+	}
+	return seen;
+}
+
+static void exec_failed(struct jail *j, int code)
+{
+	const char *name = j->launch->argv[0];
+
+	if (code == -ENOENT || code == -ENOTDIR) {
+		j->err.exit_code = EXIT_NOT_FOUND;
+		err_set(&j->err, code, "exec", "%s", name);
+		err_remedy(&j->err, strchr(name, '/') ?
+			   "the path is looked up inside the sandbox; `purple plan` lists what is "
+			   "mounted there" :
+			   "no directory of PATH inside the sandbox has it; `purple plan` lists "
+			   "what is mounted there");
+		return;
+	}
+	j->err.exit_code = EXIT_NOT_EXEC;
+	err_set(&j->err, code, "exec", "%s", name);
+	if (code == -EACCES)
+		err_remedy(&j->err, "it is a directory, has no execute permission, or lies where "
+			   "the policy grants no execution");
+	else if (code == -ENOEXEC)
+		err_remedy(&j->err, "it is no program of this machine; a script needs a #! line");
+}
+
+static int take_terminal(struct jail *j)
+{
+	int r = (int)sys_call(SYS_setsid);
+
+	if (r >= 0)
+		r = (int)sys_call(SYS_ioctl, j->slave_fd, TIOCSCTTY, 0);
+	for (int fd = 0; fd <= 2 && r >= 0; fd++)
+		if (j->launch->terminal >> fd & 1)
+			r = (int)sys_call(SYS_dup3, j->slave_fd, fd, 0);
+	return r < 0 ? err_set(&j->err, r, "terminal", "take on the sandbox's terminal") : 0;
+}
+
+static int command_main(void *arg)
+{
+	struct jail *j = arg;
+	const struct launch *l = j->launch;
+	const char *dir = plan_string(j->plan, j->plan->working_dir);
+	int r;
+
+	if (!dir)
+		dir = l->workspace ? l->workspace : "/";
+	r = (int)sys_call(SYS_chdir, dir);
+	if (r < 0)
+		err_set(&j->err, r, "working directory", "enter %s", dir);
+	if (r == 0 && j->slave_fd >= 0)
+		r = take_terminal(j);
+	if (r == 0)
+		r = (int)sys_call(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, &l->sigmask, 0,
+				  sizeof(l->sigmask));
+	if (r == 0)
+		exec_failed(j, search_exec(l));
+	sys_exit(j->err.exit_code ? j->err.exit_code : EXIT_PURPLE);
+}
+
+int jail_command(struct jail *j)
+{
+	/* clone(2), since the filter that now holds refuses clone3. */
+	j->command = sys_clone_fn(CLONE_VM | CLONE_PIDFD | SIGCHLD,
+				  command_stack + sizeof(command_stack), &j->command_fd,
+				  command_main, j);
+	if (j->command < 0)
+		return err_set(&j->err, (int)j->command, "start", "start a process for the command");
+	return 0;
+}

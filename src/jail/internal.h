@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between the files of jail/. Everything returns 0 or -errno with j->err set. */
+#ifndef PURPLE_JAIL_INTERNAL_H
+#define PURPLE_JAIL_INTERNAL_H
+
+#include "jail/jail.h"
+
+/* pid1.c: the whole life of PID 1 before it becomes purple-init; never returns. */
+int jail_pid1(void *jail);
+
+/* idmap.c. In the launcher: uid_map, gid_map and the id-mapped trees of PID 1 … */
+int jail_write_ids(struct jail *j);
+/* … and in PID 1: wait for them and take on the ids. */
+int jail_wait_ids(struct jail *j);
+
+/* session.c */
+int jail_die_with_launcher(struct jail *j); /* SIGKILL to PID 1 when the launcher dies */
+int jail_session(struct jail *j);
+int jail_keyring(struct jail *j);
+int jail_hostname(struct jail *j);
+int jail_loopback(struct jail *j);
+int jail_no_nesting(struct jail *j);
+int jail_terminal(struct jail *j);
+
+/* root.c: the root file system */
+int jail_init_open(struct jail *j);
+int jail_root_open(struct jail *j);
+int jail_mounts(struct jail *j);
+int jail_root_enter(struct jail *j);
+
+/* lockdown.c */
+int jail_rlimits(struct jail *j);
+int jail_bounding_set(struct jail *j);
+int jail_capabilities(struct jail *j);
+int jail_no_new_privs(struct jail *j);
+int jail_landlock_open(struct jail *j);
+int jail_landlock(struct jail *j);
+int jail_seccomp(struct jail *j);
+
+/* command.c: starts the command beside PID 1 */
+int jail_command(struct jail *j);
+
+#endif

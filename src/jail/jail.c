@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "jail/jail.h"
+
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "jail/internal.h"
+#include "sys/files.h"
+#include "sys/process.h"
+
+/* PID 1 needs little: the deepest it goes is vsnprintf for an error. */
+static char pid1_stack[32 * 1024] __attribute__((__aligned__(64)));
+
+/*
+ * Only 0, 1 and 2 go inside. A directory among them would be a way out of the
+ * root (openat(0, "..")), and so would any descriptor that was opened by
+ * O_PATH: CVE-2024-21626 and its kin.
+ */
+static int check_stdio(struct jail *j)
+{
+	for (int fd = 0; fd <= 2; fd++) {
+		struct stat st;
+		int flags = (int)sys_call(SYS_fcntl, fd, F_GETFL);
+
+		if (flags == -EBADF) {
+			int null = sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
+
+			if (null != fd)
+				return err_set(&j->err, null < 0 ? null : EBADF, "stdio",
+					       "descriptor %d is closed, and /dev/null does not "
+					       "open in its place", fd);
+			sys_call(SYS_fcntl, fd, F_SETFD, 0);
+			continue;
+		}
+		if (fstat(fd, &st) < 0 || S_ISDIR(st.st_mode) || (flags & O_PATH)) {
+			err_set(&j->err, EPROTO, "stdio",
+				"descriptor %d is a directory, through which the command could "
+				"leave its root", fd);
+			err_remedy(&j->err, "redirect %d from or to a file, a pipe or /dev/null",
+				   fd);
+			return -EPROTO;
+		}
+	}
+	return 0;
+}
+
+static void clone_failed(struct jail *j, int code)
+{
+	err_set(&j->err, code, "namespaces", "start a process in new namespaces");
+	if (code == -EPERM || code == -ENOSPC || code == -EACCES)
+		err_remedy(&j->err, "this host does not let you create user namespaces; "
+			   "`purple doctor` says why and what to do");
+	else if (code == -EINVAL)
+		err_remedy(&j->err, "this kernel lacks one of the namespaces that the plan asks "
+			   "for; `purple doctor` says which");
+}
+
+int jail_start(struct jail *j, const struct plan *plan, const struct launch *launch)
+{
+	struct clone_args args = {
+		.flags = plan->namespaces | CLONE_VM | CLONE_FILES | CLONE_PIDFD |
+			 CLONE_CLEAR_SIGHAND,
+		.pidfd = (uintptr_t)&j->pid1_fd,
+		.exit_signal = SIGCHLD,
+		.stack = (uintptr_t)pid1_stack,
+		.stack_size = sizeof(pid1_stack),
+	};
+	int r;
+
+	memset(j, 0, sizeof(*j));
+	j->plan = plan;
+	j->launch = launch;
+	j->pid1_fd = j->status_fd = j->command_fd = j->pty_fd = j->parent_fd = -1;
+	j->pty_event = -1;
+	j->root_fd = j->ruleset_fd = j->init_fd = j->slave_fd = -1;
+	memset(j->idmap_fds, -1, sizeof(j->idmap_fds));
+
+	r = check_stdio(j);
+	if (r < 0)
+		return r;
+	j->status_fd = (int)sys_call(SYS_eventfd2, 0, O_CLOEXEC | O_NONBLOCK);
+	j->parent_fd = (int)sys_call(SYS_pidfd_open, getpid(), 0);
+	if (j->status_fd < 0 || j->parent_fd < 0)
+		return err_set(&j->err, j->status_fd < 0 ? j->status_fd : j->parent_fd, "start",
+			       "open the descriptors that watch the sandbox");
+	if (launch->terminal) {
+		j->pty_event = (int)sys_call(SYS_eventfd2, 0, O_CLOEXEC | O_NONBLOCK);
+		if (j->pty_event < 0)
+			return err_set(&j->err, j->pty_event, "start", "watch for the terminal");
+	}
+	j->pid1 = sys_clone3_fn(&args, jail_pid1, j);
+	if (j->pid1 < 0) {
+		j->pid1_fd = -1;
+		clone_failed(j, j->pid1);
+		return -j->err.code;
+	}
+	r = jail_write_ids(j);
+	__atomic_store_n(&j->ids_ready, r < 0 ? IDS_FAILED : IDS_READY, __ATOMIC_RELEASE);
+	sys_futex_wake(&j->ids_ready);
+	/* On failure PID 1 ends by itself and the caller finds j->err. */
+	return 0;
+}
+
+void jail_close(struct jail *j)
+{
+	/* The table was shared: what PID 1 opened before it execed is ours too. */
+	int *const fds[] = { &j->pid1_fd,   &j->status_fd, &j->command_fd, &j->pty_fd,
+			     &j->pty_event, &j->parent_fd, &j->root_fd,	   &j->ruleset_fd,
+			     &j->init_fd,   &j->slave_fd };
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		sys_close(*fds[i]);
+		*fds[i] = -1;
+	}
+	for (unsigned i = 0; i < JAIL_IDMAPS_MAX; i++) {
+		if (i >= j->next_idmap)
+			sys_close(j->idmap_fds[i]);
+		j->idmap_fds[i] = -1;
+	}
+}

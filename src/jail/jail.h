@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Applies a plan: one call starts a sandbox.
+ *
+ * Theory of operation
+ *
+ *	launcher ── clone3(all namespaces, CLONE_VM | CLONE_FILES) ── PID 1
+ *	   │ writes the id maps, opens the                              │ steps[] of jail.c,
+ *	   │ id-mapped trees, wakes PID 1                               │ one by one
+ *	   │                                                            ├─ clone ── the command: execve
+ *	   └ supervises                                                 └─ execveat(purple-init)
+ *
+ * The launcher and PID 1 share memory and the descriptor table until PID 1
+ * execs: no fork, no copied page, no message. A step that fails fills
+ * jail->err, which the launcher then finds, and PID 1 exits. Because the
+ * memory is shared, code that runs in PID 1 or in the command-to-be uses the
+ * wrappers of sys/ only: no errno, no malloc, no stdio but vsnprintf into the
+ * error record on the way out.
+ *
+ * PID 1 takes on every restriction itself and only then starts the command,
+ * so the command inherits them, and purple-init, which reaps inside, has no
+ * more rights than what it reaps.
+ *
+ * No choice is made here: a value that decides anything is in the plan.
+ */
+#ifndef PURPLE_JAIL_JAIL_H
+#define PURPLE_JAIL_JAIL_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "jail/launch.h"
+#include "plan/plan.h"
+
+enum { JAIL_IDMAPS_MAX = 64 }; /* id-mapped mounts in one plan */
+
+/*
+ * A running sandbox as the launcher sees it. Descriptors are the launcher's
+ * to close; -1 where there is none. Lives until the sandbox has ended.
+ */
+struct jail {
+	const struct plan *plan;
+	const struct launch *launch;
+
+	struct err err; /* why the start failed, written by whoever failed */
+
+	pid_t pid1;	/* as the launcher sees it */
+	int pid1_fd;	/* pidfd; readable when the sandbox has ended */
+	int status_fd;	/* eventfd: 1 + the command's wait status, by purple-init */
+	int command_fd; /* pidfd of the command, for signals */
+	int pty_fd;	/* master of the sandbox's own terminal */
+	int pty_event;	/* eventfd: readable when pty_fd is set; -1: no terminal */
+
+	/* Between the launcher and PID 1, while they share memory. */
+	uint32_t ids_ready;		     /* futex: enum ids_state */
+	int idmap_fds[JAIL_IDMAPS_MAX];	     /* detached id-mapped trees, in plan order */
+	int parent_fd;			     /* pidfd of the launcher */
+
+	/* PID 1's own while it sets up. */
+	int root_fd;	/* the root tmpfs */
+	int ruleset_fd; /* Landlock */
+	int init_fd;	/* purple-init on a read-only mount */
+	int slave_fd;	/* the terminal for the command */
+	pid_t command;	/* as PID 1 sees it */
+	unsigned next_idmap;
+	uint64_t root_dev; /* st_dev of the root tmpfs */
+};
+
+enum ids_state { IDS_WAIT, IDS_READY, IDS_FAILED };
+
+/*
+ * Start it. Returns when PID 1 exists and its id maps are written; the command
+ * may start a little later, or fail to: then PID 1 ends and j->err is set. On
+ * an error of its own, returns -errno with @j->err set and nothing left.
+ */
+int jail_start(struct jail *j, const struct plan *plan, const struct launch *launch);
+
+/* Close what jail_start() opened. The sandbox must have ended. */
+void jail_close(struct jail *j);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What depends on the call and not on the policy: the command, where it
+ * starts, with what environment, on whose behalf. The plan says what is done;
+ * this says to whom.
+ *
+ * Ownership: the launcher owns everything here and keeps it until the sandbox
+ * has ended. Paths are absolute and canonical.
+ */
+#ifndef PURPLE_JAIL_LAUNCH_H
+#define PURPLE_JAIL_LAUNCH_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct launch {
+	char *const *argv; /* the command; argv[0] is looked up in PATH of envp */
+	char *const *envp; /* all of it: nothing is inherited */
+
+	const char *workspace; /* its path, outside and inside; NULL: none */
+	int workspace_fd;      /* O_PATH on it, or -1 */
+	const char *init_path; /* the purple-init program */
+
+	uid_t uid; /* ids of the command inside */
+	gid_t gid;
+	uid_t host_uid; /* IDMAP_SINGLE: the caller's */
+	gid_t host_gid;
+	uint32_t range_base; /* IDMAP_RANGE: the host id of inside id 0 */
+
+	unsigned terminal; /* bit n: descriptor n is a terminal (0, 1, 2) */
+	uint64_t sigmask;  /* the caller's blocked signals, for the command */
+};
+
+#endif

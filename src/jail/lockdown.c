@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What binds the process itself: limits, capabilities(7), no_new_privs,
+ * landlock(7), seccomp(2). In an order in which each still may do its work:
+ * capabilities before no_new_privs only by habit, Landlock after the last
+ * mount, seccomp last.
+ */
+#include "jail/internal.h"
+
+#include <sys/resource.h>
+
+#include "sys/files.h"
+#include "sys/landlock.h"
+#include "sys/process.h"
+
+int jail_rlimits(struct jail *j)
+{
+	const struct plan_rlimit *l = plan_items(j->plan, rlimits, struct plan_rlimit);
+
+	for (uint32_t i = 0; i < j->plan->rlimits.count; i++) {
+		uint64_t value[2] = { l[i].soft, l[i].hard };
+		int r = (int)sys_call(SYS_prlimit64, 0, l[i].resource, value, 0);
+
+		if (r < 0)
+			return err_set(&j->err, r, "limits", "set limit %u to %llu", l[i].resource,
+				       (unsigned long long)l[i].soft);
+	}
+	sys_call(SYS_umask, j->plan->umask);
+	return 0;
+}
+
+/* Up to the last capability that this kernel has: EINVAL ends the list. */
+int jail_bounding_set(struct jail *j)
+{
+	if (!(j->plan->steps & STEP_DROP_CAPS))
+		return 0;
+	for (unsigned cap = 0; cap < 64; cap++) {
+		int r;
+
+		if (j->plan->caps_bounding >> cap & 1)
+			continue;
+		r = sys_prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+		if (r == -EINVAL && cap > 0)
+			break;
+		if (r < 0)
+			return err_set(&j->err, r, "capabilities",
+				       "drop capability %u from the bounding set", cap);
+	}
+	return 0;
+}
+
+int jail_capabilities(struct jail *j)
+{
+	const struct plan *p = j->plan;
+	int r;
+
+	if (!(p->steps & STEP_DROP_CAPS))
+		return 0;
+	r = p->securebits ? sys_prctl(PR_SET_SECUREBITS, p->securebits, 0, 0, 0) : 0;
+	if (r < 0)
+		return err_set(&j->err, r, "capabilities", "lock the securebits");
+	r = sys_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	if (r == 0)
+		r = sys_set_caps(p->caps_effective, p->caps_permitted, p->caps_inheritable);
+	for (unsigned cap = 0; cap < 64 && r == 0; cap++)
+		if (p->caps_ambient >> cap & 1)
+			r = sys_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0);
+	return r < 0 ? err_set(&j->err, r, "capabilities", "set the capability sets") : 0;
+}
+
+int jail_no_new_privs(struct jail *j)
+{
+	int r;
+
+	if (!(j->plan->steps & STEP_NO_NEW_PRIVS))
+		return 0;
+	r = sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	return r < 0 ? err_set(&j->err, r, "no_new_privs", "set no_new_privs") : 0;
+}
+
+int jail_landlock_open(struct jail *j)
+{
+	const struct landlock_ruleset_attr_v6 attr = {
+		.handled_access_fs = j->plan->landlock_fs,
+		.handled_access_net = j->plan->landlock_net,
+		.scoped = j->plan->landlock_scoped,
+	};
+
+	if (!(attr.handled_access_fs | attr.handled_access_net | attr.scoped))
+		return 0;
+	j->ruleset_fd = sys_landlock_create(&attr);
+	if (j->ruleset_fd < 0)
+		return err_set(&j->err, j->ruleset_fd, "landlock", "create the ruleset");
+	return 0;
+}
+
+int jail_landlock(struct jail *j)
+{
+	int r;
+
+	if (j->ruleset_fd < 0)
+		return 0;
+	r = sys_landlock_restrict(j->ruleset_fd);
+	sys_close(TAKE_FD(j->ruleset_fd));
+	return r < 0 ? err_set(&j->err, r, "landlock", "enforce the ruleset") : 0;
+}
+
+int jail_seccomp(struct jail *j)
+{
+	int r;
+
+	if (j->plan->filter.count == 0)
+		return 0;
+	r = sys_seccomp_load(plan_items(j->plan, filter, struct sock_filter),
+			     (unsigned short)j->plan->filter.count);
+	return r < 0 ? err_set(&j->err, r, "seccomp", "load the filter of %u instructions",
+			       j->plan->filter.count)
+		     : 0;
+}

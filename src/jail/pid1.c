@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "jail/internal.h"
+
+#include "sys/files.h"
+#include "sys/mounts.h"
+#include "sys/process.h"
+
+/*
+ * The order inside, top to bottom. What needs no id map comes first, because
+ * the launcher writes the maps meanwhile. From "rootfs" on, paths are the
+ * sandbox's; after "landlock" nothing more can be mounted; after "seccomp"
+ * only what the command may call can be called.
+ */
+static int (*const steps[])(struct jail *) = {
+	jail_session,	    /* no controlling terminal; dies with the launcher */
+	jail_keyring,	    /* a session keyring of its own */
+	jail_hostname,	    /**/
+	jail_bounding_set,  /* the 41 calls that take longest of the capabilities */
+	jail_loopback,	    /* lo up */
+	jail_landlock_open, /* an empty ruleset; each mount adds its rule */
+	jail_init_open,	    /* purple-init, while its path can be walked */
+	jail_wait_ids,	    /* the launcher has written the maps: take on the id */
+	jail_no_nesting,    /* no user namespaces below this one */
+	jail_root_open,	    /* an empty tmpfs */
+	jail_mounts,	    /* the plan's mounts, in order */
+	jail_terminal,	    /* a terminal from the sandbox's own devpts */
+	jail_root_enter,    /* pivot_root; the host's tree is gone */
+	jail_rlimits,	    /**/
+	jail_capabilities,  /* the other four sets and the securebits */
+	jail_no_new_privs,  /**/
+	jail_landlock,	    /**/
+	jail_seccomp,	    /**/
+	jail_command,	    /* clone: the command execs beside us */
+};
+
+/* Decimal, without the machinery of printf: this is on the start path. */
+static char *decimal(char buf[12], unsigned n)
+{
+	char *p = buf + 11;
+
+	*p = '\0';
+	do
+		*--p = (char)('0' + n % 10);
+	while ((n /= 10) != 0);
+	return p;
+}
+
+static void become_init(struct jail *j)
+{
+	char name[] = "purple-init", status_fd[12], command[12];
+	char *const argv[] = { name, decimal(status_fd, (unsigned)j->status_fd),
+			       decimal(command, (unsigned)j->command), NULL };
+	char *const envp[] = { NULL };
+
+	/* The command was cloned with a copy of the table: only we keep this one. */
+	sys_call(SYS_fcntl, j->status_fd, F_SETFD, 0);
+	err_set(&j->err,
+		(int)sys_call(SYS_execveat, j->init_fd, "", argv, envp, AT_EMPTY_PATH), "init",
+		"execute %s", j->launch->init_path);
+}
+
+int jail_pid1(void *arg)
+{
+	struct jail *j = arg;
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(steps) && r == 0; i++)
+		r = steps[i](j);
+	if (r == 0)
+		become_init(j);
+	sys_exit(EXIT_PURPLE);
+}

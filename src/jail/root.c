@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The root file system, built from nothing: an empty tmpfs that the plan's
+ * mounts fill in order, then pivot_root(2) into it and the host's tree is
+ * detached.
+ *
+ * Everything goes by descriptor. A source is opened by its canonical path
+ * with links refused, so a path that was swapped after the plan was made is
+ * an error. A target is opened beneath the new root with links refused, so a
+ * link inside a bound tree leads nowhere (CVE-2021-30465, CVE-2026-41579).
+ * What does not exist is created in our tmpfs only, never in a host's tree.
+ * There is no second way when a call fails.
+ *
+ * One tmpfs serves all: the root is mounted read-only in the end, and scratch
+ * directories are writable bind mounts of its own directories, so that one
+ * size limit holds for all of them.
+ */
+#include "jail/internal.h"
+
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include "sys/files.h"
+#include "sys/landlock.h"
+#include "sys/mounts.h"
+#include "sys/process.h"
+
+#define BENEATH (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
+
+static int fail(struct jail *j, int code, const char *what, const struct plan_mount *m)
+{
+	const char *source = plan_string(j->plan, m->source);
+	const char *target = plan_string(j->plan, m->target);
+
+	if (m->kind == PM_WORKSPACE)
+		source = target = j->launch->workspace;
+	if (source)
+		return err_set(&j->err, code, "rootfs", "%s %s at %s", what, source, target);
+	return err_set(&j->err, code, "rootfs", "%s %s", what, target);
+}
+
+static uint64_t to_attrs(uint32_t flags)
+{
+	return (flags & PMF_RDONLY ? MOUNT_ATTR_RDONLY : 0) |
+	       (flags & PMF_NOSUID ? MOUNT_ATTR_NOSUID : 0) |
+	       (flags & PMF_NODEV ? MOUNT_ATTR_NODEV : 0) |
+	       (flags & PMF_NOEXEC ? MOUNT_ATTR_NOEXEC : 0);
+}
+
+/* Only below our own tmpfs may anything be created. */
+static bool is_ours(struct jail *j, int fd)
+{
+	struct stat st;
+
+	/* x86_64 and aarch64 both have newfstatat with this layout. */
+	return sys_call(SYS_newfstatat, fd, "", &st, AT_EMPTY_PATH) == 0 &&
+	       st.st_dev == j->root_dev;
+}
+
+/*
+ * Open the directory that holds @path (relative to the root), creating what
+ * is missing of it; @last is set to the final component.
+ */
+static int open_parent(struct jail *j, const char *path, const char **last)
+{
+	char part[256];
+	int fd = j->root_fd;
+
+	for (;;) {
+		const char *end = strchrnul(path, '/');
+		size_t n = (size_t)(end - path);
+		int next;
+
+		if (*end == '\0') {
+			*last = path;
+			return fd;
+		}
+		if (n >= sizeof(part)) {
+			next = -ENAMETOOLONG;
+		} else {
+			memcpy(part, path, n);
+			part[n] = '\0';
+			next = sys_openat2(fd, part, O_PATH | O_DIRECTORY, 0, BENEATH);
+			if (next == -ENOENT && is_ours(j, fd)) {
+				next = sys_mkdirat(fd, part, 0755);
+				if (next == 0)
+					next = sys_openat2(fd, part, O_PATH | O_DIRECTORY, 0,
+							   BENEATH);
+			}
+		}
+		if (fd != j->root_fd)
+			sys_close(fd);
+		if (next < 0)
+			return next;
+		fd = next;
+		path = end + 1;
+	}
+}
+
+/* A descriptor of the place @path in the new root, made if it is ours to make. */
+static int open_target(struct jail *j, const char *path, bool is_file, mode_t mode)
+{
+	const char *last;
+	int fd, parent;
+
+	path++; /* absolute inside, relative to root_fd */
+	fd = sys_openat2(j->root_fd, path, O_PATH, 0, BENEATH);
+	if (fd != -ENOENT)
+		return fd;
+	parent = open_parent(j, path, &last);
+	if (parent < 0)
+		return parent;
+	if (!is_ours(j, parent)) {
+		fd = -ENOENT;
+	} else if (is_file) {
+		fd = sys_openat2(parent, last, O_CREAT | O_EXCL | O_RDONLY, mode, BENEATH);
+	} else {
+		fd = sys_mkdirat(parent, last, mode);
+		if (fd == 0)
+			fd = sys_openat2(parent, last, O_PATH | O_DIRECTORY, 0, BENEATH);
+	}
+	if (parent != j->root_fd)
+		sys_close(parent);
+	return fd;
+}
+
+/* mkdir leaves out what the umask has: scratch wants its exact mode. */
+static int grant(struct jail *j, const struct plan_mount *m, int fd)
+{
+	int r;
+
+	if (m->landlock == 0 || j->ruleset_fd < 0)
+		return 0;
+	r = sys_landlock_add_path(j->ruleset_fd, fd, m->landlock & j->plan->landlock_fs);
+	return r < 0 ? fail(j, r, "Landlock rule for", m) : 0;
+}
+
+/* Attach the detached mount @tree (consumed) where @m says. */
+static int attach(struct jail *j, const struct plan_mount *m, int tree, const char *path)
+{
+	int to, r;
+
+	to = open_target(j, path, m->flags & PMF_IS_FILE, m->mode ? m->mode : 0755);
+	if (to < 0) {
+		sys_close(tree);
+		return fail(j, to, "make the place for", m);
+	}
+	r = sys_move_mount(tree, to);
+	if (r < 0)
+		fail(j, r, "mount", m);
+	else
+		r = grant(j, m, tree);
+	sys_close(to);
+	sys_close(tree);
+	return r;
+}
+
+/* Give the tree the plan's flags; private, so that no host mount follows it in. */
+static int set_flags(struct jail *j, const struct plan_mount *m, int tree)
+{
+	struct mount_attr attr = { .attr_set = to_attrs(m->flags), .propagation = MS_PRIVATE };
+	int r = sys_mount_setattr(tree, m->flags & PMF_RECURSIVE ? AT_RECURSIVE : 0, &attr);
+
+	return r < 0 ? fail(j, r, "restrict", m) : 0;
+}
+
+static int clone_tree(struct jail *j, const struct plan_mount *m, int fd, const char *path)
+{
+	int tree = sys_open_tree_clone(fd, path,
+				       (*path ? 0 : AT_EMPTY_PATH) |
+					       (m->flags & PMF_RECURSIVE ? AT_RECURSIVE : 0));
+	int r;
+
+	if (tree < 0)
+		return fail(j, tree, "bind", m);
+	r = set_flags(j, m, tree);
+	if (r < 0)
+		sys_close(tree);
+	return r < 0 ? r : tree;
+}
+
+/* The launcher has made the id-mapped tree already, from outside. */
+static int take_idmapped(struct jail *j, const struct plan_mount *m)
+{
+	int tree = j->idmap_fds[j->next_idmap++];
+	int r = set_flags(j, m, tree);
+
+	return r < 0 ? r : tree;
+}
+
+static int mount_bind(struct jail *j, const struct plan_mount *m)
+{
+	const char *target = plan_string(j->plan, m->target);
+	int fd, tree;
+
+	if (m->flags & PMF_IDMAP) {
+		tree = take_idmapped(j, m);
+	} else {
+		fd = sys_open_canonical(plan_string(j->plan, m->source), O_PATH);
+		if (fd < 0)
+			return fail(j, fd, "bind", m);
+		tree = clone_tree(j, m, fd, "");
+		sys_close(fd);
+	}
+	return tree < 0 ? tree : attach(j, m, tree, target);
+}
+
+/*
+ * The workspace was opened by the launcher; its path is walked again here,
+ * since a mount can only be cloned from our own mount namespace, and must lead
+ * to the same directory.
+ */
+static int mount_workspace(struct jail *j, const struct plan_mount *m)
+{
+	const char *path = j->launch->workspace;
+	struct stat was, now;
+	int fd, tree;
+
+	if (!path)
+		return 0;
+	if (m->flags & PMF_IDMAP) {
+		tree = take_idmapped(j, m);
+		return tree < 0 ? tree : attach(j, m, tree, path);
+	}
+	fd = sys_open_canonical(path, O_PATH | O_DIRECTORY);
+	if (fd < 0)
+		return fail(j, fd, "open the workspace", m);
+	if (sys_call(SYS_newfstatat, fd, "", &now, AT_EMPTY_PATH) != 0 ||
+	    sys_call(SYS_newfstatat, j->launch->workspace_fd, "", &was, AT_EMPTY_PATH) != 0 ||
+	    was.st_dev != now.st_dev || was.st_ino != now.st_ino)
+		tree = fail(j, ESTALE, "another directory took the place of", m);
+	else
+		tree = clone_tree(j, m, fd, "");
+	sys_close(fd);
+	return tree < 0 ? tree : attach(j, m, tree, path);
+}
+
+static int new_fs(struct jail *j, const struct plan_mount *m, const char *type, const char *key,
+		  const char *value)
+{
+	int fs = sys_fsopen(type), fd, r = 0;
+
+	if (fs < 0)
+		return fail(j, fs, type, m);
+	if (key)
+		r = sys_fsconfig_string(fs, key, value);
+	if (r == 0)
+		r = sys_fsconfig_create(fs);
+	fd = r < 0 ? r : sys_fsmount(fs, (unsigned)to_attrs(m->flags));
+	sys_close(fs);
+	return fd < 0 ? fail(j, fd, type, m) : attach(j, m, fd, plan_string(j->plan, m->target));
+}
+
+static int mount_tmpfs(struct jail *j, const struct plan_mount *m)
+{
+	char size[24];
+
+	snprintf(size, sizeof(size), "%llu", (unsigned long long)m->size);
+	return new_fs(j, m, "tmpfs", "size", size);
+}
+
+static int mount_proc(struct jail *j, const struct plan_mount *m)
+{
+	const char *subset = plan_string(j->plan, m->data);
+
+	return new_fs(j, m, "proc", subset ? "subset" : NULL, subset);
+}
+
+static int mount_sysfs(struct jail *j, const struct plan_mount *m)
+{
+	return new_fs(j, m, "sysfs", NULL, NULL);
+}
+
+static int mount_devpts(struct jail *j, const struct plan_mount *m)
+{
+	return new_fs(j, m, "devpts", "ptmxmode", "0666");
+}
+
+/* A directory of the root tmpfs, mounted onto itself: stays writable. */
+static int mount_scratch(struct jail *j, const struct plan_mount *m)
+{
+	const char *path = plan_string(j->plan, m->target);
+	int fd = open_target(j, path, false, 0700), tree, r;
+
+	if (fd < 0)
+		return fail(j, fd, "make the scratch directory", m);
+	r = (int)sys_call(SYS_fchmodat, j->root_fd, path + 1, m->mode);
+	tree = r < 0 ? fail(j, r, "set the mode of", m) : clone_tree(j, m, fd, "");
+	if (tree >= 0) {
+		r = sys_move_mount(tree, fd);
+		tree = r < 0 ? (sys_close(tree), fail(j, r, "mount", m)) : tree;
+	}
+	if (tree >= 0) {
+		r = grant(j, m, tree);
+		sys_close(tree);
+		tree = r;
+	}
+	sys_close(fd);
+	return tree;
+}
+
+/* The host's node, if it is the device that the plan means (CVE-2025-31133). */
+static int mount_device(struct jail *j, const struct plan_mount *m)
+{
+	struct stat st;
+	int fd = sys_open_canonical(plan_string(j->plan, m->source), O_PATH | O_NOFOLLOW), tree;
+
+	if (fd < 0)
+		return fail(j, fd, "bind", m);
+	if (sys_call(SYS_newfstatat, fd, "", &st, AT_EMPTY_PATH) != 0 || !S_ISCHR(st.st_mode) ||
+	    st.st_rdev != m->rdev) {
+		sys_close(fd);
+		return fail(j, ENODEV, "it is not the expected device:", m);
+	}
+	tree = clone_tree(j, m, fd, "");
+	sys_close(fd);
+	return tree < 0 ? tree : attach(j, m, tree, plan_string(j->plan, m->target));
+}
+
+/* Over a file or directory of procfs or sysfs; never one that we would create. */
+static int mount_mask(struct jail *j, const struct plan_mount *m)
+{
+	const char *path = plan_string(j->plan, m->target);
+	const char *cover = m->kind == PM_MASK_FILE ? "dev/null" : "dev/.masked";
+	int to = sys_openat2(j->root_fd, path + 1, O_PATH | O_NOFOLLOW, 0, BENEATH), tree, r;
+
+	if (to < 0)
+		return fail(j, to, "mask", m);
+	tree = clone_tree(j, m, j->root_fd, cover);
+	r = tree < 0 ? tree : sys_move_mount(tree, to);
+	if (r < 0 && tree >= 0)
+		fail(j, r, "mask", m);
+	sys_close(tree);
+	sys_close(to);
+	return r < 0 ? r : 0;
+}
+
+static int make_dir(struct jail *j, const struct plan_mount *m)
+{
+	int fd = open_target(j, plan_string(j->plan, m->target), false, m->mode), r;
+
+	if (fd < 0)
+		return fail(j, fd, "make the directory", m);
+	r = grant(j, m, fd);
+	sys_close(fd);
+	return r;
+}
+
+static int make_file(struct jail *j, const struct plan_mount *m)
+{
+	const char *last, *data = plan_string(j->plan, m->data);
+	int parent = open_parent(j, plan_string(j->plan, m->target) + 1, &last), fd;
+	long n = 0;
+
+	if (parent < 0)
+		return fail(j, parent, "make the directory of", m);
+	fd = is_ours(j, parent) ?
+		     sys_openat2(parent, last, O_WRONLY | O_CREAT | O_EXCL, m->mode, BENEATH) :
+		     -EROFS;
+	if (fd >= 0 && data)
+		n = sys_write(fd, data, m->data.len);
+	if (parent != j->root_fd)
+		sys_close(parent);
+	sys_close(fd);
+	if (fd < 0 || n < 0)
+		return fail(j, fd < 0 ? fd : (int)n, "write", m);
+	return 0;
+}
+
+static int make_symlink(struct jail *j, const struct plan_mount *m)
+{
+	const char *last;
+	int parent = open_parent(j, plan_string(j->plan, m->target) + 1, &last), r;
+
+	if (parent < 0)
+		return fail(j, parent, "make the directory of", m);
+	r = is_ours(j, parent) ?
+		    sys_symlinkat(plan_string(j->plan, m->source), parent, last) :
+		    -EROFS;
+	if (parent != j->root_fd)
+		sys_close(parent);
+	return r < 0 ? fail(j, r, "link", m) : 0;
+}
+
+static int (*const makers[PM_KINDS])(struct jail *, const struct plan_mount *) = {
+	[PM_BIND] = mount_bind,	      [PM_WORKSPACE] = mount_workspace,
+	[PM_TMPFS] = mount_tmpfs,     [PM_SCRATCH] = mount_scratch,
+	[PM_PROC] = mount_proc,	      [PM_SYSFS] = mount_sysfs,
+	[PM_DEVPTS] = mount_devpts,   [PM_DEVICE] = mount_device,
+	[PM_MASK_FILE] = mount_mask,  [PM_MASK_DIR] = mount_mask,
+	[PM_DIR] = make_dir,	      [PM_FILE] = make_file,
+	[PM_SYMLINK] = make_symlink,
+};
+
+int jail_mounts(struct jail *j)
+{
+	const struct plan_mount *m = plan_items(j->plan, mounts, struct plan_mount);
+	int r = 0;
+
+	for (uint32_t i = 0; i < j->plan->mounts.count && r == 0; i++)
+		r = makers[m[i].kind](j, &m[i]);
+	return r;
+}
+
+/* On a read-only mount of its own: /proc/1/exe inside cannot be written (CVE-2019-5736). */
+int jail_init_open(struct jail *j)
+{
+	struct mount_attr attr = {
+		.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+		.propagation = MS_PRIVATE,
+	};
+	int fd = sys_open_canonical(j->launch->init_path, O_PATH), r;
+
+	j->init_fd = fd < 0 ? fd : sys_open_tree_clone(fd, "", AT_EMPTY_PATH);
+	sys_close(fd);
+	r = j->init_fd < 0 ? j->init_fd : sys_mount_setattr(j->init_fd, 0, &attr);
+	if (r == 0 && j->ruleset_fd >= 0)
+		r = sys_landlock_add_path(j->ruleset_fd, j->init_fd, LL_EXECUTE | LL_READ_FILE);
+	if (r < 0)
+		err_set(&j->err, r, "init", "open %s", j->launch->init_path);
+	return r;
+}
+
+int jail_root_open(struct jail *j)
+{
+	char size[24], inodes[24];
+	struct stat st;
+	int fs, r, slash;
+
+	if (!(j->plan->namespaces & CLONE_NEWNS))
+		return err_set(&j->err, EPROTO, "rootfs", "no mount namespace to build a root in");
+	r = sys_make_root(MS_PRIVATE);
+	if (r < 0)
+		return err_set(&j->err, r, "rootfs", "make the mounts private");
+	snprintf(size, sizeof(size), "%llu", (unsigned long long)j->plan->root_size);
+	snprintf(inodes, sizeof(inodes), "%llu", (unsigned long long)j->plan->root_inodes);
+	fs = sys_fsopen("tmpfs");
+	r = fs < 0 ? fs : sys_fsconfig_string(fs, "size", size);
+	if (r == 0)
+		r = sys_fsconfig_string(fs, "nr_inodes", inodes);
+	if (r == 0)
+		r = sys_fsconfig_string(fs, "mode", "0755");
+	if (r == 0)
+		r = sys_fsconfig_create(fs);
+	j->root_fd = r < 0 ? r : sys_fsmount(fs, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+	sys_close(fs);
+	/* Attached on top of "/", since only an attached tree takes mounts. */
+	slash = sys_openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY, 0);
+	r = j->root_fd < 0 ? j->root_fd : slash < 0 ? slash : sys_move_mount(j->root_fd, slash);
+	sys_close(slash);
+	if (r == 0)
+		r = (int)sys_call(SYS_newfstatat, j->root_fd, "", &st, AT_EMPTY_PATH);
+	if (r < 0)
+		return err_set(&j->err, r, "rootfs", "mount an empty root");
+	j->root_dev = st.st_dev;
+	return 0;
+}
+
+int jail_root_enter(struct jail *j)
+{
+	struct mount_attr readonly = { .attr_set = MOUNT_ATTR_RDONLY };
+	int r = sys_mount_setattr(j->root_fd, 0, &readonly);
+
+	if (r < 0)
+		return err_set(&j->err, r, "rootfs", "make the root read-only");
+	/* The new root covers the old one at the same place; see pivot_root(2), NOTES. */
+	r = (int)sys_call(SYS_fchdir, j->root_fd);
+	if (r == 0)
+		r = sys_pivot_root(".", ".");
+	if (r < 0)
+		return err_set(&j->err, r, "rootfs", "pivot into the new root");
+	r = sys_umount2(".", MNT_DETACH);
+	if (r == 0)
+		r = (int)sys_call(SYS_chdir, "/");
+	if (r < 0)
+		return err_set(&j->err, r, "rootfs", "let go of the host's tree");
+	sys_close(TAKE_FD(j->root_fd));
+	return 0;
+}

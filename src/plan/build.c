@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plan/build.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "plan/builder.h"
+#include "plan/filter.h"
+
+struct plan_str builder_str(struct builder *b, const char *s)
+{
+	struct plan_str r = { 0, 0 };
+
+	if (!s)
+		return r;
+	r.off = (uint32_t)(sizeof(struct plan) + b->strings.len);
+	r.len = (uint32_t)strlen(s);
+	buf_add(&b->strings, s, (size_t)r.len + 1);
+	return r;
+}
+
+int builder_lack(struct builder *b, const char *what, const char *why, const char *remedy)
+{
+	struct plan_downgrade d;
+
+	if (!b->best_effort) {
+		err_set(b->e, EPROTO, "plan", "%s: %s", what, why);
+		err_remedy(b->e, "%s; or run with --best-effort to go without it, as a named "
+			   "downgrade", remedy);
+		return -EPROTO;
+	}
+	d.what = builder_str(b, what);
+	d.why = builder_str(b, why);
+	buf_add(&b->downgrades, &d, sizeof(d));
+	return 0;
+}
+
+static int build_sources(struct builder *b)
+{
+	const struct policy *p = b->policy;
+
+	for (size_t i = 0; i < p->sources_count; i++) {
+		struct plan_source s = { .path = builder_str(b, p->sources[i].path) };
+
+		memcpy(s.sha256, p->sources[i].sha256, sizeof(s.sha256));
+		buf_add(&b->sources, &s, sizeof(s));
+	}
+	for (size_t i = 0; i < p->absent_count; i++) {
+		struct plan_fact f = { .kind = PF_ABSENT, .path = builder_str(b, p->absent[i]) };
+
+		buf_add(&b->facts, &f, sizeof(f));
+	}
+	return 0;
+}
+
+static void lay(struct buf *out, struct plan_table *t, const struct buf *items, size_t size)
+{
+	buf_align(out, 8);
+	t->off = (uint32_t)out->len;
+	t->count = (uint32_t)(items->len / size);
+	buf_add(out, items->data, items->len);
+}
+
+static int assemble(struct builder *b, struct buf *out)
+{
+	struct plan *h = &b->head;
+
+	buf_add(&b->mounts, b->after.data, b->after.len);
+	buf_add(out, h, sizeof(*h));
+	buf_add(out, b->strings.data, b->strings.len);
+	lay(out, &h->mounts, &b->mounts, sizeof(struct plan_mount));
+	lay(out, &h->rlimits, &b->rlimits, sizeof(struct plan_rlimit));
+	lay(out, &h->env_set, &b->env_set, sizeof(struct plan_env));
+	lay(out, &h->env_pass, &b->env_pass, sizeof(struct plan_env));
+	lay(out, &h->filter, &b->filter, sizeof(struct sock_filter));
+	lay(out, &h->layers, &b->layers, sizeof(struct plan_layer));
+	lay(out, &h->downgrades, &b->downgrades, sizeof(struct plan_downgrade));
+	lay(out, &h->facts, &b->facts, sizeof(struct plan_fact));
+	lay(out, &h->sources, &b->sources, sizeof(struct plan_source));
+	buf_align(out, 8);
+	if (out->failed || b->strings.failed || b->mounts.failed || b->filter.failed)
+		return err_set(b->e, E2BIG, "plan", "the plan is larger than %d bytes", PLAN_MAX);
+	h->size = (uint32_t)out->len;
+	h->checksum = 0;
+	memcpy(out->data, h, sizeof(*h));
+	h->checksum = plan_checksum(out->data, out->len);
+	memcpy(out->data, h, sizeof(*h));
+	return 0;
+}
+
+int plan_build(const struct policy *p, const struct host *h, const uint8_t key[32],
+	       struct buf *ret, struct err *e)
+{
+	struct builder b = {
+		.policy = p,
+		.host = h,
+		.arena = ARENA_INIT(POLICY_ARENA_MAX),
+		.best_effort = h->best_effort || p->enforcement == ENFORCE_BEST_EFFORT,
+		.head = { .magic = PLAN_MAGIC, .version = PLAN_VERSION },
+		.e = e,
+	};
+	struct buf *const bufs[] = { &b.strings,  &b.mounts, &b.after,	   &b.rlimits,
+				     &b.env_set,  &b.env_pass, &b.layers,  &b.downgrades,
+				     &b.facts,	  &b.sources,  &b.filter };
+	struct filter_options options = { 0 };
+	int r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bufs); i++)
+		*bufs[i] = BUF_INIT(PLAN_MAX);
+	memcpy(b.head.key, key, sizeof(b.head.key));
+	b.head.profile = builder_str(&b, p->name.s);
+	b.head.enforcement = b.best_effort ? ENFORCE_BEST_EFFORT : ENFORCE_STRICT;
+	b.head.hostname = builder_str(&b, "purple");
+	b.head.umask = 022;
+	r = build_refuse_unsupported(&b);
+	if (r == 0)
+		r = build_layers(&b);
+	if (r == 0)
+		r = build_root(&b);
+	if (r == 0)
+		r = build_limits(&b);
+	if (r == 0)
+		r = build_environment(&b);
+	if (r == 0)
+		r = build_sources(&b);
+	if (r == 0)
+		r = filter_build(p, &options, &b.filter, e);
+	if (r == 0)
+		r = assemble(&b, ret);
+	for (size_t i = 0; i < ARRAY_SIZE(bufs); i++)
+		buf_free(bufs[i]);
+	arena_free(&b.arena);
+	return r;
+}

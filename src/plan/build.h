@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * policy + host → plan. All decisions are taken here, and nothing is done.
+ *
+ * Pure: whatever is known of the host comes in through struct host, so that
+ * golden tests can describe one.
+ */
+#ifndef PURPLE_PLAN_BUILD_H
+#define PURPLE_PLAN_BUILD_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "policy/policy.h"
+
+enum host_kind { HK_ABSENT, HK_DIR, HK_FILE, HK_SYMLINK, HK_DEVICE, HK_OTHER };
+
+struct host_path {
+	enum host_kind kind;   /* of the path itself */
+	char link[PATH_MAX];   /* HK_SYMLINK: what it says */
+	char real[PATH_MAX];   /* canonical, all links followed; "" if that leads nowhere */
+	enum host_kind target; /* of @real */
+	uint64_t rdev;	       /* HK_DEVICE */
+	int64_t mtime;	       /* ns, of @real */
+};
+
+/* The caller and the machine, as far as a plan depends on them. */
+struct host {
+	uid_t uid;
+	gid_t gid;
+	const char *user; /* its name; may be NULL */
+	const char *home; /* absolute; may be NULL */
+	bool root;	  /* may map a range of ids of its own */
+	bool best_effort; /* from the command line */
+	uint32_t landlock_abi;
+	uint64_t namespaces; /* CLONE_NEW* that the kernel has */
+
+	/* Look at @path on the host. 0, or -errno when even that fails. */
+	int (*look)(void *ctx, const char *path, struct host_path *ret);
+	/* Call @fn for each name in the directory @path. */
+	int (*list)(void *ctx, const char *path, void (*fn)(void *arg, const char *name),
+		    void *arg);
+	void *ctx;
+};
+
+/* Append the plan block to @ret (empty, aligned). The key and checksum are in it. */
+int plan_build(const struct policy *p, const struct host *h, const uint8_t key[32],
+	       struct buf *ret, struct err *e);
+
+#endif

@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The new root: which host paths are bound where, what is made anew, and what
+ * is covered. Parents come before what lies in them.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include "base/str.h"
+#include "plan/builder.h"
+#include "sys/landlock.h"
+
+enum {
+	RO = PMF_RDONLY | PMF_NOSUID | PMF_NODEV,
+	RW = PMF_NOSUID | PMF_NODEV,
+	INODE_BYTES = 4096 /* one file of scratch for each 4 KiB of its size */
+};
+
+/* Read-only system directories; a link is made again as a link. */
+static const char *const system_dirs[] = { "/usr",  "/bin",   "/sbin", "/lib",
+					   "/lib32", "/lib64", "/opt",  "/nix/store" };
+
+/*
+ * Of /etc, what programs need to start, to find libraries and to check
+ * certificates. Accounts, keys and the host's own configuration stay out;
+ * passwd, group and hosts are written anew. A name that ends in '*' is a
+ * prefix.
+ */
+static const char *const system_etc[] = { "alternatives", "ca-certificates", "crypto-policies",
+					  "fonts",	  "gitconfig",	     "java-*",
+					  "ld.so.cache",  "maven",	     "pki",
+					  "ssl" };
+
+/* The nodes of /dev, with the numbers of Documentation/admin-guide/devices.txt. */
+static const struct {
+	const char *path;
+	unsigned major, minor;
+} devices[] = {
+	{ "/dev/null", 1, 3 },	 { "/dev/zero", 1, 5 },	   { "/dev/full", 1, 7 },
+	{ "/dev/random", 1, 8 }, { "/dev/urandom", 1, 9 }, { "/dev/tty", 5, 0 },
+};
+
+static const struct {
+	const char *path, *to;
+} links[] = {
+	{ "/dev/fd", "/proc/self/fd" },	      { "/dev/stdin", "/proc/self/fd/0" },
+	{ "/dev/stdout", "/proc/self/fd/1" }, { "/dev/stderr", "/proc/self/fd/2" },
+	{ "/dev/ptmx", "pts/ptmx" },	      { "/var/tmp", "../tmp" },
+};
+
+/* Of procfs and sysfs, what tells of the whole machine or commands it. */
+static const char *const proc_masks[] = { "/proc/acpi", "/proc/asound", "/proc/kcore",
+					  "/proc/keys", "/proc/latency_stats", "/proc/scsi",
+					  "/proc/sysrq-trigger", "/proc/timer_list" };
+static const char *const sys_masks[] = { "/sys/firmware", "/sys/devices/virtual/powercap",
+					 "/sys/kernel" };
+
+static void add(struct builder *b, struct plan_mount m, const char *source, const char *target)
+{
+	m.source = builder_str(b, source);
+	m.target = builder_str(b, target);
+	m.landlock &= b->head.landlock_fs;
+	buf_add(target && target[0] == '.' ? &b->after : &b->mounts, &m, sizeof(m));
+}
+
+static void add_fact(struct builder *b, enum plan_fact_kind kind, const char *path, int64_t value)
+{
+	struct plan_fact f = { .kind = kind, .path = builder_str(b, path), .value = value };
+
+	buf_add(&b->facts, &f, sizeof(f));
+}
+
+static int look(struct builder *b, const char *path, struct host_path *ret)
+{
+	int r = b->host->look(b->host->ctx, path, ret);
+
+	return r < 0 ? err_set(b->e, r, "plan", "look at %s", path) : 0;
+}
+
+/* "~/x", "${HOME}/x" → "/home/u/x"; "." and "${WORKSPACE}" stay relative: "./x". */
+static const char *expand(struct builder *b, const char *path)
+{
+	static const struct {
+		const char *name, *under_home;
+	} known[] = {
+		{ "~", "" },
+		{ "${HOME}", "" },
+		{ "${XDG_CONFIG_HOME}", "/.config" },
+		{ "${XDG_CACHE_HOME}", "/.cache" },
+		{ "${XDG_DATA_HOME}", "/.local/share" },
+	};
+	const char *rest = str_after(path, "${WORKSPACE}");
+
+	if (rest)
+		return arena_printf(&b->arena, ".%s", rest);
+	rest = str_after(path, "${USER}");
+	if (rest && b->host->user)
+		return arena_printf(&b->arena, "%s%s", b->host->user, rest);
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		rest = str_after(path, known[i].name);
+		if (rest && (*rest == '/' || *rest == '\0'))
+			return b->host->home ? arena_printf(&b->arena, "%s%s%s", b->host->home,
+							    known[i].under_home, rest) :
+					       NULL;
+	}
+	return path;
+}
+
+static int bind_real(struct builder *b, const struct host_path *at, const char *target,
+		     uint32_t flags)
+{
+	bool file = at->target != HK_DIR;
+	uint64_t rights = flags & PMF_RDONLY ? LL_READ : LL_OWN;
+	struct plan_mount m = {
+		.kind = PM_BIND,
+		.mode = file ? 0644 : 0755,
+		.flags = flags | (file ? PMF_IS_FILE : PMF_RECURSIVE),
+		.landlock = file ? (rights & LL_FILE_RIGHTS) : rights,
+	};
+
+	add(b, m, at->real, target);
+	return 0;
+}
+
+static int bind_system(struct builder *b, const char *path)
+{
+	struct host_path at;
+	int r = look(b, path, &at);
+
+	if (r < 0 || at.kind == HK_ABSENT)
+		return r;
+	if (at.kind == HK_SYMLINK && strncmp(path, "/etc/", 5) != 0) {
+		add(b, (struct plan_mount){ .kind = PM_SYMLINK }, at.link, path);
+		return 0;
+	}
+	if (at.target != HK_DIR && at.target != HK_FILE)
+		return 0; /* a link that leads nowhere */
+	return bind_real(b, &at, path, RO);
+}
+
+/* New names in these two directories change what is bound: watch them. */
+static int watch(struct builder *b, const char *path)
+{
+	struct host_path at;
+	int r = look(b, path, &at);
+
+	if (r == 0)
+		add_fact(b, PF_MTIME, path, at.mtime);
+	return r;
+}
+
+static void match_etc(void *arg, const char *name)
+{
+	struct builder *b = arg;
+
+	for (size_t i = 0; i < ARRAY_SIZE(system_etc); i++) {
+		const char *want = system_etc[i];
+		size_t n = strlen(want);
+
+		if (want[n - 1] == '*' ? strncmp(name, want, n - 1) == 0 : streq(name, want))
+			bind_system(b, arena_printf(&b->arena, "/etc/%s", name));
+	}
+}
+
+static void etc_files(struct builder *b)
+{
+	const struct host *h = b->host;
+	const char *home = b->policy->filesystem.home == HOME_NONE || !h->home ? "/" : h->home;
+	const char *user = h->user ? h->user : "user";
+	const struct {
+		const char *path, *text;
+	} files[] = {
+		/* As root the ids inside are those of the workspace: both names resolve. */
+		{ "/etc/passwd",
+		  h->root || h->uid == 0 ?
+			  arena_printf(&b->arena,
+				       "root:x:0:0:root:%s:/bin/sh\n"
+				       "nobody:x:65534:65534:nobody:/:/bin/false\n", home) :
+			  arena_printf(&b->arena,
+				       "root:x:0:0:root:/:/bin/sh\n%s:x:%u:%u:%s:%s:/bin/sh\n"
+				       "nobody:x:65534:65534:nobody:/:/bin/false\n",
+				       user, h->uid, h->gid, user, home) },
+		{ "/etc/group", h->gid == 0 ? "root:x:0:\nnogroup:x:65534:\n" :
+					      arena_printf(&b->arena,
+							   "root:x:0:\n%s:x:%u:\n"
+							   "nogroup:x:65534:\n", user, h->gid) },
+		{ "/etc/hosts", "127.0.0.1 localhost purple\n::1 localhost purple\n" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		struct plan_mount m = {
+			.kind = PM_FILE, .mode = 0644, .data = builder_str(b, files[i].text)
+		};
+
+		add(b, m, NULL, files[i].path);
+	}
+}
+
+static int build_system(struct builder *b)
+{
+	struct plan_mount etc = { .kind = PM_DIR,
+				  .mode = 0755,
+				  .landlock = LL_READ_FILE | LL_READ_DIR };
+	int r = 0;
+
+	add(b, etc, NULL, "/etc");
+	etc_files(b);
+	if (!b->policy->filesystem.system)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(system_dirs) && r == 0; i++)
+		r = bind_system(b, system_dirs[i]);
+	if (r == 0)
+		r = watch(b, "/");
+	if (r == 0)
+		r = watch(b, "/etc");
+	if (r == 0)
+		r = b->host->list(b->host->ctx, "/etc", match_etc, b);
+	return r < 0 ? err_set(b->e, r, "plan", "read /etc") : 0;
+}
+
+static void build_dev(struct builder *b)
+{
+	struct plan_mount dir = { .kind = PM_DIR, .mode = 0755,
+				  .landlock = LL_READ_FILE | LL_WRITE_FILE | LL_READ_DIR |
+					      LL_TRUNCATE | LL_IOCTL_DEV };
+	struct plan_mount pts = { .kind = PM_DEVPTS, .mode = 0755,
+				  .flags = PMF_NOSUID | PMF_NOEXEC };
+	struct plan_mount shm = { .kind = PM_SCRATCH, .mode = 01777, .flags = RW,
+				  .landlock = LL_OWN };
+
+	add(b, dir, NULL, "/dev");
+	for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
+		struct plan_mount m = {
+			.kind = PM_DEVICE,
+			.mode = 0644,
+			.flags = PMF_NOSUID | PMF_NOEXEC | PMF_IS_FILE,
+			.rdev = makedev(devices[i].major, devices[i].minor),
+		};
+
+		add(b, m, devices[i].path, devices[i].path);
+	}
+	add(b, pts, NULL, "/dev/pts");
+	add(b, shm, NULL, "/dev/shm");
+	for (size_t i = 0; i < ARRAY_SIZE(links); i++)
+		add(b, (struct plan_mount){ .kind = PM_SYMLINK }, links[i].to, links[i].path);
+}
+
+static int add_masks(struct builder *b, const char *const *paths, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct host_path at;
+		int r = look(b, paths[i], &at);
+		struct plan_mount m = { .flags = RO | PMF_NOEXEC };
+
+		if (r < 0)
+			return r;
+		if (at.kind == HK_ABSENT)
+			continue;
+		m.kind = at.kind == HK_DIR ? PM_MASK_DIR : PM_MASK_FILE;
+		if (m.kind == PM_MASK_FILE) {
+			m.flags &= ~(uint32_t)PMF_NODEV; /* it is /dev/null */
+			m.flags |= PMF_IS_FILE;
+		}
+		add(b, m, NULL, paths[i]);
+	}
+	return 0;
+}
+
+static int build_kernel_fs(struct builder *b)
+{
+	const struct policy *p = b->policy;
+	struct plan_mount empty = { .kind = PM_DIR, .mode = 0555 };
+	struct plan_mount proc = { .kind = PM_PROC, .mode = 0555, .flags = RO | PMF_NOEXEC,
+				   .landlock = LL_READ_FILE | LL_READ_DIR };
+	struct plan_mount sys = { .kind = PM_SYSFS, .mode = 0555, .flags = RO | PMF_NOEXEC,
+				  .landlock = LL_READ_FILE | LL_READ_DIR };
+	int r = 0;
+
+	if (p->filesystem.proc != PROC_NONE) {
+		if (p->nesting) { /* uid_map and setgroups of what is nested */
+			proc.flags &= ~(uint32_t)PMF_RDONLY;
+			proc.landlock |= LL_WRITE_FILE | LL_TRUNCATE;
+		}
+		if (p->filesystem.proc == PROC_PIDS_ONLY)
+			proc.data = builder_str(b, "pid");
+		add(b, empty, NULL, "/dev/.masked");
+		add(b, proc, NULL, "/proc");
+		if (p->filesystem.proc == PROC_MASKED)
+			r = add_masks(b, proc_masks, ARRAY_SIZE(proc_masks));
+	}
+	if (r == 0 && p->filesystem.sys) {
+		add(b, sys, NULL, "/sys");
+		r = add_masks(b, sys_masks, ARRAY_SIZE(sys_masks));
+	}
+	return r;
+}
+
+static void add_scratch(struct builder *b, const char *path, uint16_t mode)
+{
+	struct plan_mount m = { .kind = PM_SCRATCH, .mode = mode, .flags = RW,
+				.landlock = LL_OWN };
+
+	add(b, m, NULL, path);
+}
+
+static bool is_output(struct builder *b, const char *path)
+{
+	const struct policy_binds *out = &b->policy->filesystem.output_paths;
+
+	for (size_t i = 0; i < out->count; i++) {
+		const char *target = expand(b, out->items[i].sandbox);
+
+		if (target && streq(target, path))
+			return true;
+	}
+	return false;
+}
+
+static int build_scratch(struct builder *b)
+{
+	const struct policy *p = b->policy;
+
+	add_scratch(b, "/tmp", 01777);
+	if (p->filesystem.home == HOME_SCRATCH && b->host->home && !streq(b->host->home, "/"))
+		add_scratch(b, b->host->home, 0700);
+	for (size_t i = 0; i < p->filesystem.scratch_paths.count; i++) {
+		const char *path = expand(b, p->filesystem.scratch_paths.items[i].s);
+
+		if (!path)
+			return err_set(b->e, EPROTO, "plan", "filesystem.scratch_paths: %s: there "
+				       "is no HOME", p->filesystem.scratch_paths.items[i].s);
+		if (path[0] == '.')
+			return err_set(b->e, EPROTO, "plan", "filesystem.scratch_paths: %s: a "
+				       "scratch directory inside the workspace is not supported",
+				       path);
+		/* Made already, or an output of the same name, which wins. */
+		if (streq(path, "/tmp") || streq(path, "/dev/shm") || is_output(b, path) ||
+		    (b->host->home && streq(path, b->host->home)))
+			continue;
+		add_scratch(b, path, 01777);
+	}
+	return 0;
+}
+
+static int bind_policy(struct builder *b, const struct policy_bind *bind, const char *key,
+		       uint32_t flags)
+{
+	const char *host = expand(b, bind->host), *inside = expand(b, bind->sandbox);
+	struct host_path at;
+	int r;
+
+	if (!host || !inside)
+		return err_set(b->e, EPROTO, "plan", "%s: %s: there is no HOME", key, bind->host);
+	if (b->host->root && !(flags & PMF_RDONLY))
+		flags |= PMF_IDMAP;
+	if (host[0] == '.') {
+		struct plan_mount m = { .kind = PM_BIND,
+					.flags = (flags & ~(uint32_t)PMF_IDMAP) | PMF_RECURSIVE,
+					.landlock = flags & PMF_RDONLY ? LL_READ : LL_OWN };
+
+		/* The workspace is known at the start only: it must be a directory. */
+		add(b, m, host, inside);
+		return 0;
+	}
+	r = look(b, host, &at);
+	if (r < 0)
+		return r;
+	if (at.kind == HK_ABSENT && bind->optional) {
+		add_fact(b, PF_ABSENT, host, 0);
+		return 0;
+	}
+	if (at.target == HK_ABSENT || at.kind == HK_ABSENT) {
+		err_set(b->e, ENOENT, "plan", "%s:%u: %s: %s", bind->pos.file ? bind->pos.file : "",
+			bind->pos.line, key, host);
+		err_remedy(b->e, "make it, or mark the entry `optional: true`");
+		return -ENOENT;
+	}
+	if (at.target != HK_DIR && at.target != HK_FILE)
+		return err_set(b->e, EPROTO, "plan", "%s: %s is neither a file nor a directory",
+			       key, at.real);
+	return bind_real(b, &at, inside, flags);
+}
+
+static int bind_all(struct builder *b, const struct policy_binds *binds, const char *key,
+		    uint32_t flags)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < binds->count && r == 0; i++)
+		r = bind_policy(b, &binds->items[i], key, flags);
+	return r;
+}
+
+static void build_workspace(struct builder *b)
+{
+	bool write = b->policy->filesystem.workspace == WS_DIRECT;
+	struct plan_mount m = {
+		.kind = PM_WORKSPACE,
+		.mode = 0755,
+		.flags = (write ? RW : RO) | PMF_RECURSIVE |
+			 (b->host->root ? (uint32_t)PMF_IDMAP : 0),
+		.landlock = write ? LL_OWN : LL_READ,
+	};
+
+	if (b->policy->filesystem.workspace == WS_NONE)
+		return;
+	m.landlock &= b->head.landlock_fs;
+	/* Before all that is relative to it. */
+	buf_add(&b->mounts, &m, sizeof(m));
+}
+
+static int build_working_dir(struct builder *b)
+{
+	const char *dir = b->policy->filesystem.working_dir.s;
+
+	dir = dir ? expand(b, dir) : ".";
+	if (!dir)
+		return err_set(b->e, EPROTO, "plan", "filesystem.working_dir: there is no HOME");
+	if (!streq(dir, "."))
+		b->head.working_dir = builder_str(b, dir);
+	return 0;
+}
+
+int build_root(struct builder *b)
+{
+	const struct policy *p = b->policy;
+	uint64_t size = p->filesystem.scratch_bytes.v;
+	int r;
+
+	b->head.root_size = size;
+	b->head.root_inodes = MAX(size / INODE_BYTES, (uint64_t)1024);
+	r = build_system(b);
+	if (r < 0)
+		return r;
+	build_dev(b);
+	r = build_kernel_fs(b);
+	if (r == 0)
+		r = build_scratch(b);
+	if (r == 0)
+		r = bind_all(b, &p->filesystem.immutable_paths, "filesystem.immutable_paths", RO);
+	if (r == 0)
+		r = bind_all(b, &p->filesystem.writable_paths, "filesystem.writable_paths", RW);
+	if (r == 0)
+		r = bind_all(b, &p->filesystem.output_paths, "filesystem.output_paths", RW);
+	if (r == 0)
+		build_workspace(b);
+	return r == 0 ? build_working_dir(b) : r;
+}

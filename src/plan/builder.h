@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Private to build*.c: a plan under construction. Strings go straight into
+ * the block behind the header; table entries are collected and laid behind
+ * the strings at the end, so an offset never has to be moved.
+ */
+#ifndef PURPLE_PLAN_BUILDER_H
+#define PURPLE_PLAN_BUILDER_H
+
+#include "plan/build.h"
+#include "plan/plan.h"
+
+struct builder {
+	const struct policy *policy;
+	const struct host *host;
+	struct arena arena; /* for expanded paths */
+	bool best_effort;
+	struct plan head;
+	struct buf strings;
+	struct buf mounts, after; /* @after: mounts that come after the workspace */
+	struct buf rlimits, env_set, env_pass, layers, downgrades, facts, sources, filter;
+	struct err *e;
+};
+
+struct plan_str builder_str(struct builder *b, const char *s);
+
+/*
+ * The policy asks for something that is not done here. Under best-effort it is
+ * written into the plan as a downgrade and 0 is returned; else an error that
+ * names @what, @why and the remedy.
+ */
+int builder_lack(struct builder *b, const char *what, const char *why, const char *remedy);
+
+/* build_root.c: mounts, facts, working directory. */
+int build_root(struct builder *b);
+/* build_layers.c: namespaces, ids, capabilities, Landlock, limits, environment. */
+int build_layers(struct builder *b);
+int build_limits(struct builder *b);
+int build_environment(struct builder *b);
+/* build_support.c: keys that are parsed, and that nothing here enforces. */
+int build_refuse_unsupported(struct builder *b);
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/pty.h"
+
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/macros.h"
+#include "sys/files.h"
+
+enum { BUFFER = 4096 };
+static char inward_buffer[BUFFER], outward_buffer[BUFFER];
+
+/* Escape hatch for job control: a background process group gets SIGTTOU here. */
+static void set_terminal(int fd, const struct termios *t)
+{
+	uint64_t ttou = 1ULL << (SIGTTOU - 1), old;
+
+	sys_call(SYS_rt_sigprocmask, SIG_BLOCK, &ttou, &old, sizeof(old));
+	tcsetattr(fd, TCSADRAIN, t);
+	sys_call(SYS_rt_sigprocmask, SIG_SETMASK, &old, 0, sizeof(old));
+}
+
+void pty_open(struct pty *p, int master, unsigned terminal)
+{
+	struct termios raw;
+
+	p->master = master;
+	p->inward.data = inward_buffer;
+	p->outward.data = outward_buffer;
+	p->in = terminal & 1 ? STDIN_FILENO : -1;
+	p->out = terminal & 2 ? STDOUT_FILENO : terminal & 4 ? STDERR_FILENO : -1;
+	p->local = terminal & 1 ? STDIN_FILENO : p->out;
+	if (p->in >= 0 && tcgetattr(p->in, &p->saved) == 0) {
+		raw = p->saved;
+		cfmakeraw(&raw);
+		set_terminal(p->in, &raw);
+		p->raw = true;
+	}
+	if (p->out < 0)
+		p->out = p->local; /* only stdin is a terminal: the echo goes there */
+	pty_resize(p);
+}
+
+void pty_resize(struct pty *p)
+{
+	struct winsize w;
+
+	if (p->master >= 0 && ioctl(p->local, TIOCGWINSZ, &w) == 0)
+		ioctl(p->master, TIOCSWINSZ, &w); /* the kernel sends SIGWINCH inside */
+}
+
+void pty_prepare(struct pty *p, struct pollfd *fds)
+{
+	bool in_room = p->inward.len == 0, out_room = p->outward.len == 0;
+
+	for (int i = 0; i < PTY_POLLFDS; i++)
+		fds[i] = (struct pollfd){ .fd = -1 };
+	if (p->master < 0)
+		return;
+	fds[0].fd = p->in_closed || !in_room ? -1 : p->in;
+	fds[0].events = POLLIN;
+	fds[1].events = (short)((out_room ? POLLIN : 0) | (in_room ? 0 : POLLOUT));
+	fds[1].fd = fds[1].events ? p->master : -1;
+	fds[2].fd = out_room ? -1 : p->out;
+	fds[2].events = POLLOUT;
+}
+
+/* false at end of file or on an error that will not go away. */
+static bool fill(struct pty_pipe *q, int fd)
+{
+	long n = sys_read(fd, q->data, BUFFER);
+
+	if (n <= 0)
+		return n == -EAGAIN || n == -EINTR;
+	q->len = (size_t)n;
+	q->off = 0;
+	return true;
+}
+
+static void drain(struct pty_pipe *q, int fd)
+{
+	long n = sys_write(fd, q->data + q->off, q->len - q->off);
+
+	if (n == -EAGAIN || n == -EINTR)
+		return;
+	/* A terminal that is gone takes nothing more: drop what is left. */
+	q->off = n < 0 ? q->len : q->off + (size_t)n;
+	if (q->off == q->len)
+		q->len = q->off = 0;
+}
+
+void pty_handle(struct pty *p, const struct pollfd *fds)
+{
+	if (p->master < 0)
+		return;
+	if (fds[0].revents && !fill(&p->inward, p->in)) {
+		p->in_closed = true;
+	}
+	if (fds[1].revents & POLLOUT)
+		drain(&p->inward, p->master);
+	/* We hold the other end open too, so the master never hangs up. */
+	if (fds[1].revents & POLLIN)
+		fill(&p->outward, p->master);
+	if (fds[2].revents)
+		drain(&p->outward, p->out);
+}
+
+void pty_finish(struct pty *p)
+{
+	if (p->master < 0)
+		return;
+	do {
+		while (p->outward.len > 0)
+			drain(&p->outward, p->out);
+	} while (fill(&p->outward, p->master) && p->outward.len > 0);
+	if (p->raw)
+		set_terminal(p->in, &p->saved);
+	p->master = -1;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Between the caller's terminal and the sandbox's own: bytes both ways, window
+ * size, raw mode on the caller's side so that Ctrl-C and Ctrl-Z become signals
+ * inside and not here. See termios(3), pty(7).
+ *
+ * The sandbox never holds a descriptor of the caller's terminal, so nothing it
+ * does (TIOCSTI, TIOCLINUX, settings) reaches it.
+ */
+#ifndef PURPLE_SUPERVISOR_PTY_H
+#define PURPLE_SUPERVISOR_PTY_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <termios.h>
+
+enum { PTY_POLLFDS = 3 };
+
+/* One direction: what was read and is not written yet. */
+struct pty_pipe {
+	size_t len, off;
+	char *data; /* a page-sized buffer of pty.c */
+};
+
+struct pty {
+	int master;	    /* -1: no terminal (yet); the jail owns it */
+	int in, out, local; /* descriptors 0-2 of the caller that are terminals; -1: none */
+	bool raw;	    /* @saved holds settings to put back */
+	bool in_closed;	    /* the caller's input has ended */
+	struct termios saved;
+	struct pty_pipe inward, outward;
+};
+
+#define PTY_INIT ((struct pty){ .master = -1, .in = -1, .out = -1, .local = -1 })
+
+/* @terminal: bit n says that descriptor n is a terminal. */
+void pty_open(struct pty *p, int master, unsigned terminal);
+void pty_resize(struct pty *p);
+/* Fill PTY_POLLFDS entries, and act on them after poll(2). */
+void pty_prepare(struct pty *p, struct pollfd *fds);
+void pty_handle(struct pty *p, const struct pollfd *fds);
+/* The sandbox has ended: deliver the rest of its output, restore the terminal. */
+void pty_finish(struct pty *p);
+
+#endif
