@@ -455,7 +455,9 @@ int jail_root_open(struct jail *j)
 	if (r < 0)
 		return err_set(&j->err, r, "rootfs", "mount an empty root");
 	j->root_dev = st.st_dev;
-	return 0;
+	if (j->ruleset_fd >= 0 && j->plan->landlock_root)
+		r = sys_landlock_add_path(j->ruleset_fd, j->root_fd, j->plan->landlock_root);
+	return r < 0 ? err_set(&j->err, r, "landlock", "add the rule for the root") : 0;
 }
 
 int jail_root_enter(struct jail *j)
