@@ -73,8 +73,12 @@ def filtered(probe):
     return probe in (errno.EPERM, errno.ENOSYS)
 
 
-def layer_of(probe, otherwise):
-    return f"seccomp, {otherwise} behind it" if filtered(probe) else otherwise
+def layer_of(probe):
+    """Of a call that needs a capability: who refused, and who else would have."""
+    layers = ["seccomp"] if filtered(probe) else []
+    if int(status("CapEff") or "1", 16) == 0:
+        layers.append("capabilities")
+    return ", ".join(layers) or "unknown"
 
 
 def mount_of(path):
@@ -224,7 +228,7 @@ def mount_tmpfs(_):
     if code == 0:
         return ALLOWED, "mounted a tmpfs (and unmounted it)", "none"
     evidence = f"{name_of(code)}; {name_of(probe)} for bad addresses; CapEff {status('CapEff')}"
-    return REFUSED, evidence, layer_of(probe, "capabilities")
+    return REFUSED, evidence, layer_of(probe)
 
 
 def raise_capability():
@@ -244,12 +248,11 @@ def gain_capability(_):
     """Take CAP_SYS_ADMIN directly, and by a user namespace, where one has all of them."""
     _, raised = in_child(raise_capability)
     _, userns = in_child(lambda: call("unshare", NEWUSER))
-    _, probe = in_child(lambda: call("unshare", 0x1))  # a flag that does not exist: EINVAL
+    _, probe = in_child(lambda: call("unshare", NEWUSER | 1))  # no such flag: EINVAL
     evidence = f"capset {name_of(raised)}, new user namespace {name_of(userns)}"
     if raised == 0 or userns == 0:
         return ALLOWED, evidence, "none"
-    second = "seccomp" if filtered(probe) or userns == errno.EPERM else "user"
-    return REFUSED, evidence, f"capabilities, {second}"
+    return REFUSED, evidence, "capabilities, " + ("seccomp" if filtered(probe) else "user")
 
 
 def run_code(code):
@@ -309,7 +312,7 @@ def tiocsti(_):
     evidence = f"{name_of(plain)}, 64-bit form {name_of(wide)}, bad descriptor {name_of(probe)}"
     if plain == 0 or wide == 0:
         return ALLOWED, evidence, "none"
-    return REFUSED, evidence, layer_of(probe, "dev.tty.legacy_tiocsti=0")
+    return REFUSED, evidence, "seccomp" if filtered(probe) else "sysctl dev.tty.legacy_tiocsti"
 
 
 def write_proc_sys(_):
@@ -321,9 +324,10 @@ def write_proc_sys(_):
         _, kind, options = mount_of(path)
         read_only = "ro" in options.split(",")
         evidence = f"{name_of(e.errno)}; {kind} there is {'read-only' if read_only else 'writable'}"
+        layers = ["user"] if e.errno == errno.EACCES else []
         if e.errno in (errno.EROFS, errno.ENOENT) or read_only:
-            return REFUSED, evidence, "mount"
-        return REFUSED, evidence, "user"
+            layers.append("mount")
+        return REFUSED, evidence, ", ".join(layers) or "unknown"
 
 
 def make_device(_):
@@ -334,7 +338,7 @@ def make_device(_):
         return ALLOWED, "made a block device (and removed it)", "none"
     except OSError as e:
         evidence = f"{name_of(e.errno)}; {name_of(probe)} for a bad address"
-        return REFUSED, evidence, layer_of(probe, "capabilities")
+        return REFUSED, evidence, layer_of(probe)
 
 
 def fork_many(_):

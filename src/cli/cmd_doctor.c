@@ -35,13 +35,11 @@ _Static_assert(ARRAY_SIZE(state_names) == DOC_STATES, "a name for each state");
 
 /* ---- gathering ---- */
 
-/* What an installation has below its prefix. */
+/* What `purple run -p default` needs below the prefix. */
 static const char *const installed[] = {
 	"bin/purple",
 	"libexec/purple/purple-compile",
 	"libexec/purple/purple-init",
-	"libexec/purple/purple-plan",
-	"libexec/purple/purple-profile",
 	"share/purple/profiles/default.yaml",
 };
 

@@ -226,3 +226,33 @@ def test_no_proc(tree):
     assert verdicts["user"]["state"] == "missing"
     assert "/proc is not mounted" in verdicts["user"]["why"]
     assert "mount -t proc" in verdicts["user"]["remedy"]
+
+
+def limit(kind):
+    return ["unshare", "-Ur", "sh", "-c",
+            f'echo 0 > /proc/sys/user/max_{kind}_namespaces; exec "$@"', "sh"]
+
+
+COVERED = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /proc/sys/kernel && exec "$@"', "sh"]
+HOSTS = {
+    "as it is": ([], None, True),
+    "in a user namespace": (["unshare", "-Ur"], None, True),
+    "no user namespaces": (limit("user"), None, False),
+    "no network namespaces": (limit("net"), None, False),
+    "no time namespaces": (limit("time"), None, False),
+    "proc covered": (COVERED, None, False),
+    "filtered": ([], load_filter, False),
+}
+
+
+@needs_root
+@needs_userns
+@pytest.mark.parametrize("host", HOSTS)
+def test_run_does_what_doctor_says(purple, host, tmp_path):
+    """Ready is ready for `purple run -p default`, not ready ends it with 125."""
+    before, preexec, ready = HOSTS[host]
+    options = {"cwd": tmp_path, "env": {**os.environ, "HOME": str(tmp_path)}, "preexec_fn": preexec}
+    assert judge([*before, purple, "doctor", "--json"], **options)[0] == (0 if ready else 1)
+    done = subprocess.run([*before, purple, "run", "-p", "default", "--", "/bin/true"], check=False,
+                          capture_output=True, text=True, timeout=60, **options)
+    assert done.returncode == (0 if ready else 125), done.stderr
