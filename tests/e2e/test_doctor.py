@@ -251,7 +251,10 @@ HOSTS = {
 def test_run_does_what_doctor_says(purple, host, tmp_path):
     """Ready is ready for `purple run -p default`, not ready ends it with 125."""
     before, preexec, ready = HOSTS[host]
-    options = {"cwd": tmp_path, "env": {**os.environ, "HOME": str(tmp_path)}, "preexec_fn": preexec}
+    work = tmp_path / "work"
+    work.mkdir()
+    options = {"cwd": work, "env": {**os.environ, "HOME": str(tmp_path / "home")},
+               "preexec_fn": preexec}
     assert judge([*before, purple, "doctor", "--json"], **options)[0] == (0 if ready else 1)
     done = subprocess.run([*before, purple, "run", "-p", "default", "--", "/bin/true"], check=False,
                           capture_output=True, text=True, timeout=60, **options)
