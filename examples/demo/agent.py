@@ -36,7 +36,7 @@ import termios
 import time
 
 SECRETS = ("AWS_SECRET_ACCESS_KEY", "DEMO_TOKEN")
-FORKS = 200
+FORKS = 100
 BAD = ctypes.c_void_p(1)  # an address that is never mapped
 NEWUSER = 0x10000000      # CLONE_NEWUSER, sched.h
 LIBC = ctypes.CDLL(None, use_errno=True)

@@ -37,7 +37,7 @@ def test_without_purple_it_is_told(as_user, demo):
     assert done.returncode == 1
     outcome = rows(done.stdout)
     for what in ("read ~/.ssh/id_ed25519", "write ~/.bashrc", "list the host's processes",
-                 "reach the network", "fork 200 times", "read secrets from environments"):
+                 "reach the network", "fork 100 times", "read secrets from environments"):
         assert outcome[what] == "allowed", done.stdout
     assert "NO   nobody connected to the host's listener" in done.stdout
     assert "yes  the home directory is byte for byte what it was" in done.stdout
