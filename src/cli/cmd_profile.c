@@ -203,7 +203,7 @@ static const struct {
 	[LIST] = { "list", "", "the profiles that are there", 0, 0 },
 	[SHOW] = { "show", "NAME", "the files of one", 1, 1 },
 	[EXPLAIN] = { "explain", "[KEY]", "what a policy may say: all, a section, or one key", 0, 1 },
-	[CHECK] = { "check", "FILE…", "every fault of policy files or profiles", 1, INT_MAX },
+	[CHECK] = { "check", "FILE...", "every fault of policy files or profiles", 1, INT_MAX },
 	[CREATE] = { "create", "NAME [--from PARENT]", "a new one of your own", 1, 3 },
 	[EDIT] = { "edit", "NAME", "change one of your own, with $VISUAL or $EDITOR", 1, 1 },
 	[DELETE] = { "delete", "NAME", "remove one of your own", 1, 1 },

@@ -212,7 +212,7 @@ static bool near(unsigned distance, const char *text)
 {
 	size_t n = strlen(text);
 
-	return distance <= (n < 4 ? 1 : n < 8 ? 2 : n / 3) && distance < n;
+	return distance <= (n < 6 ? 1 : n / 3) && distance < n;
 }
 
 static const char *last_part(const char *path)

@@ -54,7 +54,9 @@ static int parse_name(const char *s, struct net_rule *r, const char **why)
 			return FAIL("no user before a host; write the host alone");
 		if (c == '*')
 			return FAIL("a '*' stands first, and alone before a dot: *.example.com");
-		if (c == '.' ? label == 0 : !isalnum(c) && c != '-' && c != '_')
+		if (c == '.' ? label == 0 || s[i - 1] == '-' : !isalnum(c) && c != '-' && c != '_')
+			return FAIL("not a host name; write one such as api.example.com:443");
+		if (c == '-' && (label == 0 || i + 1 == n))
 			return FAIL("not a host name; write one such as api.example.com:443");
 		label = c == '.' ? 0 : label + 1;
 		if (label > 63)

@@ -200,6 +200,11 @@ static void unknown_key(const struct node *key, const char *section, const char 
 
 	if (section[0] == '\0')
 		near = policy_section_nearest(path);
+	if (section[0] == '\0' && policy_key(path)) {
+		diag_error(d, key->pos, path, "a dotted key; write %s inside the section %.*s",
+			   strchr(path, '.') + 1, (int)strcspn(path, "."), path);
+		return;
+	}
 	/* In the same section: its name need not be said again. */
 	snprintf(top, sizeof(top), "%s.", section);
 	rest = near && section[0] != '\0' ? str_after(near, top) : NULL;

@@ -179,9 +179,11 @@ static bool cond_parse(const char *path, const struct node *n, struct policy_con
 	op = value[1]->kind == NODE_SCALAR ? names_index(op_names, value[1]->text) : -1;
 	if (op < 0) {
 		near = value[1]->kind == NODE_SCALAR ? names_nearest(op_names, value[1]->text) : NULL;
-		diag_error(d, value[1]->pos, path, "unknown op; %s%s", near ? "did you mean " :
-			   "write eq, neq, lt, lte, gt, gte, masked_eq or masked_neq",
-			   near ? near : "");
+		if (near)
+			diag_error(d, value[1]->pos, path, "unknown op; did you mean %s?", near);
+		else
+			diag_error(d, value[1]->pos, path, "unknown op; write eq, neq, lt, lte, gt, "
+				   "gte, masked_eq or masked_neq");
 		return false;
 	}
 	c->op = (enum policy_op)op;

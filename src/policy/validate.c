@@ -101,30 +101,32 @@ static bool matches_above(const char *path, const char *pattern)
 	return fnmatch(cut, path, FNM_PATHNAME | FNM_NOESCAPE) == 0;
 }
 
-static void check_host(const struct policy_bind *b, const char *path, bool write, struct diags *d)
+/* False, and reported, if the host's path may not be shown. */
+static bool check_host(const struct policy_bind *b, const char *path, bool write, struct diags *d)
 {
 	char normal[NORMAL_MAX];
 
 	if (!path_normal(b->host, normal, sizeof(normal)))
-		return;
+		return true;
 	for (size_t i = 0; i < ARRAY_SIZE(forbidden); i++) {
 		if (forbidden[i].write_only && !write)
 			continue;
 		if (matches_below(normal, forbidden[i].path)) {
 			diag_error(d, b->pos, path, "%.200s cannot be %s: %s", b->host,
 				   forbidden[i].write_only ? "writable" : "given", forbidden[i].why);
-			return;
+			return false;
 		}
 		if (forbidden[i].above && matches_above(normal, forbidden[i].path)) {
 			diag_error(d, b->pos, path,
 				   "%.200s cannot be %s, for %s is in it (%s); name what is needed",
 				   b->host, forbidden[i].write_only ? "writable" : "given",
 				   forbidden[i].path, forbidden[i].why);
-			return;
+			return false;
 		}
 	}
 	if (streq(normal, "~") || streq(normal, "/home"))
 		diag_warn(d, b->pos, path, "the whole home directory, with its keys and tokens");
+	return true;
 }
 
 static void check_inside(const char *text, struct pos pos, const char *path, struct diags *d)
@@ -222,7 +224,8 @@ static void check_binds(const struct policy *p, struct places *all, struct diags
 			const struct policy_bind *b = &lists[l].binds->items[i];
 
 			snprintf(path, sizeof(path), "%s[%zu]", lists[l].key, i);
-			check_host(b, path, lists[l].write, d);
+			if (!check_host(b, path, lists[l].write, d))
+				continue;
 			check_inside(b->sandbox, b->pos, path, d);
 			add_place(all, (struct place){ .key = lists[l].key, .index = i,
 						       .text = b->sandbox, .write = lists[l].write,
