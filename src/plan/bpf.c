@@ -63,17 +63,25 @@ static size_t reach(struct bpf_prog *p, size_t label)
 			return label;
 		return emit_return(p, to->k);
 	}
-	return emit(p, (struct sock_filter)BPF_STMT(BPF_JMP | BPF_JA,
-						    (uint32_t)(p->n - label - 1)));
+	return emit(p,
+		    (struct sock_filter)BPF_STMT(BPF_JMP | BPF_JA, (uint32_t)(p->n - label - 1)));
 }
 
 size_t bpf_branch(struct bpf_prog *p, uint16_t op, uint32_t k, size_t yes, size_t no)
 {
 	yes = reach(p, yes);
 	no = reach(p, no);
-	return emit(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_K | op, k,
-						    (uint8_t)(p->n - yes - 1),
-						    (uint8_t)(p->n - no - 1)));
+	return emit(p,
+		    (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_K | op, k, (uint8_t)(p->n - yes - 1),
+						 (uint8_t)(p->n - no - 1)));
+}
+
+size_t bpf_goto(struct bpf_prog *p, size_t label)
+{
+	if (label + 1 == p->n)
+		return label;
+	return emit(p,
+		    (struct sock_filter)BPF_STMT(BPF_JMP | BPF_JA, (uint32_t)(p->n - label - 1)));
 }
 
 size_t bpf_load(struct bpf_prog *p, uint32_t offset)
@@ -136,8 +144,8 @@ size_t bpf_cond(struct bpf_prog *p, const struct policy_cond *c, size_t yes, siz
 		break;
 	}
 	t = masked_word(p, base + LOW_HALF, (uint32_t)mask, (uint32_t)c->value, yes, no);
-	return masked_word(p, base + HIGH_HALF, (uint32_t)(mask >> 32),
-			   (uint32_t)(c->value >> 32), t, no);
+	return masked_word(p, base + HIGH_HALF, (uint32_t)(mask >> 32), (uint32_t)(c->value >> 32),
+			   t, no);
 }
 
 void bpf_finish(const struct bpf_prog *p, struct buf *out)
@@ -198,16 +206,17 @@ static void disasm_load(struct buf *b, uint32_t k)
 		buf_puts(b, "ld arch");
 	else if (k >= offsetof(struct seccomp_data, args) && k < sizeof(struct seccomp_data) &&
 		 k % 4 == 0)
-		buf_printf(b, "ld arg%u.%s", (k - 16) / 8,
-			   k % 8 == LOW_HALF ? "low" : "high");
+		buf_printf(b, "ld arg%u.%s", (k - 16) / 8, k % 8 == LOW_HALF ? "low" : "high");
 	else
 		buf_printf(b, "ld [%u]", k);
 }
 
 void bpf_disasm(struct buf *b, const struct sock_filter *insn, size_t pc)
 {
-	static const char *const jumps[] = { [BPF_JEQ >> 4] = "jeq", [BPF_JGT >> 4] = "jgt",
-					     [BPF_JGE >> 4] = "jge", [BPF_JSET >> 4] = "jset" };
+	static const char *const jumps[] = { [BPF_JEQ >> 4] = "jeq",
+					     [BPF_JGT >> 4] = "jgt",
+					     [BPF_JGE >> 4] = "jge",
+					     [BPF_JSET >> 4] = "jset" };
 	unsigned op = BPF_OP(insn->code) >> 4;
 
 	if (insn->code == (BPF_LD | BPF_W | BPF_ABS)) {

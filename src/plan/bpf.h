@@ -35,6 +35,8 @@ struct bpf_prog {
 /* Each returns the label of what it wrote. */
 size_t bpf_return(struct bpf_prog *p, uint32_t ret);
 size_t bpf_branch(struct bpf_prog *p, uint16_t op, uint32_t k, size_t yes, size_t no);
+/* Make sure that what was written last is @label, or leads there. */
+size_t bpf_goto(struct bpf_prog *p, size_t label);
 /* Load the word at @offset of struct seccomp_data; what was written last follows. */
 size_t bpf_load(struct bpf_prog *p, uint32_t offset);
 size_t bpf_cond(struct bpf_prog *p, const struct policy_cond *c, size_t yes, size_t no);

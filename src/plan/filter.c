@@ -26,8 +26,8 @@ struct clause {
 
 struct call {
 	bool needed, allowed, denied;
-	uint32_t ret;	/* what @allowed and @denied come to, if no clause holds */
-	int refusal;	/* errno while not allowed; 0: the number is unknown */
+	uint32_t ret;		/* what @allowed and @denied come to, if no clause holds */
+	int refusal;		/* errno while not allowed; 0: the number is unknown */
 	struct clause *clauses; /* the first that holds decides */
 	size_t clauses_count;
 };
@@ -83,7 +83,8 @@ static int find_call(struct calls *c, const char *list, const char *name, struct
 
 static int refuse_needed(struct err *e, const char *list, const char *name, struct pos pos)
 {
-	err_set(e, EINVAL, "seccomp", "%s:%u:%u: %s: '%s' cannot be denied: no command starts without it",
+	err_set(e, EINVAL, "seccomp",
+		"%s:%u:%u: %s: '%s' cannot be denied: no command starts without it",
 		pos.file ? pos.file : "policy", pos.line, pos.column, list, name);
 	err_remedy(e, "leave it out, or deny some of its uses with an advanced rule");
 	return -EINVAL;
@@ -130,7 +131,8 @@ static int apply_names(struct calls *c, const struct policy *p, struct err *e)
 	int r;
 
 	for (size_t i = 0; i < allow->count; i++) {
-		r = find_call(c, "syscalls.allow", allow->items[i].s, allow->items[i].pos, &call, e);
+		r = find_call(c, "syscalls.allow", allow->items[i].s, allow->items[i].pos, &call,
+			      e);
 		if (r < 0)
 			return r;
 		if (call)
@@ -273,36 +275,31 @@ static void settle(const struct calls *c, struct call *call)
 	call->clauses_count = n;
 }
 
-static int decide(const struct policy *p, const struct filter_options *o, struct calls **ret,
-		  struct err *e)
+/* NULL: @e says why. */
+static struct calls *decide(const struct policy *p, const struct filter_options *o, struct err *e)
 {
 	_cleanup_(calls_done) struct calls *c = calloc(1, sizeof(*c));
-	int r;
 
-	if (!c)
-		return err_set(e, ENOMEM, "seccomp", "no memory for the filter");
+	if (!c) {
+		err_set(e, ENOMEM, "seccomp", "no memory for the filter");
+		return NULL;
+	}
 	c->arena = ARENA_INIT(4 << 20);
 	c->arch = o->arch ? o->arch : syscall_native_arch();
 	c->deny = p->syscalls.kill ? SECCOMP_RET_KILL_PROCESS : RET_ERRNO(EPERM);
 	if (c->arch != AUDIT_ARCH_X86_64 && c->arch != AUDIT_ARCH_AARCH64) {
 		err_set(e, EOPNOTSUPP, "seccomp", "no filter for architecture 0x%x", c->arch);
 		err_remedy(e, "x86_64 and aarch64 are supported");
-		return -EOPNOTSUPP;
+		return NULL;
 	}
 	apply_baseline(c, p);
-	r = apply_names(c, p, e);
-	if (r == 0)
-		r = apply_rules(c, p, false, e); /* a denial beats … */
-	if (r == 0)
-		r = apply_rules(c, p, true, e); /* … what is allowed in words, and that … */
-	if (r == 0)
-		r = apply_guards(c, p, e); /* … what the baseline guards */
-	if (r < 0)
-		return r;
+	/* A denial beats what is allowed in words, and that beats the guards. */
+	if (apply_names(c, p, e) < 0 || apply_rules(c, p, false, e) < 0 ||
+	    apply_rules(c, p, true, e) < 0 || apply_guards(c, p, e) < 0)
+		return NULL;
 	for (size_t nr = 0; nr < SYSCALL_LIMIT; nr++)
 		settle(c, &c->of[nr]);
-	*ret = TAKE_PTR(c);
-	return 0;
+	return TAKE_PTR(c);
 }
 
 /* Numbers from @start to the next span's: an action, or the clauses at @label. */
@@ -409,6 +406,7 @@ static void compile(struct bpf_prog *b, const struct calls *c)
 				       bpf_return(b, SECCOMP_RET_KILL_PROCESS));
 		top = bpf_branch(b, BPF_JGE, X32_BIT, minus_one, top);
 	}
+	bpf_goto(b, top);
 	top = bpf_load(b, offsetof(struct seccomp_data, nr));
 	bpf_branch(b, BPF_JEQ, c->arch, top, bpf_return(b, SECCOMP_RET_KILL_PROCESS));
 	bpf_load(b, offsetof(struct seccomp_data, arch));
@@ -417,12 +415,11 @@ static void compile(struct bpf_prog *b, const struct calls *c)
 int filter_build(const struct policy *p, const struct filter_options *o, struct buf *insns,
 		 struct err *e)
 {
-	_cleanup_(calls_done) struct calls *c = NULL;
+	_cleanup_(calls_done) struct calls *c = decide(p, o, e);
 	_cleanup_free_ struct bpf_prog *b = NULL;
-	int r = decide(p, o, &c, e);
 
-	if (r < 0)
-		return r;
+	if (!c)
+		return -e->code;
 	b = calloc(1, sizeof(*b));
 	if (!b)
 		return err_set(e, ENOMEM, "seccomp", "no memory for the filter");
@@ -441,20 +438,24 @@ int filter_build(const struct policy *p, const struct filter_options *o, struct 
 
 static void describe_cond(struct buf *b, const struct policy_cond *c)
 {
+	/* clang-format off */
 	static const char *const ops[] = {
 		[OP_EQ] = "==", [OP_NEQ] = "!=", [OP_LT] = "<", [OP_LTE] = "<=",
 		[OP_GT] = ">", [OP_GTE] = ">=", [OP_MASKED_EQ] = "==", [OP_MASKED_NEQ] = "!=",
 	};
+	/* clang-format on */
 	bool masked = c->op == OP_MASKED_EQ || c->op == OP_MASKED_NEQ;
 
 	if (c->op == OP_MASKED_NEQ && c->value == 0)
 		buf_printf(b, "arg%u & 0x%llx", c->arg, (unsigned long long)c->mask);
+	else if (masked && c->mask == UINT32_MAX)
+		buf_printf(b, "low half of arg%u %s 0x%llx", c->arg, ops[c->op],
+			   (unsigned long long)c->value);
 	else if (masked)
 		buf_printf(b, "(arg%u & 0x%llx) %s 0x%llx", c->arg, (unsigned long long)c->mask,
 			   ops[c->op], (unsigned long long)c->value);
 	else
-		buf_printf(b, "arg%u %s 0x%llx", c->arg, ops[c->op],
-			   (unsigned long long)c->value);
+		buf_printf(b, "arg%u %s 0x%llx", c->arg, ops[c->op], (unsigned long long)c->value);
 }
 
 static void describe_clauses(struct buf *b, const char *name, const struct call *call)
@@ -507,12 +508,11 @@ static void describe_group(struct buf *b, const struct calls *c, uint32_t ret, b
 int filter_describe(const struct policy *p, const struct filter_options *o, struct buf *text,
 		    struct err *e)
 {
-	_cleanup_(calls_done) struct calls *c = NULL;
-	int r = decide(p, o, &c, e);
+	_cleanup_(calls_done) struct calls *c = decide(p, o, e);
 	char name[64];
 
-	if (r < 0)
-		return r;
+	if (!c)
+		return -e->code;
 	describe_group(text, c, SECCOMP_RET_ALLOW, false);
 	for (int nr = 0; nr < SYSCALL_LIMIT; nr++) {
 		if (c->of[nr].clauses_count && syscall_name(nr, c->arch, name))

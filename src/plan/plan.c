@@ -31,14 +31,14 @@ const char *const plan_layer_names[LAYERS] = {
 	[LAYER_SECCOMP] = "seccomp",
 };
 
-#define NAMESPACES_ALL                                                                             \
-	((uint64_t)CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC |      \
+#define NAMESPACES_ALL                                                                        \
+	((uint64_t)CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | \
 	 CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWTIME)
 
 enum {
-	FILTER_MAX = 4096,	  /* BPF_MAXINSNS */
-	HOSTNAME_MAX = 64,	  /* __NEW_UTS_LEN */
-	RESOURCES = 16,		  /* RLIM_NLIMITS */
+	FILTER_MAX = 4096, /* BPF_MAXINSNS */
+	HOSTNAME_MAX = 64, /* __NEW_UTS_LEN */
+	RESOURCES = 16,	   /* RLIM_NLIMITS */
 	MODE_ALL = 07777,
 	UMASK_ALL = 0777,
 	SECUREBITS_ALL = 0xff,	  /* four bits and their locks; SECUREBITS of capabilities(7) */

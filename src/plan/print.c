@@ -204,26 +204,26 @@ static void print_environment(struct buf *b, const struct plan *p)
 	}
 }
 
-/* The calls with one answer, wrapped; nothing if there are none. */
-static void print_calls(struct buf *b, const struct plan *p, enum call_answer answer, uint32_t want)
+/* The known calls with the answer @want, or NULL: by argument; nothing if there are none. */
+static void print_calls(struct buf *b, const struct plan *p, const uint32_t *want)
 {
 	unsigned column = 0;
-	uint32_t ret = want;
+	uint32_t ret;
 	char name[64];
 
 	for (int nr = 0; nr < SYSCALL_LIMIT; nr++) {
-		if (plan_call(p, nr, name, &ret) != answer ||
-		    (answer == CALL_BY_NUMBER && ret != want))
+		bool known = plan_call(p, nr, &ret);
+
+		if ((want ? !known || ret != *want : known) || !syscall_name(nr, 0, name))
 			continue;
 		if (column == 0) {
 			buf_puts(b, "  ");
-			if (answer == CALL_BY_ARGUMENT)
-				buf_puts(b, "by argument");
+			if (want)
+				bpf_action(b, *want);
 			else
-				bpf_action(b, want);
-			buf_puts(b, "\n   ");
-			column = 3;
-		} else if (column + strlen(name) + 1 > WIDTH) {
+				buf_puts(b, "by argument");
+		}
+		if (column == 0 || column + strlen(name) + 1 > WIDTH) {
 			buf_puts(b, "\n   ");
 			column = 3;
 		}
@@ -236,15 +236,18 @@ static void print_calls(struct buf *b, const struct plan *p, enum call_answer an
 
 static void print_seccomp(struct buf *b, const struct plan *p)
 {
+	static const uint32_t answers[] = {
+		SECCOMP_RET_ALLOW,	    SECCOMP_RET_ERRNO | EPERM,
+		SECCOMP_RET_KILL_PROCESS,   SECCOMP_RET_ERRNO | EAFNOSUPPORT,
+		SECCOMP_RET_ERRNO | ENOSYS,
+	};
+
 	buf_printf(b, "\nsystem calls, a filter of %u instructions\n", p->filter.count);
 	if (p->filter.count == 0)
 		return;
-	print_calls(b, p, CALL_BY_NUMBER, SECCOMP_RET_ALLOW);
-	print_calls(b, p, CALL_BY_ARGUMENT, 0);
-	print_calls(b, p, CALL_BY_NUMBER, SECCOMP_RET_ERRNO | EPERM);
-	print_calls(b, p, CALL_BY_NUMBER, SECCOMP_RET_KILL_PROCESS);
-	print_calls(b, p, CALL_BY_NUMBER, SECCOMP_RET_ERRNO | EAFNOSUPPORT);
-	print_calls(b, p, CALL_BY_NUMBER, SECCOMP_RET_ERRNO | ENOSYS);
+	for (size_t i = 0; i < ARRAY_SIZE(answers); i++)
+		print_calls(b, p, &answers[i]);
+	print_calls(b, p, NULL);
 }
 
 static void print_origins(struct buf *b, const struct plan *p)

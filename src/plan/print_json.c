@@ -15,7 +15,7 @@
 struct json {
 	struct buf *b;
 	unsigned depth;
-	bool first;  /* nothing written yet at this level */
+	bool first;   /* nothing written yet at this level */
 	bool inline_; /* a list of words, on one line */
 };
 
@@ -243,7 +243,7 @@ static void print_environment(struct json *j, const struct plan *p)
 	close_(j, "}");
 }
 
-/* All calls with the answer @ret; with @mark, each number is marked as printed. */
+/* The known calls with the answer @ret. Marks every number that has it. */
 static void print_action(struct json *j, const struct plan *p, uint32_t ret, bool *mark)
 {
 	_cleanup_buf_ struct buf action = BUF_INIT(64);
@@ -253,11 +253,11 @@ static void print_action(struct json *j, const struct plan *p, uint32_t ret, boo
 	bpf_action(&action, ret);
 	words_open(j, action.data ? action.data : "");
 	for (int nr = 0; nr < SYSCALL_LIMIT; nr++) {
-		if (!mark[nr] && plan_call(p, nr, name, &other) == CALL_BY_NUMBER &&
-		    other == ret) {
-			mark[nr] = true;
+		if (mark[nr] || !plan_call(p, nr, &other) || other != ret)
+			continue;
+		mark[nr] = true;
+		if (syscall_name(nr, 0, name))
 			string(j, NULL, name);
-		}
 	}
 	words_close(j);
 }
@@ -265,22 +265,23 @@ static void print_action(struct json *j, const struct plan *p, uint32_t ret, boo
 static void print_calls(struct json *j, const struct plan *p)
 {
 	enum { ACTIONS_MAX = 16 }; /* a filter of ours has four; a hostile one any number */
+	const int end = p->filter.count > 0 ? SYSCALL_LIMIT : 0;
 	bool mark[SYSCALL_LIMIT] = { false };
 	unsigned actions = 0;
 	char name[64];
 	uint32_t ret;
 
 	open_(j, "actions", "{");
-	for (int nr = 0; nr < SYSCALL_LIMIT && p->filter.count > 0 && actions < ACTIONS_MAX; nr++) {
-		if (mark[nr] || plan_call(p, nr, name, &ret) != CALL_BY_NUMBER)
+	for (int nr = 0; nr < end && actions < ACTIONS_MAX; nr++) {
+		if (mark[nr] || !plan_call(p, nr, &ret))
 			continue;
 		print_action(j, p, ret, mark);
 		actions++;
 	}
 	close_(j, "}");
 	words_open(j, "arguments");
-	for (int nr = 0; nr < SYSCALL_LIMIT && p->filter.count > 0; nr++) {
-		if (plan_call(p, nr, name, &ret) == CALL_BY_ARGUMENT)
+	for (int nr = 0; nr < end; nr++) {
+		if (!plan_call(p, nr, &ret) && syscall_name(nr, 0, name))
 			string(j, NULL, name);
 	}
 	words_close(j);

@@ -10,6 +10,7 @@
 #include "plan/syscall.h"
 #include "policy/policy.h"
 
+/* clang-format off */
 const struct bit_name namespace_names[] = {
 	{ CLONE_NEWUSER, "user" }, { CLONE_NEWPID, "pid" },	  { CLONE_NEWNS, "mount" },
 	{ CLONE_NEWNET, "net" },   { CLONE_NEWIPC, "ipc" },	  { CLONE_NEWUTS, "uts" },
@@ -84,23 +85,25 @@ const char *const fact_names[PF_KINDS] = {
 const char *const enforcement_names[2] = {
 	[ENFORCE_STRICT] = "strict", [ENFORCE_BEST_EFFORT] = "best-effort",
 };
+/* clang-format on */
 
 const char *capability_name(unsigned cap)
 {
 	/* include/uapi/linux/capability.h, in the order of the numbers */
+	/* clang-format off */
 	static const char *const names[] = {
-		"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER",
-		"CAP_FSETID", "CAP_KILL", "CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP",
-		"CAP_LINUX_IMMUTABLE", "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST",
-		"CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_IPC_LOCK", "CAP_IPC_OWNER",
-		"CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYS_CHROOT", "CAP_SYS_PTRACE",
-		"CAP_SYS_PACCT", "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_SYS_NICE",
-		"CAP_SYS_RESOURCE", "CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG", "CAP_MKNOD",
-		"CAP_LEASE", "CAP_AUDIT_WRITE", "CAP_AUDIT_CONTROL", "CAP_SETFCAP",
-		"CAP_MAC_OVERRIDE", "CAP_MAC_ADMIN", "CAP_SYSLOG", "CAP_WAKE_ALARM",
-		"CAP_BLOCK_SUSPEND", "CAP_AUDIT_READ", "CAP_PERFMON", "CAP_BPF",
-		"CAP_CHECKPOINT_RESTORE",
+		"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID",
+		"CAP_KILL", "CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE",
+		"CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST", "CAP_NET_ADMIN", "CAP_NET_RAW",
+		"CAP_IPC_LOCK", "CAP_IPC_OWNER", "CAP_SYS_MODULE", "CAP_SYS_RAWIO",
+		"CAP_SYS_CHROOT", "CAP_SYS_PTRACE", "CAP_SYS_PACCT", "CAP_SYS_ADMIN",
+		"CAP_SYS_BOOT", "CAP_SYS_NICE", "CAP_SYS_RESOURCE", "CAP_SYS_TIME",
+		"CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_LEASE", "CAP_AUDIT_WRITE",
+		"CAP_AUDIT_CONTROL", "CAP_SETFCAP", "CAP_MAC_OVERRIDE", "CAP_MAC_ADMIN",
+		"CAP_SYSLOG", "CAP_WAKE_ALARM", "CAP_BLOCK_SUSPEND", "CAP_AUDIT_READ",
+		"CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE",
 	};
+	/* clang-format on */
 
 	static_assert(ARRAY_SIZE(names) == 41, "one name for each capability");
 	return cap < ARRAY_SIZE(names) ? names[cap] : NULL;
@@ -110,20 +113,16 @@ const char *rlimit_name(unsigned resource)
 {
 	/* include/uapi/asm-generic/resource.h; the same on x86 and arm64 */
 	static const char *const names[] = {
-		"cpu", "fsize", "data", "stack", "core", "rss", "nproc", "nofile", "memlock",
-		"as", "locks", "sigpending", "msgqueue", "nice", "rtprio", "rttime",
+		"cpu",	   "fsize", "data",  "stack",	   "core",     "rss",  "nproc",	 "nofile",
+		"memlock", "as",    "locks", "sigpending", "msgqueue", "nice", "rtprio", "rttime",
 	};
 
 	return resource < ARRAY_SIZE(names) ? names[resource] : NULL;
 }
 
-enum call_answer plan_call(const struct plan *p, int nr, char name[64], uint32_t *ret)
+bool plan_call(const struct plan *p, int nr, uint32_t *ret)
 {
 	const struct sock_filter *insns = plan_items(p, filter, struct sock_filter);
 
-	if (!syscall_name(nr, 0, name))
-		return CALL_NONE;
-	if (bpf_decide(insns, p->filter.count, syscall_native_arch(), (uint32_t)nr, ret))
-		return CALL_BY_NUMBER;
-	return CALL_BY_ARGUMENT;
+	return bpf_decide(insns, p->filter.count, syscall_native_arch(), (uint32_t)nr, ret);
 }

@@ -3,6 +3,7 @@
 #ifndef PURPLE_PLAN_PRINT_NAMES_H
 #define PURPLE_PLAN_PRINT_NAMES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,10 +28,10 @@ extern const char *const enforcement_names[2];
 const char *capability_name(unsigned cap);
 const char *rlimit_name(unsigned resource);
 
-/* How the filter of a plan answers one call. */
-enum call_answer { CALL_NONE, CALL_BY_NUMBER, CALL_BY_ARGUMENT };
-
-/* CALL_NONE: no such call. @name, @ret (by number only) are filled otherwise. */
-enum call_answer plan_call(const struct plan *p, int nr, char name[64], uint32_t *ret);
+/*
+ * How the filter of a plan answers call @nr: true, and @ret is the answer;
+ * false: that depends on an argument.
+ */
+bool plan_call(const struct plan *p, int nr, uint32_t *ret);
 
 #endif

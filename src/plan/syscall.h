@@ -18,12 +18,12 @@
 #define SYSCALL_LIMIT 512
 
 enum syscall_level {
-	SL_NEEDED,     /* exec, the C library's start and purple-init: always allowed */
-	SL_STRICT,     /* from here on: allowed by that baseline and by the later ones */
+	SL_NEEDED, /* exec, the C library's start and purple-init: always allowed */
+	SL_STRICT, /* from here on: allowed by that baseline and by the later ones */
 	SL_DEFAULT,
 	SL_PERMISSIVE,
-	SL_NESTING,    /* by no baseline, but with `nesting: true` */
-	SL_NEVER       /* only when the policy names it */
+	SL_NESTING, /* by no baseline, but with `nesting: true` */
+	SL_NEVER    /* only when the policy names it */
 };
 
 struct syscall_group {

@@ -15,6 +15,8 @@
 
 #include "plan/syscall.h"
 
+/* clang-format off */
+
 /* purple-init runs under the same filter, and so does every exec. */
 static const char *const needed[] = {
 	/* exec and the loaders of glibc and musl */
@@ -149,7 +151,12 @@ static const char *const absent[] = {
 	"epoll_wait_old", "vserver",
 };
 
-#define GROUP(title, level, refusal, names) { title, level, refusal, names, ARRAY_SIZE(names) }
+/* clang-format on */
+
+#define GROUP(title, level, refusal, names)                     \
+	{                                                       \
+		title, level, refusal, names, ARRAY_SIZE(names) \
+	}
 
 const struct syscall_group syscall_groups[] = {
 	GROUP("needed", SL_NEEDED, EPERM, needed),
@@ -170,6 +177,7 @@ const size_t syscall_groups_count = ARRAY_SIZE(syscall_groups);
  * Where the kernel looks at 32 bits of an argument (int, unsigned int), so do
  * we, by a mask: comparing 64 lets 1<<32 | VALUE pass (CVE-2019-10063).
  */
+/* clang-format off */
 #define LOW 0xffffffffu
 #define IS(n, v) { .arg = (n), .op = OP_MASKED_EQ, .value = (v), .mask = LOW }
 #define HAS(n, bits) { .arg = (n), .op = OP_MASKED_NEQ, .value = 0, .mask = (bits) }
@@ -219,4 +227,6 @@ const struct syscall_guard syscall_guards[] = {
 	{ "personality", GW_ALWAYS, 0, 1, { IS(0, LOW) } },
 	{ "personality", GW_ALWAYS, EPERM, 0, {} },
 };
+/* clang-format on */
+
 const size_t syscall_guards_count = ARRAY_SIZE(syscall_guards);

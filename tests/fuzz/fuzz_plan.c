@@ -25,10 +25,8 @@ static void patch(struct buf *b, const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	_cleanup_buf_
-	struct buf b = BUF_INIT(PLAN_MAX + 64), out = BUF_INIT(8 << 20);
-	_cleanup_free_
-	void *exact = NULL;
+	_cleanup_buf_ struct buf b = BUF_INIT(PLAN_MAX + 64), out = BUF_INIT(8 << 20);
+	_cleanup_free_ void *exact = NULL;
 	const struct plan *p;
 
 	if (size == 0)

@@ -29,10 +29,10 @@ static struct plan_table table(struct buf *b, const void *items, size_t size, si
 	return ret;
 }
 
-#define TABLE(b, field, items)                                                                     \
-	do {                                                                                       \
-		struct plan_table t_ = table(b, items, sizeof((items)[0]), ARRAY_SIZE(items));     \
-		head(b)->field = t_;                                                               \
+#define TABLE(b, field, items)                                                                 \
+	do {                                                                                   \
+		struct plan_table t_ = table(b, items, sizeof((items)[0]), ARRAY_SIZE(items)); \
+		head(b)->field = t_;                                                           \
 	} while (0)
 
 static void add_mounts(struct buf *b)
@@ -42,7 +42,8 @@ static void add_mounts(struct buf *b)
 		{ PM_BIND, 0, PMF_RDONLY | PMF_NOSUID | PMF_NODEV | PMF_RECURSIVE, str(b, "/usr"),
 		  str(b, "/usr"), .landlock = 0xd },
 		{ PM_SYMLINK, 0777, 0, str(b, "usr/bin"), str(b, "/bin") },
-		{ PM_TMPFS, 01777, PMF_NOSUID | PMF_NODEV, .target = str(b, "/dev"), .size = 65536 },
+		{ PM_TMPFS, 01777, PMF_NOSUID | PMF_NODEV, .target = str(b, "/dev"),
+		  .size = 65536 },
 		{ PM_DEVICE, 0666, PMF_NOSUID, str(b, "/dev/null"), str(b, "/dev/null"),
 		  .rdev = 0x103, .landlock = 6 },
 		{ PM_PROC, 0, PMF_NOSUID | PMF_NODEV | PMF_NOEXEC, .target = str(b, "/proc"),
@@ -83,7 +84,8 @@ static void add_process(struct buf *b)
 static void add_report(struct buf *b)
 {
 	struct plan_layer layers[LAYERS];
-	struct plan_downgrade down[] = { { str(b, "time namespace"), str(b, "not in this kernel") } };
+	struct plan_downgrade down[] = { { str(b, "time namespace"),
+					   str(b, "not in this kernel") } };
 	struct plan_fact facts[] = { { PF_ABSENT, 0, str(b, "/opt"), 0 },
 				     { PF_MTIME, 0, str(b, "/etc"), 1234567890123456789 } };
 	struct plan_source sources[] = { { str(b, "/etc/purple/profiles/a.yaml"), { 1, 2, 3 } } };

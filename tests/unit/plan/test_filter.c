@@ -319,7 +319,8 @@ static void test_guards(void **state)
 		EXPECT(ALLOW, &u, "personality", high[i] | 0xffffffff, 0, 0);
 		EXPECT(ALLOW, &u, "personality", high[i] | 0x40000, 0, 0);
 		EXPECT(ALLOW, &u, "personality", high[i] | 0x20008, 0, 0);
-		EXPECT(ERR(EPERM), &u, "personality", high[i] | 0x400000, 0, 0); /* READ_IMPLIES_EXEC */
+		EXPECT(ERR(EPERM), &u, "personality", high[i] | 0x400000, 0,
+		       0); /* READ_IMPLIES_EXEC */
 		EXPECT(ERR(EPERM), &u, "personality", high[i] | 0x440000, 0, 0);
 	}
 	EXPECT(ALLOW, &u, "prctl", 22, 2, 0);
@@ -327,9 +328,11 @@ static void test_guards(void **state)
 	buf_free(&u.insns);
 }
 
-#define STRS(...)                                                                                  \
-	{ (struct policy_str[]){ __VA_ARGS__ },                                                    \
-	  sizeof((struct policy_str[]){ __VA_ARGS__ }) / sizeof(struct policy_str) }
+#define STRS(...)                                                                                \
+	{                                                                                        \
+		(struct policy_str[]){ __VA_ARGS__ },                                            \
+			sizeof((struct policy_str[]){ __VA_ARGS__ }) / sizeof(struct policy_str) \
+	}
 
 static void test_names(void **state)
 {
@@ -403,6 +406,7 @@ static void test_errors(void **state)
 /* Every operation, around values where one half decides. */
 static bool holds(const struct policy_cond *c, uint64_t v)
 {
+	/* clang-format off */
 	switch (c->op) {
 	case OP_EQ: return v == c->value;
 	case OP_NEQ: return v != c->value;
@@ -413,13 +417,26 @@ static bool holds(const struct policy_cond *c, uint64_t v)
 	case OP_MASKED_EQ: return (v & c->mask) == c->value;
 	case OP_MASKED_NEQ: return (v & c->mask) != c->value;
 	}
+	/* clang-format on */
 	return false;
 }
 
 static const uint64_t edges[] = {
-	1, 2, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff, 0x100000000, 0x100000001,
-	0x1fffffffe, 0x1ffffffff, 0x200000000, 0x123456789abcdef0, 0x8000000000000000,
-	0xfffffffeffffffff, 0xfffffffffffffffe,
+	1,
+	2,
+	0x7fffffff,
+	0x80000000,
+	0xfffffffe,
+	0xffffffff,
+	0x100000000,
+	0x100000001,
+	0x1fffffffe,
+	0x1ffffffff,
+	0x200000000,
+	0x123456789abcdef0,
+	0x8000000000000000,
+	0xfffffffeffffffff,
+	0xfffffffffffffffe,
 };
 
 static void test_operations(void **state)
@@ -441,8 +458,8 @@ static void test_operations(void **state)
 					uint64_t v = edges[k] + (uint64_t)d;
 					bool allowed = holds(&c, v) == rule.allow;
 
-					EXPECT(allowed ? ALLOW : ERR(EPERM), &u, rule.syscall, 0,
-					       0, v);
+					EXPECT(allowed ? ALLOW : ERR(EPERM), &u, rule.syscall, 0, 0,
+					       v);
 				}
 			}
 			buf_free(&u.insns);
@@ -526,8 +543,12 @@ static void test_too_long(void **state)
 static scmp_filter_ctx peer(const struct policy *p, const char *const *names, size_t count)
 {
 	static const enum scmp_compare ops[] = {
-		[OP_EQ] = SCMP_CMP_EQ, [OP_NEQ] = SCMP_CMP_NE, [OP_LT] = SCMP_CMP_LT,
-		[OP_LTE] = SCMP_CMP_LE, [OP_GT] = SCMP_CMP_GT, [OP_GTE] = SCMP_CMP_GE,
+		[OP_EQ] = SCMP_CMP_EQ,
+		[OP_NEQ] = SCMP_CMP_NE,
+		[OP_LT] = SCMP_CMP_LT,
+		[OP_LTE] = SCMP_CMP_LE,
+		[OP_GT] = SCMP_CMP_GT,
+		[OP_GTE] = SCMP_CMP_GE,
 		[OP_MASKED_EQ] = SCMP_CMP_MASKED_EQ,
 	};
 	const struct policy_sysrules *rules = &p->syscalls.advanced_rules;
@@ -555,7 +576,8 @@ static scmp_filter_ctx peer(const struct policy *p, const char *const *names, si
 		}
 		assert_int_equal(seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW,
 							seccomp_syscall_resolve_name(r->syscall),
-							(unsigned)r->conds_count, cmp), 0);
+							(unsigned)r->conds_count, cmp),
+				 0);
 	}
 	return ctx;
 }
@@ -582,10 +604,14 @@ static uint64_t random_value(unsigned *seed)
 	uint64_t v = edges[(unsigned)rand_r(seed) % ARRAY_SIZE(edges)];
 
 	switch (rand_r(seed) % 4) {
-	case 0: return v + 1;
-	case 1: return v - 1;
-	case 2: return (uint64_t)rand_r(seed) << 31 ^ (uint64_t)rand_r(seed);
-	default: return v;
+	case 0:
+		return v + 1;
+	case 1:
+		return v - 1;
+	case 2:
+		return (uint64_t)rand_r(seed) << 31 ^ (uint64_t)rand_r(seed);
+	default:
+		return v;
 	}
 }
 
@@ -597,8 +623,9 @@ static void random_rules(unsigned *seed, struct policy_sysrule *rules, struct po
 {
 	/* One condition an argument: libseccomp takes no more. No operation twice on one call. */
 	for (size_t i = 0; i < count; i++) {
-		rules[i] = (struct policy_sysrule){ subjects[i % ARRAY_SIZE(subjects)], true,
-						    &conds[3 * i], 1 + i % 3, { 0 } };
+		rules[i] = (struct policy_sysrule){
+			subjects[i % ARRAY_SIZE(subjects)], true, &conds[3 * i], 1 + i % 3, { 0 }
+		};
 		for (unsigned k = 0; k < 3; k++) {
 			struct policy_cond *c = &conds[3 * i + k];
 
@@ -649,8 +676,8 @@ static void test_against_libseccomp(void **state)
 				args[k] = random_value(&seed);
 			for (size_t k = 0; k < r->conds_count; k++) {
 				if (rand_r(&seed) % 4)
-					args[r->conds[k].arg] =
-						r->conds[k].value + (uint64_t)(rand_r(&seed) % 3) - 1;
+					args[r->conds[k].arg] = r->conds[k].value +
+								(uint64_t)(rand_r(&seed) % 3) - 1;
 			}
 			if (syscall_name(nr, X86, name) && guarded(name))
 				continue;
@@ -681,14 +708,22 @@ static void test_describe(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_groups_complete), cmocka_unit_test(test_baselines),
-		cmocka_unit_test(test_default_is_short), cmocka_unit_test(test_architectures),
-		cmocka_unit_test(test_unsupported), cmocka_unit_test(test_namespaces),
-		cmocka_unit_test(test_sockets), cmocka_unit_test(test_guards),
-		cmocka_unit_test(test_names), cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_operations), cmocka_unit_test(test_rule_order),
-		cmocka_unit_test(test_long_jumps), cmocka_unit_test(test_too_long),
-		cmocka_unit_test(test_against_libseccomp), cmocka_unit_test(test_describe),
+		cmocka_unit_test(test_groups_complete),
+		cmocka_unit_test(test_baselines),
+		cmocka_unit_test(test_default_is_short),
+		cmocka_unit_test(test_architectures),
+		cmocka_unit_test(test_unsupported),
+		cmocka_unit_test(test_namespaces),
+		cmocka_unit_test(test_sockets),
+		cmocka_unit_test(test_guards),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_operations),
+		cmocka_unit_test(test_rule_order),
+		cmocka_unit_test(test_long_jumps),
+		cmocka_unit_test(test_too_long),
+		cmocka_unit_test(test_against_libseccomp),
+		cmocka_unit_test(test_describe),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

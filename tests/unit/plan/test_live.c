@@ -63,11 +63,11 @@ static int under(const struct buf *b, void (*fn)(void))
 	return status;
 }
 
-#define REFUSED(n, call, error)                                                                    \
-	do {                                                                                       \
-		errno = 0;                                                                         \
-		if ((call) != -1 || errno != (error))                                              \
-			_exit(n);                                                                  \
+#define REFUSED(n, call, error)                       \
+	do {                                          \
+		errno = 0;                            \
+		if ((call) != -1 || errno != (error)) \
+			_exit(n);                     \
 	} while (0)
 
 static void try_all(void)

@@ -177,9 +177,9 @@ static void test_tables(void **state)
 
 static void test_mounts(void **state)
 {
-	static const char *const bad[] = { "home", "/", "//x", "/x/", "/x//y", "/..", "/x/..",
-					   "/x/../y", "/./x", "", ".", "./", "./../x",
-					   ".x", "../x", "./x/" };
+	static const char *const bad[] = { "home",   "/",	"//x",	"/x/", "/x//y", "/..",
+					   "/x/..",  "/x/../y", "/./x", "",    ".",	"./",
+					   "./../x", ".x",	"../x", "./x/" };
 	struct buf b = BUF_INIT(PLAN_MAX);
 
 	plan_sample(&b);
@@ -289,10 +289,14 @@ static void test_text(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_valid),	 cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_flipped),	 cmocka_unit_test(test_header),
-		cmocka_unit_test(test_tables),	 cmocka_unit_test(test_mounts),
-		cmocka_unit_test(test_overlapping_strings), cmocka_unit_test(test_json),
+		cmocka_unit_test(test_valid),
+		cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_flipped),
+		cmocka_unit_test(test_header),
+		cmocka_unit_test(test_tables),
+		cmocka_unit_test(test_mounts),
+		cmocka_unit_test(test_overlapping_strings),
+		cmocka_unit_test(test_json),
 		cmocka_unit_test(test_text),
 	};
 
