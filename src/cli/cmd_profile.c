@@ -36,7 +36,8 @@ int profile_fail(int code, const char *fmt, ...)
 /* What was gathered goes out in one piece. */
 static int put_out(const struct buf *out, int status)
 {
-	int r = out->failed ? -ENOMEM : write_full(STDOUT_FILENO, out->data ? out->data : "", out->len);
+	int r = out->failed ? -ENOMEM
+			    : write_full(STDOUT_FILENO, out->data ? out->data : "", out->len);
 
 	return r < 0 ? profile_fail(r, "cannot write") : status;
 }
@@ -102,8 +103,10 @@ static void scan(struct found_list *all, const char *dir, const char *origin)
 
 static int do_list(const struct dirs *dirs)
 {
-	_cleanup_free_ struct found_list *all = calloc(1, sizeof(*all));
-	_cleanup_buf_ struct buf out = BUF_INIT(OUTPUT_MAX);
+	_cleanup_free_
+	struct found_list *all = calloc(1, sizeof(*all));
+	_cleanup_buf_
+	struct buf out = BUF_INIT(OUTPUT_MAX);
 
 	if (!all)
 		return profile_fail(ENOMEM, "cannot list");
@@ -114,7 +117,8 @@ static int do_list(const struct dirs *dirs)
 	for (size_t i = 0; i < all->count; i++) {
 		const struct found *f = &all->items[i];
 		_cleanup_diags_ struct diags d = DIAGS_INIT;
-		_cleanup_policy_ struct policy p;
+		_cleanup_policy_
+		struct policy p;
 		int r = policy_load(&p, f->name, &dirs->policy, &d);
 
 		if (r == 0)
@@ -131,14 +135,17 @@ static int do_list(const struct dirs *dirs)
 /* The files of a profile as they are, the parents after the child. */
 static int do_show(const struct dirs *dirs, const char *name)
 {
-	_cleanup_buf_ struct buf out = BUF_INIT(OUTPUT_MAX);
+	_cleanup_buf_
+	struct buf out = BUF_INIT(OUTPUT_MAX);
 	_cleanup_diags_ struct diags d = DIAGS_INIT;
-	_cleanup_policy_ struct policy p;
+	_cleanup_policy_
+	struct policy p;
 	int r = policy_load(&p, name, &dirs->policy, &d);
 
 	put_diags(&d);
 	for (size_t i = 0; i < p.sources_count; i++) {
-		_cleanup_buf_ struct buf b = BUF_INIT(POLICY_FILE_MAX);
+		_cleanup_buf_
+		struct buf b = BUF_INIT(POLICY_FILE_MAX);
 
 		buf_printf(&out, "%s# %s\n", i > 0 ? "\n" : "", p.sources[i].path);
 		if (read_file_at(AT_FDCWD, p.sources[i].path, &b) == 0)
@@ -153,7 +160,8 @@ static int do_check(const struct dirs *dirs, int count, char **what)
 
 	for (int i = 0; i < count; i++) {
 		_cleanup_diags_ struct diags d = DIAGS_INIT;
-		_cleanup_policy_ struct policy p;
+		_cleanup_policy_
+		struct policy p;
 		char path[PATH_MAX];
 		struct stat st;
 		bool here;
@@ -176,7 +184,8 @@ static int do_check(const struct dirs *dirs, int count, char **what)
 
 static int do_explain(const char *key)
 {
-	_cleanup_buf_ struct buf out = BUF_INIT(OUTPUT_MAX);
+	_cleanup_buf_
+	struct buf out = BUF_INIT(OUTPUT_MAX);
 	const struct policy_key *near;
 
 	if (profile_explain(key, &out) == 0)
@@ -188,7 +197,8 @@ static int do_explain(const char *key)
 
 static int do_man(void)
 {
-	_cleanup_buf_ struct buf out = BUF_INIT(OUTPUT_MAX);
+	_cleanup_buf_
+	struct buf out = BUF_INIT(OUTPUT_MAX);
 
 	profile_man(&out);
 	return put_out(&out, 0);
@@ -202,7 +212,8 @@ static const struct {
 } verbs[VERBS] = {
 	[LIST] = { "list", "", "the profiles that are there", 0, 0 },
 	[SHOW] = { "show", "NAME", "the files of one", 1, 1 },
-	[EXPLAIN] = { "explain", "[KEY]", "what a policy may say: all, a section, or one key", 0, 1 },
+	[EXPLAIN] = { "explain", "[KEY]", "what a policy may say: all, a section, or one key", 0,
+		      1 },
 	[CHECK] = { "check", "FILE...", "every fault of policy files or profiles", 1, INT_MAX },
 	[CREATE] = { "create", "NAME [--from PARENT]", "a new one of your own", 1, 3 },
 	[EDIT] = { "edit", "NAME", "change one of your own, with $VISUAL or $EDITOR", 1, 1 },

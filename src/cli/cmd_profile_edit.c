@@ -34,7 +34,8 @@ static int open_below(int at, const char *name)
 /* The user's profile directory, made if need be; a descriptor or -errno. */
 static int open_user_dir(const struct dirs *dirs)
 {
-	_cleanup_close_ int config = -1, purple = -1;
+	_cleanup_close_
+	int config = -1, purple = -1;
 
 	if (!dirs->config)
 		return -ENOENT;
@@ -53,7 +54,8 @@ static int open_user_dir(const struct dirs *dirs)
 static int fail_user_dir(const struct dirs *dirs, int r)
 {
 	if (!dirs->config)
-		return profile_fail(0, "neither HOME nor XDG_CONFIG_HOME says where your profiles are");
+		return profile_fail(
+			0, "neither HOME nor XDG_CONFIG_HOME says where your profiles are");
 	return profile_fail(r, "cannot open %.200s", dirs->policy.user);
 }
 
@@ -64,8 +66,10 @@ static bool file_name(const char *name, char *ret, size_t size)
 
 static int fail_name(const char *name)
 {
-	return profile_fail(0, "%.80s is not the name of a profile; write a-z 0-9 . _ -, 64 at "
-			    "most, without '..'", name);
+	return profile_fail(0,
+			    "%.80s is not the name of a profile; write a-z 0-9 . _ -, 64 at "
+			    "most, without '..'",
+			    name);
 }
 
 static void put_diags(const struct diags *d)
@@ -79,7 +83,8 @@ static void put_diags(const struct diags *d)
 static bool good(const struct dirs *dirs, const char *path, const struct buf *text)
 {
 	_cleanup_diags_ struct diags d = DIAGS_INIT;
-	_cleanup_policy_ struct policy p;
+	_cleanup_policy_
+	struct policy p;
 	int r = policy_parse(&p, path, text->data ? text->data : "", text->len, &dirs->policy, &d);
 
 	if (r == 0)
@@ -90,13 +95,16 @@ static bool good(const struct dirs *dirs, const char *path, const struct buf *te
 
 static void template(struct buf *b, const char *name, const char *parent)
 {
-	buf_printf(b, "# `purple profile explain` says what can stand here.\n"
-		      "name: %s\ndescription: \"\"\n", name);
+	buf_printf(b,
+		   "# `purple profile explain` says what can stand here.\n"
+		   "name: %s\ndescription: \"\"\n",
+		   name);
 	if (parent)
 		buf_printf(b, "extends: %s\n", parent);
 	else
-		buf_puts(b, "\nfilesystem:\n  workspace: direct\n\nresources:\n  pids_limit: 1024\n\n"
-			    "network:\n  isolated: true\n");
+		buf_puts(b,
+			 "\nfilesystem:\n  workspace: direct\n\nresources:\n  pids_limit: 1024\n\n"
+			 "network:\n  isolated: true\n");
 }
 
 /* A new file that replaces none: written beside, then moved without overwriting. */
@@ -117,8 +125,10 @@ static int store_new(int dir, const char *file, const struct buf *b)
 
 int profile_create(const struct dirs *dirs, const char *name, const char *parent)
 {
-	_cleanup_buf_ struct buf b = BUF_INIT(POLICY_FILE_MAX);
-	_cleanup_close_ int dir = -1;
+	_cleanup_buf_
+	struct buf b = BUF_INIT(POLICY_FILE_MAX);
+	_cleanup_close_
+	int dir = -1;
 	char file[80], path[PATH_MAX], admin[PATH_MAX];
 	struct policy_dirs first = { .admin = dirs->policy.admin };
 	int r;
@@ -153,15 +163,16 @@ static int fail_not_own(const struct dirs *dirs, const char *name)
 
 	if (policy_find(name, &dirs->policy, path, sizeof(path)) < 0)
 		return profile_fail(0, "there is no profile %s", name);
-	return profile_fail(0, "%s is not yours; `purple profile create NAME --from %s` makes one that is",
-			    path, name);
+	return profile_fail(
+		0, "%s is not yours; `purple profile create NAME --from %s` makes one that is",
+		path, name);
 }
 
 /* Read a regular file of @dir, following no link. */
 static int read_own(int dir, const char *file, struct buf *b)
 {
-	_cleanup_close_ int fd =
-		openat(dir, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	_cleanup_close_
+	int fd = openat(dir, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
@@ -173,7 +184,8 @@ static int read_own(int dir, const char *file, struct buf *b)
 static int run_editor(const char *path)
 {
 	const char *editor = getenv("VISUAL");
-	_cleanup_free_ char *words = NULL;
+	_cleanup_free_
+	char *words = NULL;
 	char *argv[EDITOR_WORDS_MAX + 2], *save = NULL;
 	int argc = 0, status;
 	pid_t pid;
@@ -207,7 +219,8 @@ static int run_editor(const char *path)
 static int take_edit(const struct dirs *dirs, int dir, const char *tmp, const char *file,
 		     const struct buf *before)
 {
-	_cleanup_buf_ struct buf after = BUF_INIT(POLICY_FILE_MAX);
+	_cleanup_buf_
+	struct buf after = BUF_INIT(POLICY_FILE_MAX);
 	char path[PATH_MAX];
 	int r = read_own(dir, tmp, &after);
 
@@ -233,8 +246,10 @@ static int take_edit(const struct dirs *dirs, int dir, const char *tmp, const ch
 
 int profile_edit(const struct dirs *dirs, const char *name)
 {
-	_cleanup_buf_ struct buf before = BUF_INIT(POLICY_FILE_MAX);
-	_cleanup_close_ int dir = -1;
+	_cleanup_buf_
+	struct buf before = BUF_INIT(POLICY_FILE_MAX);
+	_cleanup_close_
+	int dir = -1;
 	char file[80], tmp[128], path[PATH_MAX];
 	int r;
 
@@ -258,15 +273,18 @@ int profile_edit(const struct dirs *dirs, const char *name)
 	r = run_editor(path);
 	if (r != 0) {
 		unlinkat(dir, tmp, 0);
-		return r < 0 ? profile_fail(r, "cannot start an editor") :
-			       profile_fail(0, "the editor ended with status %d; nothing was changed", r);
+		return r < 0 ? profile_fail(r, "cannot start an editor")
+			     : profile_fail(0,
+					    "the editor ended with status %d; nothing was changed",
+					    r);
 	}
 	return take_edit(dirs, dir, tmp, file, &before);
 }
 
 int profile_delete(const struct dirs *dirs, const char *name)
 {
-	_cleanup_close_ int dir = -1;
+	_cleanup_close_
+	int dir = -1;
 	char file[80];
 
 	if (!file_name(name, file, sizeof(file)))

@@ -72,7 +72,7 @@ int jail_start(struct jail *j, const struct plan *plan, const struct launch *lau
 	j->plan = plan;
 	j->launch = launch;
 	j->pid1_fd = j->status_fd = j->command_fd = j->pty_fd = j->parent_fd = -1;
-	j->pty_event = -1;
+	j->pty_event = j->parent.fd = -1;
 	j->root_fd = j->ruleset_fd = j->init_fd = j->slave_fd = -1;
 	memset(j->idmap_fds, -1, sizeof(j->idmap_fds));
 
@@ -107,7 +107,7 @@ void jail_close(struct jail *j)
 	/* The table was shared: what PID 1 opened before it execed is ours too. */
 	int *const fds[] = { &j->pid1_fd,   &j->status_fd, &j->command_fd, &j->pty_fd,
 			     &j->pty_event, &j->parent_fd, &j->root_fd,	   &j->ruleset_fd,
-			     &j->init_fd,   &j->slave_fd };
+			     &j->init_fd,   &j->slave_fd,  &j->parent.fd };
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
 		sys_close(*fds[i]);

@@ -35,6 +35,14 @@
 
 enum { JAIL_IDMAPS_MAX = 64 }; /* id-mapped mounts in one plan */
 
+/* The directory of the new root in which the last entry was made. */
+struct jail_parent {
+	const char *path; /* starts with it */
+	size_t len;
+	int fd; /* -1: none */
+	bool ours;
+};
+
 /*
  * A running sandbox as the launcher sees it. Descriptors are the launcher's
  * to close; -1 where there is none. Lives until the sandbox has ended.
@@ -60,11 +68,12 @@ struct jail {
 	/* PID 1's own while it sets up. */
 	int root_fd;	/* the root tmpfs */
 	int ruleset_fd; /* Landlock */
-	int init_fd;	/* purple-init on a read-only mount */
+	int init_fd;	/* purple-init */
 	int slave_fd;	/* the terminal for the command */
 	pid_t command;	/* as PID 1 sees it */
 	unsigned next_idmap;
 	uint64_t root_dev; /* st_dev of the root tmpfs */
+	struct jail_parent parent;
 };
 
 enum ids_state { IDS_WAIT, IDS_READY, IDS_FAILED };

@@ -55,78 +55,82 @@ static bool is_ours(struct jail *j, int fd)
 	struct stat st;
 
 	/* x86_64 and aarch64 both have newfstatat with this layout. */
-	return sys_call(SYS_newfstatat, fd, "", &st, AT_EMPTY_PATH) == 0 &&
-	       st.st_dev == j->root_dev;
+	return fd == j->root_fd || (sys_call(SYS_newfstatat, fd, "", &st, AT_EMPTY_PATH) == 0 &&
+				    st.st_dev == j->root_dev);
+}
+
+/* The directory @name below @fd, made if it is ours to make; -errno. */
+static int enter_dir(struct jail *j, int fd, const char *name, mode_t mode)
+{
+	int next = sys_openat2(fd, name, O_PATH | O_DIRECTORY, 0, BENEATH);
+
+	if (next != -ENOENT || !is_ours(j, fd))
+		return next;
+	next = sys_mkdirat(fd, name, mode);
+	return next < 0 ? next : sys_openat2(fd, name, O_PATH | O_DIRECTORY, 0, BENEATH);
 }
 
 /*
- * Open the directory that holds @path (relative to the root), creating what
- * is missing of it; @last is set to the final component.
+ * Open the directory that holds the last component of @path (absolute inside),
+ * making what is missing of it. It stays open for the next entry, which most
+ * often has the same parent.
  */
 static int open_parent(struct jail *j, const char *path, const char **last)
 {
-	char part[256];
+	struct jail_parent *p = &j->parent;
+	const char *part = path + 1, *end = strrchr(path, '/');
+	char name[256];
 	int fd = j->root_fd;
 
-	for (;;) {
-		const char *end = strchrnul(path, '/');
-		size_t n = (size_t)(end - path);
-		int next;
+	*last = end + 1;
+	if (end == path) /* right below the root */
+		return fd;
+	if (p->fd >= 0 && p->len == (size_t)(end - path) && memcmp(p->path, path, p->len) == 0)
+		return p->fd;
+	for (; part < end; part = strchrnul(part, '/') + 1) {
+		size_t n = (size_t)(strchrnul(part, '/') - part);
+		int next = -ENAMETOOLONG;
 
-		if (*end == '\0') {
-			*last = path;
-			return fd;
-		}
-		if (n >= sizeof(part)) {
-			next = -ENAMETOOLONG;
-		} else {
-			memcpy(part, path, n);
-			part[n] = '\0';
-			next = sys_openat2(fd, part, O_PATH | O_DIRECTORY, 0, BENEATH);
-			if (next == -ENOENT && is_ours(j, fd)) {
-				next = sys_mkdirat(fd, part, 0755);
-				if (next == 0)
-					next = sys_openat2(fd, part, O_PATH | O_DIRECTORY, 0,
-							   BENEATH);
-			}
+		if (n < sizeof(name)) {
+			memcpy(name, part, n);
+			name[n] = '\0';
+			next = enter_dir(j, fd, name, 0755);
 		}
 		if (fd != j->root_fd)
 			sys_close(fd);
 		if (next < 0)
 			return next;
 		fd = next;
-		path = end + 1;
 	}
+	sys_close(p->fd);
+	*p = (struct jail_parent){ .path = path, .len = (size_t)(end - path), .fd = fd,
+				   .ours = is_ours(j, fd) };
+	return fd;
+}
+
+/* May the directory that open_parent() returned be added to? */
+static bool parent_is_ours(const struct jail *j, int parent)
+{
+	return parent == j->root_fd || j->parent.ours;
 }
 
 /* A descriptor of the place @path in the new root, made if it is ours to make. */
 static int open_target(struct jail *j, const char *path, bool is_file, mode_t mode)
 {
 	const char *last;
-	int fd, parent;
+	int parent = open_parent(j, path, &last);
 
-	path++; /* absolute inside, relative to root_fd */
-	fd = sys_openat2(j->root_fd, path, O_PATH, 0, BENEATH);
-	if (fd != -ENOENT)
-		return fd;
-	parent = open_parent(j, path, &last);
 	if (parent < 0)
 		return parent;
-	if (!is_ours(j, parent)) {
-		fd = -ENOENT;
-	} else if (is_file) {
-		fd = sys_openat2(parent, last, O_CREAT | O_EXCL | O_RDONLY, mode, BENEATH);
-	} else {
-		fd = sys_mkdirat(parent, last, mode);
-		if (fd == 0)
-			fd = sys_openat2(parent, last, O_PATH | O_DIRECTORY, 0, BENEATH);
-	}
-	if (parent != j->root_fd)
-		sys_close(parent);
-	return fd;
+	if (!parent_is_ours(j, parent))
+		return sys_openat2(parent, last, O_PATH, 0, BENEATH);
+	if (!is_file)
+		return enter_dir(j, parent, last, mode);
+	return sys_openat2(parent, last, O_CREAT | O_RDONLY | O_NONBLOCK | O_NOCTTY, mode,
+			   BENEATH);
 }
 
-/* mkdir leaves out what the umask has: scratch wants its exact mode. */
+/* Landlock: what the plan grants beneath @fd. */
 static int grant(struct jail *j, const struct plan_mount *m, int fd)
 {
 	int r;
@@ -161,8 +165,12 @@ static int attach(struct jail *j, const struct plan_mount *m, int tree, const ch
 static int set_flags(struct jail *j, const struct plan_mount *m, int tree)
 {
 	struct mount_attr attr = { .attr_set = to_attrs(m->flags), .propagation = MS_PRIVATE };
-	int r = sys_mount_setattr(tree, m->flags & PMF_RECURSIVE ? AT_RECURSIVE : 0, &attr);
+	int r;
 
+	/* A device node: no flag binds it, and nothing can be mounted below it. */
+	if (attr.attr_set == 0 && m->kind == PM_DEVICE)
+		return 0;
+	r = sys_mount_setattr(tree, m->flags & PMF_RECURSIVE ? AT_RECURSIVE : 0, &attr);
 	return r < 0 ? fail(j, r, "restrict", m) : 0;
 }
 
@@ -170,7 +178,8 @@ static int clone_tree(struct jail *j, const struct plan_mount *m, int fd, const 
 {
 	int tree = sys_open_tree_clone(fd, path,
 				       (*path ? 0 : AT_EMPTY_PATH) |
-					       (m->flags & PMF_RECURSIVE ? AT_RECURSIVE : 0));
+					       (m->flags & PMF_RECURSIVE ? AT_RECURSIVE : 0) |
+					       AT_SYMLINK_NOFOLLOW);
 	int r;
 
 	if (tree < 0)
@@ -305,18 +314,16 @@ static int mount_scratch(struct jail *j, const struct plan_mount *m)
 static int mount_device(struct jail *j, const struct plan_mount *m)
 {
 	struct stat st;
-	int fd = sys_open_canonical(plan_string(j->plan, m->source), O_PATH | O_NOFOLLOW), tree;
+	int tree = clone_tree(j, m, AT_FDCWD, plan_string(j->plan, m->source));
 
-	if (fd < 0)
-		return fail(j, fd, "bind", m);
-	if (sys_call(SYS_newfstatat, fd, "", &st, AT_EMPTY_PATH) != 0 || !S_ISCHR(st.st_mode) ||
+	if (tree < 0)
+		return tree;
+	if (sys_call(SYS_newfstatat, tree, "", &st, AT_EMPTY_PATH) != 0 || !S_ISCHR(st.st_mode) ||
 	    st.st_rdev != m->rdev) {
-		sys_close(fd);
+		sys_close(tree);
 		return fail(j, ENODEV, "it is not the expected device:", m);
 	}
-	tree = clone_tree(j, m, fd, "");
-	sys_close(fd);
-	return tree < 0 ? tree : attach(j, m, tree, plan_string(j->plan, m->target));
+	return attach(j, m, tree, plan_string(j->plan, m->target));
 }
 
 /* Over a file or directory of procfs or sysfs; never one that we would create. */
@@ -351,18 +358,16 @@ static int make_dir(struct jail *j, const struct plan_mount *m)
 static int make_file(struct jail *j, const struct plan_mount *m)
 {
 	const char *last, *data = plan_string(j->plan, m->data);
-	int parent = open_parent(j, plan_string(j->plan, m->target) + 1, &last), fd;
+	int parent = open_parent(j, plan_string(j->plan, m->target), &last), fd;
 	long n = 0;
 
 	if (parent < 0)
 		return fail(j, parent, "make the directory of", m);
-	fd = is_ours(j, parent) ?
+	fd = parent_is_ours(j, parent) ?
 		     sys_openat2(parent, last, O_WRONLY | O_CREAT | O_EXCL, m->mode, BENEATH) :
 		     -EROFS;
 	if (fd >= 0 && data)
 		n = sys_write(fd, data, m->data.len);
-	if (parent != j->root_fd)
-		sys_close(parent);
 	sys_close(fd);
 	if (fd < 0 || n < 0)
 		return fail(j, fd < 0 ? fd : (int)n, "write", m);
@@ -372,15 +377,13 @@ static int make_file(struct jail *j, const struct plan_mount *m)
 static int make_symlink(struct jail *j, const struct plan_mount *m)
 {
 	const char *last;
-	int parent = open_parent(j, plan_string(j->plan, m->target) + 1, &last), r;
+	int parent = open_parent(j, plan_string(j->plan, m->target), &last), r;
 
 	if (parent < 0)
 		return fail(j, parent, "make the directory of", m);
-	r = is_ours(j, parent) ?
+	r = parent_is_ours(j, parent) ?
 		    sys_symlinkat(plan_string(j->plan, m->source), parent, last) :
 		    -EROFS;
-	if (parent != j->root_fd)
-		sys_close(parent);
 	return r < 0 ? fail(j, r, "link", m) : 0;
 }
 
@@ -401,26 +404,24 @@ int jail_mounts(struct jail *j)
 
 	for (uint32_t i = 0; i < j->plan->mounts.count && r == 0; i++)
 		r = makers[m[i].kind](j, &m[i]);
+	sys_close(TAKE_FD(j->parent.fd));
 	return r;
 }
 
-/* On a read-only mount of its own: /proc/1/exe inside cannot be written (CVE-2019-5736). */
+/*
+ * The program that PID 1 becomes. Inside, /proc/1/exe leads to it: it cannot be
+ * written there (CVE-2019-5736), since Landlock grants no writing, PID 1 is not
+ * dumpable, and a running program is busy.
+ */
 int jail_init_open(struct jail *j)
 {
-	struct mount_attr attr = {
-		.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
-		.propagation = MS_PRIVATE,
-	};
-	int fd = sys_open_canonical(j->launch->init_path, O_PATH), r;
+	int r;
 
-	j->init_fd = fd < 0 ? fd : sys_open_tree_clone(fd, "", AT_EMPTY_PATH);
-	sys_close(fd);
-	r = j->init_fd < 0 ? j->init_fd : sys_mount_setattr(j->init_fd, 0, &attr);
-	if (r == 0 && j->ruleset_fd >= 0)
+	j->init_fd = sys_open_canonical(j->launch->init_path, O_PATH);
+	r = j->init_fd;
+	if (r >= 0 && j->ruleset_fd >= 0)
 		r = sys_landlock_add_path(j->ruleset_fd, j->init_fd, LL_EXECUTE | LL_READ_FILE);
-	if (r < 0)
-		err_set(&j->err, r, "init", "open %s", j->launch->init_path);
-	return r;
+	return r < 0 ? err_set(&j->err, r, "init", "open %s", j->launch->init_path) : 0;
 }
 
 int jail_root_open(struct jail *j)

@@ -28,10 +28,8 @@ static const char *const system_dirs[] = { "/usr",  "/bin",   "/sbin", "/lib",
  * passwd, group and hosts are written anew. A name that ends in '*' is a
  * prefix.
  */
-static const char *const system_etc[] = { "alternatives", "ca-certificates", "crypto-policies",
-					  "fonts",	  "gitconfig",	     "java-*",
-					  "ld.so.cache",  "maven",	     "pki",
-					  "ssl" };
+static const char *const system_etc[] = { "alternatives", "crypto-policies", "gitconfig", "java-*",
+					  "ld.so.cache",  "pki",	     "ssl" };
 
 /* The nodes of /dev, with the numbers of Documentation/admin-guide/devices.txt. */
 static const struct {
@@ -47,7 +45,7 @@ static const struct {
 } links[] = {
 	{ "/dev/fd", "/proc/self/fd" },	      { "/dev/stdin", "/proc/self/fd/0" },
 	{ "/dev/stdout", "/proc/self/fd/1" }, { "/dev/stderr", "/proc/self/fd/2" },
-	{ "/dev/ptmx", "pts/ptmx" },	      { "/var/tmp", "../tmp" },
+	{ "/dev/ptmx", "pts/ptmx" },
 };
 
 /* Of procfs and sysfs, what tells of the whole machine or commands it. */
@@ -235,7 +233,7 @@ static void build_dev(struct builder *b)
 		struct plan_mount m = {
 			.kind = PM_DEVICE,
 			.mode = 0644,
-			.flags = PMF_NOSUID | PMF_NOEXEC | PMF_IS_FILE,
+			.flags = PMF_IS_FILE,
 			.rdev = makedev(devices[i].major, devices[i].minor),
 		};
 
@@ -323,6 +321,7 @@ static int build_scratch(struct builder *b)
 	const struct policy *p = b->policy;
 
 	add_scratch(b, "/tmp", 01777);
+	add_scratch(b, "/var/tmp", 01777);
 	if (p->filesystem.home == HOME_SCRATCH && b->host->home && !streq(b->host->home, "/"))
 		add_scratch(b, b->host->home, 0700);
 	for (size_t i = 0; i < p->filesystem.scratch_paths.count; i++) {
@@ -336,7 +335,8 @@ static int build_scratch(struct builder *b)
 				       "scratch directory inside the workspace is not supported",
 				       path);
 		/* Made already, or an output of the same name, which wins. */
-		if (streq(path, "/tmp") || streq(path, "/dev/shm") || is_output(b, path) ||
+		if (streq(path, "/tmp") || streq(path, "/var/tmp") || streq(path, "/dev/shm") ||
+		    is_output(b, path) ||
 		    (b->host->home && streq(path, b->host->home)))
 			continue;
 		add_scratch(b, path, 01777);

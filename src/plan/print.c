@@ -108,9 +108,12 @@ static void print_mount(struct buf *b, const struct plan *p, const struct plan_m
 	buf_printf(b, "  %-10s ", mount_kind_names[m->kind]);
 	safe(b, m->target.off ? plan_string(p, m->target) : "where it is outside");
 	print_str(b, p, m->kind == PM_SYMLINK ? " -> " : " from ", m->source);
-	buf_puts(b, "  ");
-	bits(b, m->flags, mount_flag_names, ",");
-	buf_printf(b, " %04o", m->mode);
+	if (m->flags) {
+		buf_puts(b, "  ");
+		bits(b, m->flags, mount_flag_names, ",");
+	}
+	if (m->mode)
+		buf_printf(b, " mode %04o", m->mode);
 	if (m->size) {
 		buf_puts(b, " size ");
 		size(b, m->size);
@@ -120,7 +123,10 @@ static void print_mount(struct buf *b, const struct plan *p, const struct plan_m
 	print_str(b, p, m->kind == PM_FILE ? " content: " : " ", m->data);
 	if (m->landlock) {
 		buf_puts(b, "\n             landlock: ");
-		bits(b, m->landlock, landlock_fs_names, " ");
+		if (m->landlock == p->landlock_fs)
+			buf_puts(b, "all rights");
+		else
+			bits(b, m->landlock, landlock_fs_names, " ");
 	}
 	buf_puts(b, "\n");
 }

@@ -78,11 +78,14 @@ int check_path(struct arena *a, const char *text, const char **ret, struct check
 		return why_set(why, "'..' in a path; write where it leads to");
 	for (const char *s = text; (s = strchr(s, '$')); s++)
 		if (variable_index(s) < 0)
-			return why_set(why, "unknown variable in %.100s; known are ${HOME} ${WORKSPACE} "
-				       "${USER} ${XDG_CONFIG_HOME} ${XDG_CACHE_HOME} ${XDG_DATA_HOME}",
-				       text);
+			return why_set(
+				why,
+				"unknown variable in %.100s; known are ${HOME} ${WORKSPACE} "
+				"${USER} ${XDG_CONFIG_HOME} ${XDG_CACHE_HOME} ${XDG_DATA_HOME}",
+				text);
 	if (!path_start_ok(text))
-		return why_set(why, "%.100s is neither absolute nor known; start it with /, ~/ or ./",
+		return why_set(why,
+			       "%.100s is neither absolute nor known; start it with /, ~/ or ./",
 			       text);
 	return 0;
 }
@@ -291,7 +294,8 @@ int check_net_listen(struct arena *a, const char *text, const char **ret, struct
 	if (check_rule(a, text, ret, why, &r) < 0)
 		return -EINVAL;
 	if (r.port == 0 || (r.host != NET_ANY && !one_address(&r)))
-		return why_set(why, "%.64s: write a port, or an address of the host and a port", text);
+		return why_set(why, "%.64s: write a port, or an address of the host and a port",
+			       text);
 	return 0;
 }
 
@@ -302,7 +306,8 @@ int check_net_target(struct arena *a, const char *text, const char **ret, struct
 	if (check_rule(a, text, ret, why, &r) < 0)
 		return -EINVAL;
 	if (r.host == NET_ANY)
-		return why_set(why, "%.64s: write an address, a block such as 10.0.0.0/8, or a name",
+		return why_set(why,
+			       "%.64s: write an address, a block such as 10.0.0.0/8, or a name",
 			       text);
 	return 0;
 }
@@ -343,13 +348,15 @@ int check_env_pass(struct arena *a, const char *text, const char **ret, struct c
 	if (streq(text, "*"))
 		return why_set(why, "every variable, secrets too; name those that are needed");
 	if (n == 0 || n > 256 || (text[n] != '\0' && !streq(text + n, "*")))
-		return why_set(why, "%.64s is not the name of a variable, nor a beginning and '*'", text);
+		return why_set(why, "%.64s is not the name of a variable, nor a beginning and '*'",
+			       text);
 	return 0;
 }
 
 static bool cdi_name(const char *s)
 {
-	static const char word[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+	static const char word[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
 	size_t vendor = strspn(s, word), class, name;
 
 	if (vendor == 0 || s[vendor] != '/')
@@ -372,8 +379,10 @@ int check_device(struct arena *a, const char *text, const char **ret, struct che
 		return 0;
 	if (text[0] != '/' || check_path(a, text, ret, why) < 0 ||
 	    !path_normal(text, normal, sizeof(normal)) || !str_after(normal, "/dev/"))
-		return why_set(why, "%.64s: write a node such as /dev/kvm or a CDI device such as "
-			       "vendor.com/class=name", text);
+		return why_set(why,
+			       "%.64s: write a node such as /dev/kvm or a CDI device such as "
+			       "vendor.com/class=name",
+			       text);
 	for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
 		if (path_below(normal, refused[i]))
 			return why_set(why, "%s gives away the whole machine", refused[i]);
@@ -400,6 +409,8 @@ int check_detail(struct arena *a, const char *text, const char **ret, struct che
 		return 0;
 	if (near)
 		return why_set(why, "%.64s; did you mean %s?", text, near);
-	return why_set(why, "%.64s is no detail; they are resource, filesystem, syscall, network, "
-		       "api_calls, budget_usage, security_events", text);
+	return why_set(why,
+		       "%.64s is no detail; they are resource, filesystem, syscall, network, "
+		       "api_calls, budget_usage, security_events",
+		       text);
 }

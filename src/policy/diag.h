@@ -14,7 +14,7 @@
 
 /* Where a value was written. @file lives as long as the policy's arena. */
 struct pos {
-	const char *file; /* NULL: nowhere (a default) */
+	const char *file;      /* NULL: nowhere (a default) */
 	unsigned line, column; /* from 1 */
 };
 

@@ -27,8 +27,10 @@ _Static_assert(ARRAY_SIZE(names_on_failure) == AUDIT_WARN + 2, "enum and names")
 #define TIB ((uint64_t)1 << 40)
 #define DAY ((uint64_t)24 * 3600)
 
+/* clang-format off */
 const struct policy_key policy_keys[] = {
-	{ "name", KEY_TEXT, AT(name), .help = "What the policy is called in listings and reports." },
+	{ "name", KEY_TEXT, AT(name),
+	  .help = "What the policy is called in listings and reports." },
 	{ "description", KEY_TEXT, AT(description), .help = "One line for people." },
 	{ "extends", KEY_EXTENDS, .form = "python",
 	  .help = "A profile to start from, or a file if there is a '/' in it (relative to this "
@@ -153,14 +155,15 @@ const struct policy_key policy_keys[] = {
 		  "\"[2001:db8::/32]:443\". Nothing else is reachable." },
 	{ "network.allow_incoming", KEY_LIST, AT(network.allow_incoming),
 	  .check = check_net_listen, .form = "\"8080\"", .option = "publish",
-	  .help = "Ports of the sandbox that the host can reach: on its loopback, unless an address "
-		  "is given." },
+	  .help = "Ports of the sandbox that the host can reach: on its loopback, unless an "
+		  "address is given." },
 	{ "network.blocked_ips", KEY_LIST, AT(network.blocked_ips), .check = check_net_target,
 	  .form = "\"169.254.0.0/16\"", .option = "block-net",
 	  .help = "Addresses and names that are refused, whatever allow_outgoing says." },
 	{ "network.dns_servers", KEY_LIST, AT(network.dns_servers), .check = check_net_addr,
 	  .form = "\"9.9.9.9\"", .option = "dns",
-	  .help = "Who resolves allowed names on the host's side. Default: the host's own resolver." },
+	  .help = "Who resolves allowed names on the host's side. Without it, the host's own "
+		  "resolver does." },
 
 	{ "environment.pass", KEY_LIST, AT(environment.pass), .check = check_env_pass,
 	  .form = "OPENAI_*", .option = "pass-env",
@@ -191,6 +194,7 @@ const struct policy_key policy_keys[] = {
 	{ "ebpf_monitoring", KEY_SUBTREE, KEY_NO_EFFECT,
 	  .help = "Tracing switches of older policy files." },
 };
+/* clang-format on */
 
 const size_t policy_keys_count = ARRAY_SIZE(policy_keys);
 
@@ -260,7 +264,7 @@ bool policy_section(const char *name)
 
 const char *policy_section_nearest(const char *name)
 {
-	static const char *const sections[] = { "filesystem",  "syscalls", "resources",
+	static const char *const sections[] = { "filesystem",	"syscalls", "resources",
 						"capabilities", "network",  "environment",
 						"devices",	"audit",    NULL };
 	const char *top[ARRAY_SIZE(policy_keys) + 1] = { 0 };

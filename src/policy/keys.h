@@ -48,18 +48,18 @@ struct check_why {
 typedef int key_check(struct arena *a, const char *text, const char **ret, struct check_why *why);
 
 struct policy_key {
-	const char *path;		/* "resources.pids_limit" */
-	uint8_t type;			/* enum key_type */
-	uint8_t status;			/* enum key_status */
-	uint16_t offset;		/* in struct policy */
-	uint64_t min, max;		/* of a number, in its unit */
-	const char *fallback;		/* the default, as one would write it; NULL: none */
-	const char *const *names;	/* KEY_ENUM: what it may be, NULL-terminated */
-	key_check *check;		/* KEY_LIST */
-	const char *form;		/* what a value or an item looks like, for help */
-	const char *option;		/* of `purple run`, without the dashes; NULL: none */
-	const char *help;		/* one or two sentences */
-	const char *aliases[2];		/* other names that are accepted */
+	const char *path;	  /* "resources.pids_limit" */
+	uint8_t type;		  /* enum key_type */
+	uint8_t status;		  /* enum key_status */
+	uint16_t offset;	  /* in struct policy */
+	uint64_t min, max;	  /* of a number, in its unit */
+	const char *fallback;	  /* the default, as one would write it; NULL: none */
+	const char *const *names; /* KEY_ENUM: what it may be, NULL-terminated */
+	key_check *check;	  /* KEY_LIST */
+	const char *form;	  /* what a value or an item looks like, for help */
+	const char *option;	  /* of `purple run`, without the dashes; NULL: none */
+	const char *help;	  /* one or two sentences */
+	const char *aliases[2];	  /* other names that are accepted */
 };
 
 extern const struct policy_key policy_keys[];

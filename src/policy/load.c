@@ -32,8 +32,8 @@ static int load_bytes(struct chain *c, const char *file, const void *data, size_
 
 static int add_source(struct policy *p, const char *path, const struct buf *b)
 {
-	struct policy_source *items =
-		arena_grow(&p->arena, p->sources, p->sources_count, sizeof(*items));
+	struct policy_source *items = arena_grow(&p->arena, p->sources, p->sources_count,
+						 sizeof(*items));
 	struct policy_source *s;
 	struct sha256 sha;
 
@@ -85,8 +85,10 @@ static bool chain_has(struct chain *c, const struct stat *st)
 /* @pos is where the file was asked for. */
 static int load_file(struct chain *c, const char *file, struct pos pos)
 {
-	_cleanup_buf_ struct buf b = BUF_INIT(POLICY_FILE_MAX);
-	_cleanup_close_ int fd = -1;
+	_cleanup_buf_
+	struct buf b = BUF_INIT(POLICY_FILE_MAX);
+	_cleanup_close_
+	int fd = -1;
 	const char *path = arena_strdup(&c->p->arena, file);
 	const char *at = c->depth > 0 ? "extends" : "";
 	struct stat st;
@@ -130,7 +132,8 @@ static int load_name(struct chain *c, const char *name, struct pos pos)
 	if (r == -EINVAL)
 		return diag_error(c->d, pos, at,
 				  "%.80s is not the name of a profile; write a-z 0-9 . _ -, 64 at "
-				  "most, without '..', or a path with a '/'", name);
+				  "most, without '..', or a path with a '/'",
+				  name);
 	if (r < 0) {
 		diag_error(c->d, pos, at,
 			   "there is no profile %.80s; `purple profile list` shows those there are",
@@ -150,7 +153,8 @@ static int load_parent(struct chain *c, const char *file, const struct node *ext
 	int n;
 
 	if (!c->dirs)
-		return diag_error(c->d, extends->pos, "extends", "no other policy can be read here");
+		return diag_error(c->d, extends->pos, "extends",
+				  "no other policy can be read here");
 	if (!strchr(what, '/'))
 		return load_name(c, what, extends->pos);
 	if (what[0] == '/' || !slash)
@@ -196,8 +200,7 @@ static int finish(struct policy *p, const char *file, unsigned errors_before, st
 	return d->errors > errors_before ? -EINVAL : 0;
 }
 
-int policy_load(struct policy *p, const char *what, const struct policy_dirs *dirs,
-		struct diags *d)
+int policy_load(struct policy *p, const char *what, const struct policy_dirs *dirs, struct diags *d)
 {
 	struct chain c = { .p = p, .dirs = dirs, .d = d };
 	unsigned errors = d->errors;

@@ -86,8 +86,8 @@ static int parse_addr(const char *s, const char *prefix, struct net_rule *r, con
 	uint64_t v = bits;
 
 	if (inet_pton(v6 ? AF_INET6 : AF_INET, s, r->addr) != 1)
-		return v6 ? FAIL("not an IPv6 address") :
-			    FAIL("not an IPv4 address; write four numbers from 0 to 255");
+		return v6 ? FAIL("not an IPv6 address")
+			  : FAIL("not an IPv4 address; write four numbers from 0 to 255");
 	if (v6 && memcmp(r->addr, mapped, sizeof(mapped)) == 0)
 		return FAIL("an IPv4 address in IPv6 form; write it as IPv4");
 	if (prefix && (!all_digits(prefix) || parse_u64(prefix, &v) < 0 || v > bits))

@@ -36,8 +36,9 @@ int policy_set(struct policy *p, const char *assignment, const char *origin, str
 	k = policy_key(path);
 	if (!k) {
 		near = policy_key_nearest(path);
-		return near ? diag_error(d, pos, path, "unknown key; did you mean %s?", near->path) :
-			      diag_error(d, pos, path, "unknown key; `purple profile explain` lists "
+		return near ? diag_error(d, pos, path, "unknown key; did you mean %s?", near->path)
+			    : diag_error(d, pos, path,
+					 "unknown key; `purple profile explain` lists "
 					 "what there is");
 	}
 	if (p->locked)

@@ -55,8 +55,8 @@ static void str_add(struct policy *p, const struct policy_key *k, const char *pa
 	const char *s;
 
 	if (n->kind != NODE_SCALAR || node_is_null(n)) {
-		diag_error(d, n->pos, path, "text such as %s is expected here, not %s",
-			   k->form, node_kind_text(n));
+		diag_error(d, n->pos, path, "text such as %s is expected here, not %s", k->form,
+			   node_kind_text(n));
 		return;
 	}
 	s = NULL;
@@ -81,9 +81,12 @@ static size_t *list_count(struct policy *p, const struct policy_key *k)
 {
 	char *field = (char *)p + k->offset;
 
-	_Static_assert(offsetof(struct policy_strs, count) == offsetof(struct policy_binds, count) &&
-		       offsetof(struct policy_strs, count) == offsetof(struct policy_envs, count) &&
-		       offsetof(struct policy_strs, count) == offsetof(struct policy_sysrules, count),
+	_Static_assert(offsetof(struct policy_strs, count) ==
+				       offsetof(struct policy_binds, count) &&
+			       offsetof(struct policy_strs, count) ==
+				       offsetof(struct policy_envs, count) &&
+			       offsetof(struct policy_strs, count) ==
+				       offsetof(struct policy_sysrules, count),
 		       "lists of one shape");
 	return (size_t *)(void *)(field + offsetof(struct policy_strs, count));
 }
@@ -272,7 +275,8 @@ static void apply_map(struct policy *p, const struct node *map, const char *sect
 
 void policy_apply(struct policy *p, const struct node *root, struct diags *d)
 {
-	_cleanup_free_ bool *seen = calloc(policy_keys_count, sizeof(*seen));
+	_cleanup_free_
+	bool *seen = calloc(policy_keys_count, sizeof(*seen));
 
 	if (!seen)
 		diag_error(d, root->pos, "", "out of memory");

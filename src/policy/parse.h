@@ -27,8 +27,7 @@ const struct node *policy_extends(const struct node *root);
 /* value.c: the single values. Each returns 0, or reports and returns -EINVAL. */
 int value_scalar(struct policy *p, const struct policy_key *k, const char *path,
 		 const struct node *n, struct diags *d);
-int value_u64(const struct node *n, const char *path, uint64_t max, uint64_t *ret,
-	      struct diags *d);
+int value_u64(const struct node *n, const char *path, uint64_t max, uint64_t *ret, struct diags *d);
 int value_bool(const struct node *n, const char *path, bool *ret, struct diags *d);
 /* Text; plain null, booleans and numbers are not text. Copied into @a. */
 int value_text(struct arena *a, const struct node *n, const char *path, const char **ret,
@@ -36,11 +35,11 @@ int value_text(struct arena *a, const struct node *n, const char *path, const ch
 bool node_is_null(const struct node *n);
 
 /* rules.c: the lists of maps. Each appends one item. */
-void bind_add(struct policy *p, struct policy_binds *to, const char *path,
-	      const struct node *n, struct diags *d);
+void bind_add(struct policy *p, struct policy_binds *to, const char *path, const struct node *n,
+	      struct diags *d);
 void sysrule_add(struct policy *p, const char *path, const struct node *n, struct diags *d);
-void env_add(struct policy *p, const char *path, const struct node *name,
-	     const struct node *value, struct diags *d);
+void env_add(struct policy *p, const char *path, const struct node *name, const struct node *value,
+	     struct diags *d);
 
 /*
  * Is @n a map, with keys of @names only, each once? Fills value[i] for

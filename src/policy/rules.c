@@ -75,8 +75,7 @@ static const char *bind_path(struct policy *p, const char *path, const struct no
 }
 
 /* On the command line only: "HOST:SANDBOX", where SANDBOX starts like a path. */
-static bool split_bind(struct policy *p, const char *text, const char **host,
-		       const char **sandbox)
+static bool split_bind(struct policy *p, const char *text, const char **host, const char **sandbox)
 {
 	for (const char *c = strchr(text, ':'); c; c = strchr(c + 1, ':')) {
 		if (!strchr("/~.$", c[1]) || c[1] == '\0')
@@ -111,8 +110,8 @@ static bool bind_from_map(struct policy *p, const char *path, const struct node 
 	return b->host && b->sandbox;
 }
 
-void bind_add(struct policy *p, struct policy_binds *to, const char *path,
-	      const struct node *n, struct diags *d)
+void bind_add(struct policy *p, struct policy_binds *to, const char *path, const struct node *n,
+	      struct diags *d)
 {
 	struct policy_bind b = { .pos = n->pos };
 	struct node host = *n, sandbox = *n;
@@ -139,7 +138,7 @@ void bind_add(struct policy *p, struct policy_binds *to, const char *path,
 	to->items[to->count++] = b;
 }
 
-static const char *const op_names[] = { "eq",  "neq", "lt",	   "lte",	 "gt",
+static const char *const op_names[] = { "eq",  "neq",	    "lt",	  "lte", "gt",
 					"gte", "masked_eq", "masked_neq", NULL };
 _Static_assert(ARRAY_SIZE(op_names) == OP_MASKED_NEQ + 2, "enum and names");
 
@@ -178,11 +177,13 @@ static bool cond_parse(const char *path, const struct node *n, struct policy_con
 	}
 	op = value[1]->kind == NODE_SCALAR ? names_index(op_names, value[1]->text) : -1;
 	if (op < 0) {
-		near = value[1]->kind == NODE_SCALAR ? names_nearest(op_names, value[1]->text) : NULL;
+		near = value[1]->kind == NODE_SCALAR ? names_nearest(op_names, value[1]->text)
+						     : NULL;
 		if (near)
 			diag_error(d, value[1]->pos, path, "unknown op; did you mean %s?", near);
 		else
-			diag_error(d, value[1]->pos, path, "unknown op; write eq, neq, lt, lte, gt, "
+			diag_error(d, value[1]->pos, path,
+				   "unknown op; write eq, neq, lt, lte, gt, "
 				   "gte, masked_eq or masked_neq");
 		return false;
 	}
@@ -295,8 +296,8 @@ static struct policy_env *env_slot(struct policy *p, const char *name)
 	return to->items[to->count].name ? &to->items[to->count++] : NULL;
 }
 
-void env_add(struct policy *p, const char *path, const struct node *name,
-	     const struct node *value, struct diags *d)
+void env_add(struct policy *p, const char *path, const struct node *name, const struct node *value,
+	     struct diags *d)
 {
 	struct policy_env *slot;
 	const char *text;

@@ -15,6 +15,7 @@ enum { NORMAL_MAX = 4096 + 16 };
  * Paths of the host that no bind may show. Patterns are fnmatch(3)'s, of
  * normal paths (path_normal()).
  */
+/* clang-format off */
 static const struct {
 	const char *path, *why;
 	bool write_only; /* may be read, but not written */
@@ -25,7 +26,8 @@ static const struct {
 	{ "/dev", "the host's devices; see devices.allow", false, true },
 	{ "/boot", "the machine's kernels", false, true },
 	{ "/root", "the administrator's home; write ~/ for your own", false, true },
-	{ "/run/docker.sock", "a container engine's socket: whoever has it has the machine", false, true },
+	{ "/run/docker.sock", "a container engine's socket: whoever has it has the machine",
+	  false, true },
 	{ "/run/docker", "a container engine", false, true },
 	{ "/run/containerd", "a container engine", false, true },
 	{ "/run/podman", "a container engine", false, true },
@@ -33,7 +35,8 @@ static const struct {
 	{ "/run/k3s", "a container engine", false, true },
 	{ "/run/user/*/docker.sock", "a container engine's socket", false, true },
 	{ "/run/user/*/podman", "a container engine", false, true },
-	{ "/run/user/*/systemd", "the service manager, which starts programs outside", false, true },
+	{ "/run/user/*/systemd", "the service manager, which starts programs outside",
+	  false, true },
 	{ "/run/user/*/bus", "the session bus, which starts programs outside", false, true },
 	{ "/run/dbus", "the system bus, which starts programs outside", false, true },
 	{ "/run/systemd", "the service manager, which starts programs outside", false, true },
@@ -50,6 +53,7 @@ static const struct {
 	{ "~/.local/share/purple", "Purple's own state", true, true },
 	{ "~/.local/state/purple", "Purple's own state", true, true },
 };
+/* clang-format on */
 
 /* Below these of the sandbox's own, a bind would undo what is built there. */
 static const char *const forbidden_inside[] = { "/proc", "/sys", "/dev" };
@@ -113,7 +117,8 @@ static bool check_host(const struct policy_bind *b, const char *path, bool write
 			continue;
 		if (matches_below(normal, forbidden[i].path)) {
 			diag_error(d, b->pos, path, "%.200s cannot be %s: %s", b->host,
-				   forbidden[i].write_only ? "writable" : "given", forbidden[i].why);
+				   forbidden[i].write_only ? "writable" : "given",
+				   forbidden[i].why);
 			return false;
 		}
 		if (forbidden[i].above && matches_above(normal, forbidden[i].path)) {
@@ -136,10 +141,12 @@ static void check_inside(const char *text, struct pos pos, const char *path, str
 	if (!path_normal(text, normal, sizeof(normal)))
 		return;
 	if (streq(normal, "/"))
-		diag_error(d, pos, path, "nothing can be put at / itself; name a directory below it");
+		diag_error(d, pos, path,
+			   "nothing can be put at / itself; name a directory below it");
 	for (size_t i = 0; i < ARRAY_SIZE(forbidden_inside); i++)
 		if (path_below(normal, forbidden_inside[i]))
-			diag_error(d, pos, path, "%.200s: %s is the sandbox's own; nothing can be put there",
+			diag_error(d, pos, path,
+				   "%.200s: %s is the sandbox's own; nothing can be put there",
 				   text, forbidden_inside[i]);
 }
 
@@ -169,8 +176,7 @@ static const char *normal_copy(struct arena *a, const char *path)
 
 static void add_place(struct places *all, struct place place, const char *host)
 {
-	struct place *items =
-		arena_grow(&all->arena, all->items, all->count, sizeof(*all->items));
+	struct place *items = arena_grow(&all->arena, all->items, all->count, sizeof(*all->items));
 
 	if (!items)
 		return; /* the arena holds what POLICY_ARENA_MAX lets in */
@@ -227,9 +233,13 @@ static void check_binds(const struct policy *p, struct places *all, struct diags
 			if (!check_host(b, path, lists[l].write, d))
 				continue;
 			check_inside(b->sandbox, b->pos, path, d);
-			add_place(all, (struct place){ .key = lists[l].key, .index = i,
-						       .text = b->sandbox, .write = lists[l].write,
-						       .output = lists[l].output, .pos = b->pos },
+			add_place(all,
+				  (struct place){ .key = lists[l].key,
+						  .index = i,
+						  .text = b->sandbox,
+						  .write = lists[l].write,
+						  .output = lists[l].output,
+						  .pos = b->pos },
 				  b->host);
 		}
 	}
@@ -246,8 +256,13 @@ static void check_scratch(const struct policy *p, struct places *all, struct dia
 
 		snprintf(path, sizeof(path), "%s[%zu]", key, i);
 		check_inside(s->s, s->pos, path, d);
-		add_place(all, (struct place){ .key = key, .index = i, .text = s->s,
-					       .write = true, .pos = s->pos }, NULL);
+		add_place(all,
+			  (struct place){ .key = key,
+					  .index = i,
+					  .text = s->s,
+					  .write = true,
+					  .pos = s->pos },
+			  NULL);
 	}
 }
 
@@ -272,8 +287,9 @@ static void check_places(const struct policy *p, struct diags *d)
 	if (!wd->pos.file || !path_normal(wd->s, normal, sizeof(normal)))
 		return;
 	if (p->filesystem.workspace == WS_NONE && path_below(normal, "."))
-		diag_error(d, wd->pos, key,
-			   "there is no workspace to start in (filesystem.workspace: none); write /");
+		diag_error(
+			d, wd->pos, key,
+			"there is no workspace to start in (filesystem.workspace: none); write /");
 	if (p->filesystem.home == HOME_NONE && path_below(normal, "~"))
 		diag_error(d, wd->pos, key, "there is no home to start in (filesystem.home: none)");
 }
@@ -304,8 +320,9 @@ static void check_calls(const struct policy *p, struct diags *d)
 	check_both(&p->syscalls.allow, &p->syscalls.deny, "syscalls.allow", "syscalls.deny", d);
 	if (p->syscalls.baseline == BASELINE_NONE && p->syscalls.default_deny &&
 	    p->syscalls.allow.count == 0 && p->syscalls.advanced_rules.count == 0)
-		diag_error(d, policy_where(p, "syscalls.baseline"), "syscalls.baseline",
-			   "none, and nothing is allowed: no program can start; fill syscalls.allow");
+		diag_error(
+			d, policy_where(p, "syscalls.baseline"), "syscalls.baseline",
+			"none, and nothing is allowed: no program can start; fill syscalls.allow");
 	if (!p->syscalls.default_deny)
 		diag_warn(d, policy_where(p, "syscalls.default_deny"), "syscalls.default_deny",
 			  "every system call is allowed that no rule denies");

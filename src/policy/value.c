@@ -51,8 +51,7 @@ const char *node_kind_text(const struct node *n)
 
 static int wrong_type(const struct node *n, const char *path, const char *want, struct diags *d)
 {
-	return diag_error(d, n->pos, path, "%s is expected here, not %s", want,
-			  node_kind_text(n));
+	return diag_error(d, n->pos, path, "%s is expected here, not %s", want, node_kind_text(n));
 }
 
 int value_text(struct arena *a, const struct node *n, const char *path, const char **ret,
@@ -81,8 +80,7 @@ int value_bool(const struct node *n, const char *path, bool *ret, struct diags *
 	return 0;
 }
 
-int value_u64(const struct node *n, const char *path, uint64_t max, uint64_t *ret,
-	      struct diags *d)
+int value_u64(const struct node *n, const char *path, uint64_t max, uint64_t *ret, struct diags *d)
 {
 	uint64_t v = 0;
 	int r;
@@ -90,7 +88,8 @@ int value_u64(const struct node *n, const char *path, uint64_t max, uint64_t *re
 	if (n->kind != NODE_SCALAR || node_is_null(n))
 		return wrong_type(n, path, "a whole number", d);
 	if (n->style == NODE_QUOTED)
-		return diag_error(d, n->pos, path, "a whole number is expected here, without quotes");
+		return diag_error(d, n->pos, path,
+				  "a whole number is expected here, without quotes");
 	if (n->text[0] == '0' && isdigit((unsigned char)n->text[1]))
 		return diag_error(d, n->pos, path,
 				  "%.64s starts with 0; write 0o… for octal, or leave the 0 out",
@@ -133,7 +132,7 @@ static const struct {
 	const char *names[4];
 	unsigned shift;
 } size_units[] = {
-	{ { "", "B", NULL, NULL }, 0 },	  { { "K", "k", "KB", "KiB" }, 10 },
+	{ { "", "B", NULL, NULL }, 0 },	   { { "K", "k", "KB", "KiB" }, 10 },
 	{ { "M", "m", "MB", "MiB" }, 20 }, { { "G", "g", "GB", "GiB" }, 30 },
 	{ { "T", "t", "TB", "TiB" }, 40 },
 };
@@ -200,8 +199,8 @@ static void format_number(const struct policy_key *k, uint64_t v, char *buf, siz
 	unsigned i = 0;
 
 	if (k->type == KEY_CORES) {
-		snprintf(buf, size, v % 1000 ? "%llu.%02llu" : "%llu",
-			 (unsigned long long)v / 1000, (unsigned long long)v % 1000 / 10);
+		snprintf(buf, size, v % 1000 ? "%llu.%02llu" : "%llu", (unsigned long long)v / 1000,
+			 (unsigned long long)v % 1000 / 10);
 		return;
 	}
 	if (k->type != KEY_COUNT)
@@ -242,10 +241,10 @@ static int value_number(struct policy_num *to, const struct policy_key *k, const
 		r = k->type == KEY_SIZE ? parse_size(n->text, &v) : parse_rate(n->text, &v);
 	}
 	if (r == -EINVAL)
-		return diag_error(d, n->pos, path, "%.64s: %s is expected here%s", n->text,
-				  policy_key_type_text(k),
-				  k->type == KEY_CORES && n->style == NODE_QUOTED ?
-					  ", without quotes" : "");
+		return diag_error(
+			d, n->pos, path, "%.64s: %s is expected here%s", n->text,
+			policy_key_type_text(k),
+			k->type == KEY_CORES && n->style == NODE_QUOTED ? ", without quotes" : "");
 	if (r < 0 || v < k->min || v > k->max) {
 		policy_key_range(k, range, sizeof(range));
 		return diag_error(d, n->pos, path, "%.64s is out of range; write %s", n->text,
@@ -255,8 +254,8 @@ static int value_number(struct policy_num *to, const struct policy_key *k, const
 	return 0;
 }
 
-static int value_enum(int *to, const struct policy_key *k, const char *path,
-		      const struct node *n, struct diags *d)
+static int value_enum(int *to, const struct policy_key *k, const char *path, const struct node *n,
+		      struct diags *d)
 {
 	char all[160] = "";
 	const char *near;
@@ -280,8 +279,8 @@ static int value_enum(int *to, const struct policy_key *k, const char *path,
 	return diag_error(d, n->pos, path, "%.64s is unknown; write one of %s", n->text, all);
 }
 
-static int value_path(struct policy *p, const char *path, const struct node *n,
-		      const char **ret, struct diags *d)
+static int value_path(struct policy *p, const char *path, const struct node *n, const char **ret,
+		      struct diags *d)
 {
 	struct check_why why = { "" };
 	const char *s = NULL;
@@ -312,8 +311,8 @@ int value_scalar(struct policy *p, const struct policy_key *k, const char *path,
 		return value_enum(field, k, path, n, d);
 	case KEY_TEXT:
 	case KEY_PATH:
-		r = k->type == KEY_PATH ? value_path(p, path, n, &s, d) :
-					  value_text(&p->arena, n, path, &s, d);
+		r = k->type == KEY_PATH ? value_path(p, path, n, &s, d)
+					: value_text(&p->arena, n, path, &s, d);
 		if (r == 0)
 			*str = (struct policy_str){ .s = s, .pos = n->pos };
 		return r;
