@@ -10,6 +10,7 @@
 #define RULE(body) "syscalls: {advanced_rules: [{syscall: ioctl, action: deny" body "}]}"
 #define COND(body) RULE(", conditions: [{" body "}]")
 
+/* clang-format off */
 static const struct {
 	const char *yaml, *line;
 } errors[] = {
@@ -156,7 +157,9 @@ static const struct {
 	/* hostile text comes out in one line */
 	{ "\"a\\nb\\e[31m\\x9b\": 1", "t:1:1: a\\x0ab\\x1b[31m\\x9b: unknown key; `purple profile explain` lists what there is" },
 };
+/* clang-format on */
 
+/* clang-format off */
 static const struct {
 	const char *yaml, *line;
 } warnings[] = {
@@ -175,11 +178,13 @@ static const struct {
 	{ NET("\"*.com\""), "t:1:45: network.allow_outgoing[0]: warning: *.com allows a whole top-level domain" },
 	{ NET("\"0.0.0.0/0:443\""), "t:1:45: network.allow_outgoing[0]: warning: 0.0.0.0/0:443 allows every address" },
 };
+/* clang-format on */
 
 static int check_line(const char *yaml, const char *line, bool error)
 {
 	_cleanup_diags_ struct diags d = DIAGS_INIT;
-	_cleanup_policy_ struct policy p;
+	_cleanup_policy_
+	struct policy p;
 	char want[1024];
 	int r = parse_text(&p, yaml, &d);
 
@@ -213,10 +218,13 @@ static void test_warnings(void **state)
 static void test_all_at_once(void **state)
 {
 	_cleanup_diags_ struct diags d = DIAGS_INIT, many = DIAGS_INIT;
-	_cleanup_policy_ struct policy p, q;
-	_cleanup_buf_ struct buf b = BUF_INIT(1 << 20);
+	_cleanup_policy_
+	struct policy p, q;
+	_cleanup_buf_
+	struct buf b = BUF_INIT(1 << 20);
 
-	assert_true(parse_text(&p, "nme: a\nnesting: 1\nresources: {pids_limit: 0, x: 1}\n", &d) < 0);
+	assert_true(parse_text(&p, "nme: a\nnesting: 1\nresources: {pids_limit: 0, x: 1}\n", &d) <
+		    0);
 	assert_int_equal(d.errors, 4);
 	for (int i = 0; i < 1000; i++)
 		buf_printf(&b, "k%d: 1\n", i);
@@ -230,18 +238,23 @@ static void test_limits(void **state)
 		"a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\n"
 		"c: &c [*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c]\n"
 		"e: &e [*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e]\n";
-	_cleanup_buf_ struct buf b = BUF_INIT(8 << 20);
+	_cleanup_buf_
+	struct buf b = BUF_INIT(8 << 20);
 	_cleanup_diags_ struct diags d = DIAGS_INIT;
-	_cleanup_policy_ struct policy p;
+	_cleanup_policy_
+	struct policy p;
 
-	assert_int_equal(check_line(bomb, "t:5:4: too large: more than 65536 values, aliases written out",
-				    true), 0);
+	assert_int_equal(check_line(bomb,
+				    "t:5:4: too large: more than 65536 values, aliases written out",
+				    true),
+			 0);
 	buf_puts(&b, "syscalls: {allow: [a");
 	for (int i = 0; i < POLICY_LIST_MAX; i++)
 		buf_puts(&b, ",a");
 	buf_puts(&b, "]}");
-	assert_int_equal(check_line(b.data, "t:1:8212: too many items; a list or a map may have 4096",
-				    true), 0);
+	assert_int_equal(
+		check_line(b.data, "t:1:8212: too many items; a list or a map may have 4096", true),
+		0);
 	b.len = 0;
 	for (int i = 0; i < POLICY_FILE_MAX / 8 + 1; i++)
 		buf_puts(&b, "# 345678\n");

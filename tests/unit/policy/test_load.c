@@ -77,7 +77,8 @@ static void put(const char *dir, const char *name, const char *text)
 static void refuse(const struct place *at, const char *what, const char *part)
 {
 	_cleanup_diags_ struct diags d = DIAGS_INIT;
-	_cleanup_policy_ struct policy p;
+	_cleanup_policy_
+	struct policy p;
 
 	assert_true(policy_load(&p, what, &at->dirs, &d) < 0);
 	if (!strstr(diags_text(&d), part))
@@ -90,8 +91,10 @@ static void test_names(void **state)
 {
 	static const char *const good[] = { "a", "0", "a.b-c_d", "coding-agent" };
 	static const char *const bad[] = {
-		"", ".", "..", "a..b", "-a", "_a", "A", "a/b", "../a", "a b", "a\n",
-		"0123456789012345678901234567890123456789012345678901234567890123x",
+		"",	".",   "..",
+		"a..b", "-a",  "_a",
+		"A",	"a/b", "../a",
+		"a b",	"a\n", "0123456789012345678901234567890123456789012345678901234567890123x",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
@@ -129,7 +132,8 @@ static void test_extends(void **state)
 				    "environment: {set: {A: child}}\n";
 	const struct place *at = *state;
 	_cleanup_diags_ struct diags d = DIAGS_INIT;
-	_cleanup_policy_ struct policy p;
+	_cleanup_policy_
+	struct policy p;
 	struct sha256 sha;
 	uint8_t sum[32];
 
@@ -164,7 +168,8 @@ static void test_relative_file(void **state)
 {
 	const struct place *at = *state;
 	_cleanup_diags_ struct diags d = DIAGS_INIT;
-	_cleanup_policy_ struct policy p;
+	_cleanup_policy_
+	struct policy p;
 	char path[256];
 
 	put(at->root, "base.yaml", "nesting: true");
@@ -179,7 +184,8 @@ static void test_refused(void **state)
 {
 	const struct place *at = *state;
 	_cleanup_diags_ struct diags d = DIAGS_INIT;
-	_cleanup_policy_ struct policy p;
+	_cleanup_policy_
+	struct policy p;
 	char path[256], name[16], text[64];
 
 	refuse(at, "nope", "nope: there is no profile nope; `purple profile list`");
@@ -234,7 +240,8 @@ static void load_data(struct policy *p, const char *name, unsigned warnings)
 /* Files as they exist, of all sections, load as they are. */
 static void test_legacy(void **state)
 {
-	_cleanup_policy_ struct policy p, minimal, worker;
+	_cleanup_policy_
+	struct policy p, minimal, worker;
 	const struct policy_sysrule *rules;
 
 	load_data(&p, "legacy-scraper.yaml", 2);
@@ -267,14 +274,15 @@ static void test_legacy(void **state)
 static void test_shipped(void **state)
 {
 	static const char *const names[] = {
-		"default", "strict", "coding-agent", "python", "node", "ci-worker",
-		"code-analyst", "data-retriever", "honeypot",
+		"default",   "strict",	     "coding-agent",   "python",   "node",
+		"ci-worker", "code-analyst", "data-retriever", "honeypot",
 	};
 	const struct policy_dirs dirs = { .shipped = PROFILE_DIR };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		_cleanup_diags_ struct diags d = DIAGS_INIT;
-		_cleanup_policy_ struct policy p;
+		_cleanup_policy_
+		struct policy p;
 
 		assert_int_equal(policy_load(&p, names[i], &dirs, &d), 0);
 		assert_int_equal(policy_validate(&p, &d), 0);

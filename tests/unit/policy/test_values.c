@@ -8,11 +8,13 @@
 
 static void test_defaults(void **state)
 {
-	_cleanup_policy_ struct policy p;
+	_cleanup_policy_
+	struct policy p;
 
 	policy_init(&p);
 	assert_int_equal(p.enforcement, ENFORCE_STRICT);
-	assert_false(p.nesting || p.locked || p.audit.enabled || p.filesystem.sys || p.syscalls.kill);
+	assert_false(p.nesting || p.locked || p.audit.enabled || p.filesystem.sys ||
+		     p.syscalls.kill);
 	assert_true(p.filesystem.system && p.syscalls.default_deny && p.capabilities.default_drop);
 	assert_true(p.network.isolated && p.network.loopback);
 	assert_int_equal(p.filesystem.workspace, WS_DIRECT);
@@ -45,21 +47,24 @@ static void test_sizes(void **state)
 	char text[128];
 
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
-		_cleanup_policy_ struct policy p;
+		_cleanup_policy_
+		struct policy p;
 
 		snprintf(text, sizeof(text), "resources: {memory_limit_bytes: %s}", sizes[i].text);
 		parse_good(&p, text);
 		assert_int_equal(p.resources.memory_limit_bytes.v, sizes[i].v);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(rates); i++) {
-		_cleanup_policy_ struct policy p;
+		_cleanup_policy_
+		struct policy p;
 
 		snprintf(text, sizeof(text), "resources: {block_io_limit: %s}", rates[i].text);
 		parse_good(&p, text);
 		assert_int_equal(p.resources.block_io_limit.v, rates[i].v);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(cores); i++) {
-		_cleanup_policy_ struct policy p;
+		_cleanup_policy_
+		struct policy p;
 
 		snprintf(text, sizeof(text), "resources: {cpu_shares: %s}", cores[i].text);
 		parse_good(&p, text);
@@ -69,17 +74,20 @@ static void test_sizes(void **state)
 
 static void test_lists(void **state)
 {
-	_cleanup_policy_ struct policy p;
+	_cleanup_policy_
+	struct policy p;
 
-	parse_good(&p, "name: x\n"
-		       "filesystem:\n  immutable_paths:\n    - /opt\n"
-		       "    - {host_path: ~/.cargo, sandbox_path: /c, optional: true}\n"
-		       "  scratch_paths: [/out]\n  output_paths: [{host_path: /srv/o, sandbox_path: /out}]\n"
-		       "  working_dir: \"${WORKSPACE}/src\"\n"
-		       "capabilities: {add: [net_bind_service], drop: [ALL]}\n"
-		       "network: {isolated: false, allow_outgoing: [443, API.Example.com.:443]}\n"
-		       "environment: {pass: [LANG, LC_*], set: {A: 1, B: \"\", C: true}}\n"
-		       "devices: {gpu: all, allow: [/dev/kvm, vendor.com/class=x]}\n");
+	parse_good(
+		&p,
+		"name: x\n"
+		"filesystem:\n  immutable_paths:\n    - /opt\n"
+		"    - {host_path: ~/.cargo, sandbox_path: /c, optional: true}\n"
+		"  scratch_paths: [/out]\n  output_paths: [{host_path: /srv/o, sandbox_path: /out}]\n"
+		"  working_dir: \"${WORKSPACE}/src\"\n"
+		"capabilities: {add: [net_bind_service], drop: [ALL]}\n"
+		"network: {isolated: false, allow_outgoing: [443, API.Example.com.:443]}\n"
+		"environment: {pass: [LANG, LC_*], set: {A: 1, B: \"\", C: true}}\n"
+		"devices: {gpu: all, allow: [/dev/kvm, vendor.com/class=x]}\n");
 	assert_int_equal(p.filesystem.immutable_paths.count, 2);
 	assert_string_equal(p.filesystem.immutable_paths.items[0].sandbox, "/opt");
 	assert_string_equal(p.filesystem.immutable_paths.items[1].host, "~/.cargo");
@@ -100,7 +108,8 @@ static void test_lists(void **state)
 
 static void test_aliases(void **state)
 {
-	_cleanup_policy_ struct policy p;
+	_cleanup_policy_
+	struct policy p;
 
 	parse_good(&p, "syscalls: {allow: &l [read, write], deny: [mount]}\n"
 		       "resources: {memory: 2M}\nenvironment: {pass: *l}\n");
@@ -113,23 +122,32 @@ static void test_set(void **state)
 	static const struct {
 		const char *assignment, *line;
 	} bad[] = {
-		{ "resources.pids_limt=3", "--o: resources.pids_limt: unknown key; did you mean resources.pids_limit?\n" },
-		{ "resources.pids_limit=x", "--o: resources.pids_limit: x is not a whole number\n" },
-		{ "resources.pids_limit", "--o: resources.pids_limit: write KEY=VALUE, or KEY+=ITEM for a list\n" },
-		{ "resources.pids_limit+=3", "--o: resources.pids_limit: not a list; write = instead of +=\n" },
+		{ "resources.pids_limt=3",
+		  "--o: resources.pids_limt: unknown key; did you mean resources.pids_limit?\n" },
+		{ "resources.pids_limit=x",
+		  "--o: resources.pids_limit: x is not a whole number\n" },
+		{ "resources.pids_limit",
+		  "--o: resources.pids_limit: write KEY=VALUE, or KEY+=ITEM for a list\n" },
+		{ "resources.pids_limit+=3",
+		  "--o: resources.pids_limit: not a list; write = instead of +=\n" },
 		{ "extends=default", "--o: extends: this can only be written in a policy file\n" },
 		{ "locked=true", "--o: locked: this can only be written in a policy file\n" },
 		{ "environment.set+=A", "--o: environment.set: write NAME=VALUE\n" },
-		{ "filesystem.writable_paths+=/a:../b", "--o: filesystem.writable_paths: '..' in a path; write where it leads to\n" },
+		{ "filesystem.writable_paths+=/a:../b",
+		  "--o: filesystem.writable_paths: '..' in a path; write where it leads to\n" },
 		{ "=3", "--o: unknown key; `purple profile explain` lists what there is\n" },
 	};
 	_cleanup_diags_ struct diags d = DIAGS_INIT;
-	_cleanup_policy_ struct policy p;
+	_cleanup_policy_
+	struct policy p;
 
-	parse_good(&p, "network: {isolated: false, allow_outgoing: [\"443\"]}\nenvironment: {set: {A: 1}}");
+	parse_good(
+		&p,
+		"network: {isolated: false, allow_outgoing: [\"443\"]}\nenvironment: {set: {A: 1}}");
 	assert_int_equal(policy_set(&p, "resources.pids_limit=64", "--pids-limit", &d), 0);
 	assert_int_equal(policy_set(&p, "name=7", "--name", &d), 0); /* no quotes in options */
-	assert_int_equal(policy_set(&p, "network.allow_outgoing+=*.github.com:443", "--allow-net", &d), 0);
+	assert_int_equal(
+		policy_set(&p, "network.allow_outgoing+=*.github.com:443", "--allow-net", &d), 0);
 	assert_int_equal(policy_set(&p, "filesystem.writable_paths+=~/x:/y", "--rw", &d), 0);
 	assert_int_equal(policy_set(&p, "filesystem.writable_paths+=/srv/a:b", "--rw", &d), 0);
 	assert_int_equal(policy_set(&p, "environment.set+=A=b=c", "--env", &d), 0);
@@ -159,7 +177,8 @@ static void test_set(void **state)
 static void test_locked(void **state)
 {
 	_cleanup_diags_ struct diags d = DIAGS_INIT;
-	_cleanup_policy_ struct policy p;
+	_cleanup_policy_
+	struct policy p;
 
 	parse_good(&p, "locked: true");
 	assert_int_equal(policy_set(&p, "resources.pids_limit=64", "--pids-limit", &d), -EINVAL);
@@ -185,18 +204,42 @@ static void test_net_rules(void **state)
 		{ "fe80::/10", "[fe80::/10]" },
 		{ "1.2.3.4/32", "1.2.3.4" },
 		{ "xn--bcher-kva.example", "xn--bcher-kva.example" },
-		{ "", NULL },		 { "*", NULL },		    { "0", NULL },
-		{ "65536", NULL },	 { "-1", NULL },	    { "a;b", NULL },
-		{ "a..b", NULL },	 { ".a", NULL },	    { "a b", NULL },
-		{ "u@a.b", NULL },	 { "b\xc3\xbc.example", NULL }, { "a*.b", NULL },
-		{ "*.*.b", NULL },	 { "*b", NULL },	    { "0x7f.1", NULL },
-		{ "127.1", NULL },	 { "010.0.0.1", NULL },	    { "1.2.3.4.5", NULL },
-		{ "1.2.3.256", NULL },	 { "10.0.0.1/8", NULL },    { "10.0.0.0/33", NULL },
-		{ "10.0.0.0/", NULL },	 { "::ffff:1.2.3.4", NULL }, { "[1.2.3.4]:80", NULL },
-		{ "[::1", NULL },	 { "[::1]x", NULL },	    { "[::1]:0", NULL },
-		{ "a.b:", NULL },	 { "a.b:080", NULL },	    { "http://a", NULL },
-		{ "a.0x1", NULL },	 { ":443", NULL },	    { "a/b", NULL },
-		{ "allowed.com\nevil", NULL }, { "a-.b", NULL },    { "a.-b", NULL },
+		{ "", NULL },
+		{ "*", NULL },
+		{ "0", NULL },
+		{ "65536", NULL },
+		{ "-1", NULL },
+		{ "a;b", NULL },
+		{ "a..b", NULL },
+		{ ".a", NULL },
+		{ "a b", NULL },
+		{ "u@a.b", NULL },
+		{ "b\xc3\xbc.example", NULL },
+		{ "a*.b", NULL },
+		{ "*.*.b", NULL },
+		{ "*b", NULL },
+		{ "0x7f.1", NULL },
+		{ "127.1", NULL },
+		{ "010.0.0.1", NULL },
+		{ "1.2.3.4.5", NULL },
+		{ "1.2.3.256", NULL },
+		{ "10.0.0.1/8", NULL },
+		{ "10.0.0.0/33", NULL },
+		{ "10.0.0.0/", NULL },
+		{ "::ffff:1.2.3.4", NULL },
+		{ "[1.2.3.4]:80", NULL },
+		{ "[::1", NULL },
+		{ "[::1]x", NULL },
+		{ "[::1]:0", NULL },
+		{ "a.b:", NULL },
+		{ "a.b:080", NULL },
+		{ "http://a", NULL },
+		{ "a.0x1", NULL },
+		{ ":443", NULL },
+		{ "a/b", NULL },
+		{ "allowed.com\nevil", NULL },
+		{ "a-.b", NULL },
+		{ "a.-b", NULL },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
@@ -238,7 +281,8 @@ static void test_table(void **state)
 				     streq(k->option, policy_keys[j].option));
 		if (k->fallback) {
 			_cleanup_diags_ struct diags d = DIAGS_INIT;
-			_cleanup_policy_ struct policy p;
+			_cleanup_policy_
+			struct policy p;
 			char text[128];
 
 			policy_init(&p);
@@ -250,15 +294,16 @@ static void test_table(void **state)
 	assert_null(policy_key("resources"));
 	assert_true(policy_section("resources"));
 	assert_false(policy_section("res"));
-	assert_ptr_equal(policy_key("resources.memory"), policy_key("resources.memory_limit_bytes"));
+	assert_ptr_equal(policy_key("resources.memory"),
+			 policy_key("resources.memory_limit_bytes"));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults), cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_lists),	 cmocka_unit_test(test_aliases),
-		cmocka_unit_test(test_set),	 cmocka_unit_test(test_locked),
+		cmocka_unit_test(test_defaults),  cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_lists),	  cmocka_unit_test(test_aliases),
+		cmocka_unit_test(test_set),	  cmocka_unit_test(test_locked),
 		cmocka_unit_test(test_net_rules), cmocka_unit_test(test_table),
 	};
 
