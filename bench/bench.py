@@ -316,7 +316,7 @@ def memory_targets(rows):
 
 
 def loops(place, uid, times=9):
-    """Nanoseconds per call outside and inside: medians of alternating runs."""
+    """Nanoseconds of processor time per call outside and inside: the best of alternating runs."""
     argv = place.sandboxes()["purple"][1]
     if argv is None:
         return None
@@ -329,7 +329,7 @@ def loops(place, uid, times=9):
             if r.returncode != 0:
                 return {"error": r.stderr.strip() or f"exit status {r.returncode}"}
             runs[where].append(json.loads(r.stdout))
-    return {name: {where: statistics.median(run[name] for run in runs[where])
+    return {name: {where: min(run[name] for run in runs[where])
                    for where in runs} for name in LOOP_TARGETS}
 
 
@@ -360,12 +360,16 @@ def main():
                         help="alive at once for the memory rows; 0 leaves them out")
     args = parser.parse_args()
     report = {"kernel": platform.release(), "machine": platform.machine(),
-              "cpus": os.cpu_count(), "rounds": args.rounds, "start_up_ms": {}}
+              "cpus": os.cpu_count(), "load": os.getloadavg()[0],
+              "rounds": args.rounds, "start_up_ms": {}}
     targets = []
+    load = os.getloadavg()[0]
+    if load > 0.5 * os.cpu_count():
+        print(f"The load is {load:.1f} on {os.cpu_count()} processors: other work disturbs this.")
     users = [("root", 0), ("a user", UNPRIVILEGED)]
     if os.geteuid() != 0:
         users = [("this user", os.geteuid())]
-    with tempfile.TemporaryDirectory(prefix="purple-bench-", dir="/var/tmp") as base:
+    with tempfile.TemporaryDirectory(prefix="purple-bench-") as base:
         place = Place(base, args.build.resolve(), args.purple.resolve())
         for who, uid in users:
             if os.geteuid() == 0:
@@ -383,9 +387,9 @@ def main():
         report["calls_ns"] = loops(place, uid)
         print_loops(report["calls_ns"])
         targets += loop_targets(report["calls_ns"])
-    print("\nTargets                                             is  at most")
+    print("\nTargets                                                         is  at most")
     for title, value, target in targets:
-        print(f"  {title:44} {value:7.2f} {target:8.2f}  {verdict(value, target)}")
+        print(f"  {title:56} {value:7.2f} {target:8.2f}  {verdict(value, target)}")
     if not targets:
         print("  none could be measured")
     report["targets"] = [{"what": t, "is": v, "at_most": m} for t, v, m in targets]
