@@ -198,6 +198,8 @@ void policy_free(struct policy *p);
  * Load a profile by name, or a file when @what contains a '/', with all that
  * it extends. Every fault is reported to @d, in one pass; returns 0 if the
  * policy is usable (warnings may have been reported), else -errno.
+ * @p is started from policy_init(), and to be freed whatever is returned.
+ * @dirs NULL: nothing can be looked up by name, and nothing be extended.
  */
 int policy_load(struct policy *p, const char *what, const struct policy_dirs *dirs,
 		struct diags *d);
