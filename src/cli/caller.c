@@ -37,12 +37,15 @@ bool caller_is_root(void)
 
 int caller_reserve_ids(uint32_t *base)
 {
-	int fd, r;
+	static const char file[] = "/run/purple/ids";
+	int fd = sys_openat(AT_FDCWD, file, O_RDWR | O_NOFOLLOW, 0), r;
 
-	r = sys_mkdirat(AT_FDCWD, "/run/purple", 0755);
-	if (r < 0 && r != -EEXIST)
-		return r;
-	fd = sys_openat(AT_FDCWD, "/run/purple/ids", O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+	if (fd == -ENOENT) {
+		r = sys_mkdirat(AT_FDCWD, "/run/purple", 0755);
+		if (r < 0 && r != -EEXIST)
+			return r;
+		fd = sys_openat(AT_FDCWD, file, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+	}
 	if (fd < 0)
 		return fd;
 	/* Start somewhere else each time: the first one tried is nearly always free. */

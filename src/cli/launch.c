@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <termios.h>
@@ -111,11 +112,19 @@ static bool wants_workspace(const struct plan *p)
 	return false;
 }
 
+/* What is open as @fd, from procfs. The length, or -errno. */
+static long resolve_fd(int fd, char *path, size_t size)
+{
+	char link[32];
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	return sys_call(SYS_readlinkat, AT_FDCWD, link, path, size);
+}
+
 static int prepare_workspace(struct launch *l, const struct plan *p, const char *dir,
 			     struct err *e)
 {
 	static char path[PATH_MAX];
-	char link[32];
 	const char *why;
 	long n;
 
@@ -126,16 +135,12 @@ static int prepare_workspace(struct launch *l, const struct plan *p, const char 
 	if (l->workspace_fd < 0)
 		return err_set(e, l->workspace_fd, "workspace", "%s",
 			       dir ? dir : "the current directory");
-	/* /proc/self/fd/N tells the canonical path of what is open: no race. */
-	memcpy(link, "/proc/self/fd/", 15);
-	link[14] = (char)('0' + l->workspace_fd / 10);
-	link[15] = (char)('0' + l->workspace_fd % 10);
-	link[16] = '\0';
-	if (l->workspace_fd < 10)
-		memmove(link + 14, link + 15, 2);
-	n = sys_call(SYS_readlinkat, AT_FDCWD, link, path, sizeof(path) - 1);
+	/* Canonical. PID 1 walks it again and checks that it leads to what is open here. */
+	n = dir ? resolve_fd(l->workspace_fd, path, sizeof(path) - 1) :
+		  sys_call(SYS_getcwd, path, sizeof(path)) - 1;
 	if (n < 0)
-		return err_set(e, (int)n, "workspace", "read %s (is /proc mounted?)", link);
+		return err_set(e, (int)n, "workspace", "find the path of %s",
+			       dir ? dir : "the current directory");
 	path[n] = '\0';
 	if (path[0] != '/')
 		return err_set(e, EPROTO, "workspace", "%s cannot be reached from /", path);

@@ -153,7 +153,6 @@ const struct plan *obtain_plan(const struct run_options *o, const struct dirs *d
 		.policy_path = path,
 		.overrides = o->overrides,
 		.best_effort = o->best_effort,
-		.root = caller_is_root(),
 		.uid = geteuid(),
 		.gid = getegid(),
 		.home = getenv("HOME"),
@@ -175,5 +174,8 @@ const struct plan *obtain_plan(const struct run_options *o, const struct dirs *d
 	cache_key(&k, key);
 	if (!o->no_cache && dirs->cache)
 		p = cache_load(dirs->cache, key, plan_memory, &why);
+	/* A plan of a container's uid 0 would give the real one away. */
+	if (p && k.uid == 0 && p->idmap != IDMAP_RANGE && caller_is_root())
+		p = NULL;
 	return p ? p : compile_plan(o, dirs, key, e);
 }

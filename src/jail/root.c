@@ -62,12 +62,11 @@ static bool is_ours(struct jail *j, int fd)
 /* The directory @name below @fd, made if it is ours to make; -errno. */
 static int enter_dir(struct jail *j, int fd, const char *name, mode_t mode)
 {
-	int next = sys_openat2(fd, name, O_PATH | O_DIRECTORY, 0, BENEATH);
+	int r = is_ours(j, fd) ? sys_mkdirat(fd, name, mode) : 0;
 
-	if (next != -ENOENT || !is_ours(j, fd))
-		return next;
-	next = sys_mkdirat(fd, name, mode);
-	return next < 0 ? next : sys_openat2(fd, name, O_PATH | O_DIRECTORY, 0, BENEATH);
+	return r < 0 && r != -EEXIST ?
+		       r :
+		       sys_openat2(fd, name, O_PATH | O_DIRECTORY, 0, BENEATH);
 }
 
 /*

@@ -30,7 +30,7 @@ static void add_string(struct sha256 *s, const char *text)
 void cache_key(const struct cache_key *k, uint8_t ret[SHA256_SIZE])
 {
 	struct sha256 s;
-	uint32_t numbers[] = { PLAN_VERSION, k->best_effort, k->root, k->uid, k->gid, k->home != NULL,
+	uint32_t numbers[] = { PLAN_VERSION, k->best_effort, k->uid, k->gid, k->home != NULL,
 			       k->probe->landlock_abi };
 
 	sha256_init(&s);

@@ -32,7 +32,6 @@ struct cache_key {
 	const char *policy_path;
 	const char *const *overrides; /* pairs: origin, assignment; NULL-terminated */
 	bool best_effort;
-	bool root; /* a range of ids may be mapped */
 	uid_t uid;
 	gid_t gid;
 	const char *home;	   /* may be NULL */

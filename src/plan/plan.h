@@ -197,7 +197,8 @@ static inline const char *plan_string(const struct plan *p, struct plan_str s)
 	return s.off ? (const char *)p + s.off : NULL;
 }
 
-#define plan_items(p, table, type) ((const type *)((const char *)(p) + (p)->table.off))
+#define plan_items(p, table, type) \
+	((const type *)(const void *)((const char *)(p) + (p)->table.off))
 
 /* FNV-like fold over the block; finds damage, proves nothing. */
 uint64_t plan_checksum(const void *data, size_t size);

@@ -5,40 +5,56 @@
  * Reads:    wait statuses; argv: the descriptor to report to, and the pid of
  *           the command.
  * Trusts:   nothing. What goes wrong here costs the sandbox its exit status.
- * May call: wait4, write, prctl, exit: see "init" in plan/syscall_groups.c.
+ * May call: wait4, write, prctl, exit_group, which every filter allows.
  *
  * Reaps every orphan. When the command has ended, reports its wait status
  * plus 1 (an eventfd takes no 0) and exits, whereupon the kernel kills what
  * is left. Signals from inside do not reach a PID 1 that handles none.
+ *
+ * Freestanding, one page of text and no data: every sandbox holds one of
+ * these, and each page is a fault at its start.
  */
 #include <stdint.h>
 #include <sys/wait.h>
 
 #include "base/err.h"
-#include "base/str.h"
 #include "sys/files.h"
 #include "sys/process.h"
 
-int main(int argc, char **argv)
+static int number(const char *s)
 {
-	uint64_t status_fd, command;
-	int status = 0;
+	int n = 0;
+
+	while (*s >= '0' && *s <= '9')
+		n = n * 10 + (*s++ - '0');
+	return n;
+}
+
+/* @stack as the kernel leaves it: argc, argv[0], argv[1], … See execve(2). */
+__attribute__((__noreturn__, __used__)) static void init_main(char **stack)
+{
+	int status_fd = number(stack[2]), command = number(stack[3]), status = 0;
 
 	/* Nobody inside may read or trace us, nor follow /proc/1/exe. */
 	sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	if (argc != 3 || parse_u64(argv[1], &status_fd) < 0 || parse_u64(argv[2], &command) < 0)
-		return EXIT_PURPLE;
 	for (;;) {
 		long pid = sys_call(SYS_wait4, -1, &status, 0, 0);
 
-		if (pid == (long)command) {
+		if (pid == command) {
 			uint64_t report = (uint64_t)(uint32_t)status + 1;
 
-			sys_write((int)status_fd, &report, sizeof(report));
-			return WIFEXITED(status) ? WEXITSTATUS(status) :
-						   EXIT_SIGNAL_BASE + WTERMSIG(status);
+			sys_write(status_fd, &report, sizeof(report));
+			sys_exit(WIFEXITED(status) ? WEXITSTATUS(status) :
+						     EXIT_SIGNAL_BASE + WTERMSIG(status));
 		}
 		if (pid < 0 && pid != -EINTR)
-			return EXIT_PURPLE; /* ECHILD: the command is gone, unseen */
+			sys_exit(EXIT_PURPLE); /* ECHILD: the command is gone, unseen */
 	}
 }
+
+#if defined(__x86_64__)
+__asm__(".globl _start\n_start:\n\txor %ebp, %ebp\n\tmov %rsp, %rdi\n\tand $-16, %rsp\n"
+	"\tcall init_main\n");
+#elif defined(__aarch64__)
+__asm__(".globl _start\n_start:\n\tmov x29, xzr\n\tmov x0, sp\n\tbl init_main\n");
+#endif
