@@ -13,6 +13,10 @@ int jail_write_ids(struct jail *j);
 /* … and in PID 1: wait for them and take on the ids. */
 int jail_wait_ids(struct jail *j);
 
+/* assistant.c */
+int jail_assistant_start(struct jail *j);
+int jail_assistant_wait(struct jail *j);
+
 /* session.c */
 int jail_die_with_launcher(struct jail *j); /* SIGKILL to PID 1 when the launcher dies */
 int jail_session(struct jail *j);

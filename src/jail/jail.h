@@ -7,6 +7,8 @@
  *	launcher ── clone3(all namespaces, CLONE_VM | CLONE_FILES) ── PID 1
  *	   │ writes the id maps, opens the                              │ steps[] of jail.c,
  *	   │ id-mapped trees, wakes PID 1                               │ one by one
+ *	   │                                                            ├─ clone ── the assistant: lo up,
+ *	   │                                                            │           the old root detached
  *	   │                                                            ├─ clone ── the command: execve
  *	   └ supervises                                                 └─ execveat(purple-init)
  *
@@ -71,6 +73,8 @@ struct jail {
 	int init_fd;	/* purple-init */
 	int slave_fd;	/* the terminal for the command */
 	pid_t command;	/* as PID 1 sees it */
+	pid_t assistant;
+	uint32_t pivoted; /* futex: 1 when the new root is entered */
 	unsigned next_idmap;
 	uint64_t root_dev; /* st_dev of the root tmpfs */
 	struct jail_parent parent;

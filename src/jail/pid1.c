@@ -7,30 +7,32 @@
 
 /*
  * The order inside, top to bottom. What needs no id map comes first, because
- * the launcher writes the maps meanwhile. From "rootfs" on, paths are the
+ * the launcher writes the maps meanwhile. From "root_enter" on, paths are the
  * sandbox's; after "landlock" nothing more can be mounted; after "seccomp"
- * only what the command may call can be called.
+ * only what the command may call can be called. assistant.c has the errands
+ * that run beside this.
  */
 static int (*const steps[])(struct jail *) = {
-	jail_session,	    /* no controlling terminal; dies with the launcher */
-	jail_keyring,	    /* a session keyring of its own */
-	jail_hostname,	    /**/
-	jail_bounding_set,  /* the 41 calls that take longest of the capabilities */
-	jail_loopback,	    /* lo up */
-	jail_landlock_open, /* an empty ruleset; each mount adds its rule */
-	jail_init_open,	    /* purple-init, while its path can be walked */
-	jail_wait_ids,	    /* the launcher has written the maps: take on the id */
-	jail_no_nesting,    /* no user namespaces below this one */
-	jail_root_open,	    /* an empty tmpfs */
-	jail_mounts,	    /* the plan's mounts, in order */
-	jail_terminal,	    /* a terminal from the sandbox's own devpts */
-	jail_root_enter,    /* pivot_root; the host's tree is gone */
-	jail_rlimits,	    /**/
-	jail_capabilities,  /* the other four sets and the securebits */
-	jail_no_new_privs,  /**/
-	jail_landlock,	    /**/
-	jail_seccomp,	    /**/
-	jail_command,	    /* clone: the command execs beside us */
+	jail_session,	      /* no controlling terminal; dies with the launcher */
+	jail_assistant_start, /* a second pair of hands */
+	jail_keyring,	      /* a session keyring of its own */
+	jail_hostname,	      /**/
+	jail_bounding_set,    /* the 41 calls that take longest of the capabilities */
+	jail_landlock_open,   /* an empty ruleset; each mount adds its rule */
+	jail_init_open,	      /* purple-init, while its path can be walked */
+	jail_wait_ids,	      /* the launcher has written the maps: take on the id */
+	jail_no_nesting,      /* no user namespaces below this one */
+	jail_root_open,	      /* an empty tmpfs */
+	jail_mounts,	      /* the plan's mounts, in order */
+	jail_terminal,	      /* a terminal from the sandbox's own devpts */
+	jail_root_enter,      /* pivot_root; the assistant detaches the host's tree */
+	jail_rlimits,	      /**/
+	jail_capabilities,    /* the other four sets and the securebits */
+	jail_no_new_privs,    /**/
+	jail_landlock,	      /**/
+	jail_seccomp,	      /**/
+	jail_assistant_wait,  /* the host's tree is gone */
+	jail_command,	      /* clone: the command execs beside us */
 };
 
 /* Decimal, without the machinery of printf: this is on the start path. */
