@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The table of what is tried: each row one attack, the layer that it is about,
+and how to weaken the plan so that this layer alone holds it.
+
+Promises are kept by two layers each. `base` takes the others away by editing
+the plan; with `base` the attack must still be contained, with `base + off` it
+must succeed, or (`closed`) nothing may run at all because the layers above
+cannot be had without this one. Rows without `off` are held by several layers
+and are tried as they are, under every profile.
+"""
+import contextlib
+import os
+import socket
+import subprocess
+from dataclasses import dataclass
+
+ERRNO_ENOSYS = 38
+
+
+@dataclass(frozen=True)
+class Row:
+    id: str
+    layer: str
+    probe: tuple
+    source: str = ""
+    base: tuple = ()
+    off: tuple = ()
+    closed: str = ""  # part of the message, when switching off means that nothing runs
+    options: tuple = ()
+    users: tuple = ("root", "user")
+    setup: object = None  # context manager of (lab); gives the names in probe, options and ops
+    before: tuple = ()  # a program of probes/ that runs purple
+
+
+# ---- what a row needs on the host ----
+
+@contextlib.contextmanager
+def victim(lab):
+    """A process of the same user outside."""
+    process = lab.runner.popen(["sleep", "60"])
+    try:
+        yield {"pid": process.pid}
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextlib.contextmanager
+def port(lab):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield {"port": listener.getsockname()[1]}
+
+
+@contextlib.contextmanager
+def abstract(lab):
+    name = f"purple-test-{os.getpid()}-{id(lab)}"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("\0" + name)
+        listener.listen()
+        yield {"name": name}
+
+
+@contextlib.contextmanager
+def segment(lab):
+    key = 0x50000000 | os.getpid() << 8 & 0xffffff00 | id(lab) >> 4 & 0xff
+    process = lab.runner.popen([lab.tools / "probes" / "shm", "make", hex(key)],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"ready\n"
+    try:
+        yield {"key": hex(key)}
+    finally:
+        process.communicate()
+
+
+@contextlib.contextmanager
+def identity(lab):
+    links = {f"ns_{name}": os.readlink(f"/proc/self/ns/{name}") for name in ("cgroup", "time")}
+    yield {"hostname": os.uname().nodename, **links}
+
+
+@contextlib.contextmanager
+def secret(lab):
+    """A file that only root may read, in a directory that the sandbox is given."""
+    directory = lab.runner.base / "secrets"
+    directory.mkdir(mode=0o755, exist_ok=True)
+    path = directory / "key"
+    path.write_text("secret")
+    path.chmod(0o600)
+    yield {"secret": path, "dir": directory}
+
+
+@contextlib.contextmanager
+def given(lab):
+    """
+    A file of the user's own, in a directory that the sandbox may only read. Not
+    below a scratch directory: Landlock's rights add up along a path.
+    """
+    directory = lab.runner.base / "given"
+    directory.mkdir(exist_ok=True)
+    directory.chmod(0o777)
+    path = directory / "file"
+    path.write_text("as it was")
+    path.chmod(0o666)
+    lab.own(path)
+    lab.write_policy("default", given=directory)
+    yield {}
+    assert path.read_text() == "as it was"
+
+
+@contextlib.contextmanager
+def held(lab):
+    """A file of the host that is standard input, opened for reading."""
+    path = lab.runner.base / "held"
+    path.write_text("as it was")
+    path.chmod(0o666)
+    lab.own(path)
+    with open(path, encoding="ascii") as file:
+        yield {"stdin": file}
+    assert path.read_text() == "as it was"
+
+
+@contextlib.contextmanager
+def setuid(lab):
+    """A program in the workspace with the setuid bit of somebody else."""
+    path = lab.runner.workspace / "setid"
+    path.write_bytes((lab.tools / "probes" / "setid").read_bytes())
+    os.chown(path, 1, 1)
+    path.chmod(0o4755)
+    yield {"path": path}
+
+
+@contextlib.contextmanager
+def cgroup(lab):
+    """A cgroup that purple is started in."""
+    name = f"purple-test-{os.getpid()}-{id(lab)}"
+    tops = [t for t in ("/sys/fs/cgroup/unified", "/sys/fs/cgroup/pids", "/sys/fs/cgroup")
+            if os.path.exists(f"{t}/cgroup.procs") and os.access(t, os.W_OK)]
+    if not tops:
+        yield {"skip": "no cgroup can be made here"}
+        return
+    path = f"{tops[0]}/{name}"
+    os.mkdir(path)
+    try:
+        yield {"cgroup": name, "cgroup_path": path}
+    finally:
+        os.rmdir(path)
+
+
+NO_PROC = ("off:pid", "drop-mount:/proc")
+SYSADMIN = ("--cap-add", "CAP_SYS_ADMIN")
+
+# ---- one layer alone ----
+
+ALONE = [
+    # Eight namespaces.
+    Row("user-root-files", "user", ("file", "read", "{secret}"), users=("root",), setup=secret,
+        options=("--ro", "{dir}"), off=("off:user",)),
+    Row("user-rootless", "user", ("setid", "flag"), users=("user",), off=("off:user",),
+        closed="namespaces"),
+    Row("user-nested", "user", ("call", "clone_user"), base=("off:seccomp",),
+        off=("off:step:NO_NESTING",)),
+    Row("pid-see", "pid", ("proc", "see", "{pid}"), setup=victim,
+        base=("drop-mount:/proc",), off=("off:pid",)),
+    Row("pid-slow", "pid", ("proc", "slow", "{pid}"), setup=victim, users=("user",),
+        base=("drop-mount:/proc",), off=("off:pid",)),
+    Row("pid-limit", "pid", ("proc", "limit", "{pid}"), setup=victim, users=("user",),
+        base=("drop-mount:/proc",), off=("off:pid",)),
+    Row("pid-proc", "pid", ("setid", "flag"), off=("off:pid",), closed="proc"),
+    Row("mount-none", "mount", ("setid", "flag"), off=("off:mount",),
+        closed="no mount namespace to build a root in"),
+    Row("mount-chmod", "mount", ("file", "chmod", "/given/file"), users=("user",),
+        setup=given, off=("set-mount-flags:/given:-ro",)),
+    Row("mount-write", "mount", ("file", "write", "/given/file"), setup=given,
+        base=("off:landlock",), off=("set-mount-flags:/given:-ro",)),
+    Row("mount-mask", "mount", ("file", "real", "/proc/keys"), off=("drop-mount:/proc/keys",)),
+    Row("net-loopback", "net", ("net", "tcp", "{port}"), setup=port, off=("off:net",)),
+    Row("net-interfaces", "net", ("net", "interfaces"), off=("off:net",)),
+    Row("net-abstract", "net", ("net", "abstract", "{name}"), setup=abstract,
+        base=("off:landlock",), off=("off:net",)),
+    Row("ipc-segment", "ipc", ("shm", "find", "{key}"), setup=segment, off=("off:ipc",)),
+    Row("uts-name", "uts", ("ns", "hostname", "{hostname}"), setup=identity, off=("off:uts",)),
+    Row("cgroup-ns", "cgroup", ("ns", "same", "cgroup", "{ns_cgroup}"), setup=identity,
+        off=("off:cgroup",)),
+    Row("cgroup-path", "cgroup", ("ns", "cgroup", "{cgroup}"), setup=cgroup,
+        off=("off:cgroup",)),
+    Row("time-ns", "time", ("ns", "same", "time", "{ns_time}"), setup=identity,
+        off=("off:time",)),
+
+    # The process itself.
+    Row("caps-sets", "capabilities", ("caps",), off=("off:capabilities",)),
+    Row("caps-net-admin", "capabilities", ("net", "admin"), users=("root",),
+        off=("off:capabilities",)),
+    Row("caps-setuid", "capabilities", ("id",), users=("root",), off=("off:capabilities",)),
+    Row("caps-trace-init", "capabilities", ("init", "trace"), users=("root",),
+        off=("off:capabilities",)),
+    Row("caps-raised", "capabilities", ("caps",), source="CVE-2022-27650", users=("root",),
+        before=("raise",), off=("off:capabilities",)),
+    Row("nnp-flag", "no_new_privs", ("setid", "flag"), options=SYSADMIN, users=("root",),
+        off=("off:no_new_privs",)),
+    Row("nnp-setuid", "no_new_privs", ("setid", "{path}"), users=("root",), setup=setuid,
+        options=SYSADMIN, base=("set-mount-flags:.:-nosuid",), off=("off:no_new_privs",)),
+    Row("nnp-closed", "no_new_privs", ("setid", "flag"), off=("off:no_new_privs",),
+        closed="landlock"),
+    Row("landlock-stdin", "landlock", ("file", "both", "/proc/self/fd/0"), setup=held,
+        off=("off:landlock",)),
+    Row("landlock-write", "landlock", ("file", "write", "/given/file"), setup=given,
+        base=("set-mount-flags:/given:-ro",), off=("off:landlock",)),
+    Row("landlock-create", "landlock", ("file", "create", "/given/new"), setup=given,
+        base=("set-mount-flags:/given:-ro",), off=("off:landlock",)),
+    Row("landlock-abstract", "landlock", ("net", "abstract", "{name}"), setup=abstract,
+        base=("off:net",), off=("off:landlock",)),
+    Row("landlock-signal", "landlock", ("proc", "send", "{pid}"), setup=victim, users=("user",),
+        base=NO_PROC, off=("off:landlock",)),
+    Row("seccomp-io-uring", "seccomp", ("call", "io_uring", "38"), off=("off:seccomp",)),
+    Row("seccomp-clone3", "seccomp", ("call", "clone3", "38"), off=("off:seccomp",)),
+    Row("seccomp-keyctl", "seccomp", ("call", "keyctl_session"), off=("off:seccomp",)),
+    Row("seccomp-add-key", "seccomp", ("call", "add_key"), off=("off:seccomp",)),
+    Row("seccomp-userfaultfd", "seccomp", ("call", "userfaultfd"), off=("off:seccomp",)),
+    Row("seccomp-perf", "seccomp", ("call", "perf"), off=("off:seccomp",)),
+    Row("seccomp-personality", "seccomp", ("call", "personality"), off=("off:seccomp",)),
+    Row("seccomp-listener", "seccomp", ("call", "listener"), source="notify stacking",
+        off=("off:seccomp",)),
+    Row("seccomp-vsock", "seccomp", ("call", "vsock", "97"), off=("off:seccomp",)),
+    Row("seccomp-uevents", "seccomp", ("call", "uevents"), off=("off:seccomp",)),
+    Row("seccomp-fanotify", "seccomp", ("call", "fanotify"), off=("off:seccomp",)),
+    Row("seccomp-ldt", "seccomp", ("call", "modify_ldt"), off=("off:seccomp",)),
+    Row("seccomp-nested", "seccomp", ("call", "unshare_user"), base=("off:step:NO_NESTING",),
+        off=("off:seccomp",)),
+    Row("seccomp-i386", "seccomp", ("abi", "i386"), source="arch unchecked",
+        off=("off:seccomp",)),
+    Row("seccomp-tiocsti", "seccomp", ("tty", "own", "32"), source="CVE-2017-5226",
+        off=("off:seccomp",)),
+    Row("seccomp-tiocsti-64", "seccomp", ("tty", "own", "64"), source="CVE-2019-10063",
+        off=("off:seccomp",)),
+    Row("seccomp-tioclinux", "seccomp", ("tty", "own", "linux"), off=("off:seccomp",)),
+
+    # Steps beside the twelve layers.
+    Row("session-tiocsti", "session", ("tty", "ctl", "32"), source="CVE-2017-5226",
+        base=("off:seccomp",), off=("off:step:NEW_SESSION",)),
+    Row("keyring", "keyring", ("key", "find", "purple-test"), before=("key", "with",
+        "purple-test"), base=("off:seccomp",), off=("off:step:KEYRING",)),
+    Row("fds", "fds", ("fds",), source="CVE-2024-21626", off=("off:step:CLOSE_FDS",)),
+]
+
+# ---- held by several layers; tried under every profile ----
+
+EVERYWHERE = [
+    Row("x32", "seccomp", ("abi", "x32")),
+    *(Row(f"call-{name}", "several", ("call", name)) for name in (
+        "bpf", "alg", "packet", "raw", "fs_open", "fs_pick", "open_tree", "move_mount",
+        "mount_setattr", "mount_remount", "mount_cgroup", "mount_proc", "umount_proc", "pivot",
+        "set_root", "by_handle", "join_ns", "device_node", "block_node", "host_time",
+        "kernel_log", "module", "kexec", "set_groups", "clone_user", "unshare_user", "vsock",
+        "add_key", "keyctl_session", "listener", "userfaultfd", "perf", "io_uring", "clone3")),
+    Row("init-exe", "several", ("init", "write"), source="CVE-2019-5736"),
+    Row("init-root", "several", ("init", "root")),
+    Row("init-mem", "several", ("init", "mem")),
+    Row("init-trace", "several", ("init", "trace")),
+    Row("core-pattern", "several", ("file", "write", "/proc/sys/kernel/core_pattern")),
+    Row("sysrq", "several", ("file", "write", "/proc/sysrq-trigger")),
+    Row("modprobe", "several", ("file", "write", "/proc/sys/kernel/modprobe")),
+    Row("oom", "several", ("file", "write", "/proc/self/oom_score_adj")),
+    Row("kcore", "several", ("file", "read", "/proc/kcore")),
+    Row("kmsg", "several", ("file", "read", "/proc/kmsg")),
+    Row("uid-map", "several", ("file", "write", "/proc/self/uid_map")),
+    Row("setgroups-file", "several", ("file", "write", "/proc/self/setgroups"),
+        source="CVE-2014-8989"),
+    Row("usr", "several", ("file", "create", "/usr/bin/purple-test")),
+    Row("etc", "several", ("file", "write", "/etc/passwd")),
+    Row("root-dir", "several", ("file", "create", "/purple-test")),
+    Row("dev", "several", ("file", "create", "/dev/purple-test")),
+    Row("shadow", "several", ("file", "see", "/etc/shadow")),
+    Row("root-home", "several", ("file", "see", "/root/.")),
+    Row("ssh", "several", ("file", "see", "/etc/ssh")),
+    Row("docker", "several", ("file", "connect", "/var/run/docker.sock")),
+    Row("disk", "several", ("file", "see", "/dev/mem")),
+    Row("victim-see", "several", ("proc", "see", "{pid}"), setup=victim),
+    Row("victim-send", "several", ("proc", "send", "{pid}"), setup=victim),
+    Row("victim-trace", "several", ("proc", "trace", "{pid}"), setup=victim),
+    Row("victim-peek", "several", ("proc", "peek", "{pid}"), setup=victim),
+    Row("port", "several", ("net", "tcp", "{port}"), setup=port),
+    Row("abstract", "several", ("net", "abstract", "{name}"), setup=abstract),
+    Row("shm", "several", ("shm", "find", "{key}"), setup=segment),
+    Row("name", "several", ("ns", "sethostname")),
+    Row("caps", "several", ("caps",)),
+    Row("fds-left", "several", ("fds",), source="CVE-2024-21626"),
+    Row("setid", "several", ("setid", "{path}"), setup=setuid, users=("root",)),
+    Row("id", "several", ("id",)),
+]
