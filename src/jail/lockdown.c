@@ -13,13 +13,28 @@
 #include "sys/landlock.h"
 #include "sys/process.h"
 
+/* To raise a hard limit is a privilege: where the caller's own is tighter, it stays. */
+static int set_limit(const struct plan_rlimit *l)
+{
+	uint64_t value[2] = { l->soft, l->hard }, now[2];
+	int r = (int)sys_call(SYS_prlimit64, 0, l->resource, value, 0);
+
+	if (r != -EPERM)
+		return r;
+	r = (int)sys_call(SYS_prlimit64, 0, l->resource, 0, now);
+	if (r < 0)
+		return r;
+	value[1] = MIN(value[1], now[1]);
+	value[0] = MIN(value[0], value[1]);
+	return (int)sys_call(SYS_prlimit64, 0, l->resource, value, 0);
+}
+
 int jail_rlimits(struct jail *j)
 {
 	const struct plan_rlimit *l = plan_items(j->plan, rlimits, struct plan_rlimit);
 
 	for (uint32_t i = 0; i < j->plan->rlimits.count; i++) {
-		uint64_t value[2] = { l[i].soft, l[i].hard };
-		int r = (int)sys_call(SYS_prlimit64, 0, l[i].resource, value, 0);
+		int r = set_limit(&l[i]);
 
 		if (r < 0)
 			return err_set(&j->err, r, "limits", "set limit %u to %llu", l[i].resource,
