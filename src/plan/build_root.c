@@ -98,6 +98,8 @@ static const char *expand(struct builder *b, const char *path)
 		return arena_printf(&b->arena, "%s%s", b->host->user, rest);
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
 		rest = str_after(path, known[i].name);
+		if (rest && streq(rest, "/"))
+			rest = ""; /* "~/" is the directory itself */
 		if (rest && (*rest == '/' || *rest == '\0'))
 			return b->host->home ? arena_printf(&b->arena, "%s%s%s", b->host->home,
 							    known[i].under_home, rest) :
