@@ -5,6 +5,7 @@ test's own, so the plan that was compiled for a call can be found, changed by
 planedit, and put back; the next call loads it. As root the cache is a fixed
 path, over which a private mount namespace puts the test's directory.
 """
+import json
 import os
 import pathlib
 import shutil
@@ -90,8 +91,14 @@ class Lab:
                 return done
         raise AssertionError("the edited plan was not used")
 
-    def plan_json(self, plan=None):
-        import json
-        return json.loads(subprocess.run([self.tools / "planedit", "--json",
-                                          plan or self.plan_file()], check=True,
-                                         capture_output=True).stdout)
+    def run_plan(self, options=()):
+        """What `purple plan --json` says for the same options."""
+        libexec = pathlib.Path(self.runner.purple).parent.parent / "libexec" / "purple"
+        if (libexec / "purple-plan").exists():
+            argv = self.argv([], options)
+            argv[argv.index("run")] = "plan"
+            done = self.runner.run([*argv[:argv.index("--")], "--json"])
+        else:
+            done = self.runner.run([self.tools / "planedit", "--json", self.plan_file()])
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
