@@ -26,14 +26,17 @@ static void help(void)
 /* 0-2 are open for certain, so that nothing of ours takes their place. */
 static int fill_stdio(struct err *e)
 {
-	int fd;
+	for (int fd = 0; fd <= 2; fd++) {
+		int r = (int)sys_call(SYS_fcntl, fd, F_GETFD);
 
-	do
-		fd = sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
-	while (fd >= 0 && fd <= 2 && sys_call(SYS_fcntl, fd, F_SETFD, 0) == 0);
-	if (fd < 0)
-		return err_set(e, fd, "stdio", "open /dev/null");
-	sys_close(fd);
+		if (r != -EBADF)
+			continue;
+		/* The lowest free number is this one. */
+		r = sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
+		if (r < 0)
+			return err_set(e, r, "stdio", "open /dev/null for descriptor %d", fd);
+		sys_call(SYS_fcntl, fd, F_SETFD, 0);
+	}
 	return 0;
 }
 

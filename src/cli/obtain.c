@@ -44,8 +44,8 @@ static int find_policy(const struct run_options *o, const struct dirs *dirs, cha
 
 static int hash_policy(const char *path, uint8_t ret[SHA256_SIZE], struct err *e)
 {
-	/* The plan is loaded into the same memory later. */
-	char *text = plan_memory;
+	/* The plan goes to the same memory later. */
+	char *mem = plan_memory;
 	struct sha256 s;
 	size_t total = 0;
 	long n;
@@ -54,8 +54,8 @@ static int hash_policy(const char *path, uint8_t ret[SHA256_SIZE], struct err *e
 	if (fd < 0)
 		return err_set(e, fd, "policy", "%s", path);
 	sha256_init(&s);
-	while ((n = sys_read(fd, text, sizeof(plan_memory))) > 0 && total <= POLICY_FILE_MAX) {
-		sha256_add(&s, text, (size_t)n);
+	while ((n = sys_read(fd, mem, PLAN_MAX)) > 0 && total <= POLICY_FILE_MAX) {
+		sha256_add(&s, mem, (size_t)n);
 		total += (size_t)n;
 	}
 	sys_close(fd);
@@ -135,7 +135,7 @@ static const struct plan *compile_plan(const struct run_options *o, const struct
 	}
 	hex_encode(key, SHA256_SIZE, hex);
 	if (run_compiler(o, dirs, hex, fd, e) == 0) {
-		len = sys_call(SYS_pread64, fd, plan_memory, sizeof(plan_memory), 0);
+		len = sys_call(SYS_pread64, fd, plan_memory, PLAN_MAX, 0);
 		p = len < 0 ? NULL : plan_open(plan_memory, (size_t)len, &why);
 		if (!p)
 			err_set(e, EPROTO, "plan", "purple-compile made a bad plan: %s", why);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The command: cloned by PID 1 when all restrictions are on, then execve. */
+/* The command: cloned by PID 1 in its new root, without rights; locks itself; execve. */
 #include "jail/internal.h"
 
 #include <limits.h>
@@ -10,7 +10,7 @@
 #include "sys/files.h"
 #include "sys/process.h"
 
-static char command_stack[32 * 1024] __attribute__((__aligned__(64)));
+static char command_stack[16 * 1024] __attribute__((__aligned__(64)));
 
 static const char *environment(const struct launch *l, const char *name)
 {
@@ -98,13 +98,15 @@ static int command_main(void *arg)
 	struct jail *j = arg;
 	const struct launch *l = j->launch;
 	const char *dir = plan_string(j->plan, j->plan->working_dir);
-	int r;
+	int r = jail_lock(j);
 
 	if (!dir)
 		dir = l->workspace ? l->workspace : "/";
-	r = (int)sys_call(SYS_chdir, dir);
-	if (r < 0)
-		err_set(&j->err, r, "working directory", "enter %s", dir);
+	if (r == 0) {
+		r = (int)sys_call(SYS_chdir, dir);
+		if (r < 0)
+			err_set(&j->err, r, "working directory", "enter %s", dir);
+	}
 	if (r == 0 && j->slave_fd >= 0)
 		r = take_terminal(j);
 	if (r == 0)
@@ -117,7 +119,6 @@ static int command_main(void *arg)
 
 int jail_command(struct jail *j)
 {
-	/* clone(2), since the filter that now holds refuses clone3. */
 	j->command = sys_clone_fn(CLONE_VM | CLONE_PIDFD | SIGCHLD,
 				  command_stack + sizeof(command_stack), &j->command_fd,
 				  command_main, j);

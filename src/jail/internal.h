@@ -13,13 +13,10 @@ int jail_write_ids(struct jail *j);
 /* … and in PID 1: wait for them and take on the ids. */
 int jail_wait_ids(struct jail *j);
 
-/* assistant.c */
-int jail_assistant_start(struct jail *j);
-int jail_assistant_wait(struct jail *j);
-
 /* session.c */
 int jail_die_with_launcher(struct jail *j); /* SIGKILL to PID 1 when the launcher dies */
 int jail_session(struct jail *j);
+int jail_undumpable(struct jail *j);
 int jail_keyring(struct jail *j);
 int jail_hostname(struct jail *j);
 int jail_loopback(struct jail *j);
@@ -38,10 +35,9 @@ int jail_bounding_set(struct jail *j);
 int jail_capabilities(struct jail *j);
 int jail_no_new_privs(struct jail *j);
 int jail_landlock_open(struct jail *j);
-int jail_landlock(struct jail *j);
-int jail_seccomp(struct jail *j);
+int jail_lock(struct jail *j); /* Landlock, then seccomp: for the command, and for init */
 
-/* command.c: starts the command beside PID 1 */
+/* command.c: starts the command beside PID 1, which locks itself and execs */
 int jail_command(struct jail *j);
 
 #endif

@@ -10,7 +10,7 @@
 #include "sys/process.h"
 
 /* PID 1 needs little: the deepest it goes is vsnprintf for an error. */
-static char pid1_stack[32 * 1024] __attribute__((__aligned__(64)));
+static char pid1_stack[16 * 1024] __attribute__((__aligned__(64)));
 
 /*
  * Only 0, 1 and 2 go inside. A directory among them would be a way out of the
@@ -23,16 +23,6 @@ static int check_stdio(struct jail *j)
 		struct stat st;
 		int flags = (int)sys_call(SYS_fcntl, fd, F_GETFL);
 
-		if (flags == -EBADF) {
-			int null = sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
-
-			if (null != fd)
-				return err_set(&j->err, null < 0 ? null : EBADF, "stdio",
-					       "descriptor %d is closed, and /dev/null does not "
-					       "open in its place", fd);
-			sys_call(SYS_fcntl, fd, F_SETFD, 0);
-			continue;
-		}
 		if (fstat(fd, &st) < 0 || S_ISDIR(st.st_mode) || (flags & O_PATH)) {
 			err_set(&j->err, EPROTO, "stdio",
 				"descriptor %d is a directory, through which the command could "

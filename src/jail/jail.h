@@ -5,10 +5,8 @@
  * Theory of operation
  *
  *	launcher ── clone3(all namespaces, CLONE_VM | CLONE_FILES) ── PID 1
- *	   │ writes the id maps, opens the                              │ steps[] of jail.c,
+ *	   │ writes the id maps, opens the                              │ steps[] of pid1.c,
  *	   │ id-mapped trees, wakes PID 1                               │ one by one
- *	   │                                                            ├─ clone ── the assistant: lo up,
- *	   │                                                            │           the old root detached
  *	   │                                                            ├─ clone ── the command: execve
  *	   └ supervises                                                 └─ execveat(purple-init)
  *
@@ -19,9 +17,10 @@
  * wrappers of sys/ only: no errno, no malloc, no stdio but vsnprintf into the
  * error record on the way out.
  *
- * PID 1 takes on every restriction itself and only then starts the command,
- * so the command inherits them, and purple-init, which reaps inside, has no
- * more rights than what it reaps.
+ * The command inherits the new root, the limits, the empty capability sets and
+ * no_new_privs from PID 1, and takes on Landlock and the filter before it
+ * execs. PID 1 takes on the same two before it becomes purple-init, so what
+ * reaps inside has no more rights than what it reaps.
  *
  * No choice is made here: a value that decides anything is in the plan.
  */
@@ -73,8 +72,6 @@ struct jail {
 	int init_fd;	/* purple-init */
 	int slave_fd;	/* the terminal for the command */
 	pid_t command;	/* as PID 1 sees it */
-	pid_t assistant;
-	uint32_t pivoted; /* futex: 1 when the new root is entered */
 	unsigned next_idmap;
 	uint64_t root_dev; /* st_dev of the root tmpfs */
 	struct jail_parent parent;

@@ -109,18 +109,17 @@ int jail_landlock_open(struct jail *j)
 	return 0;
 }
 
-int jail_landlock(struct jail *j)
+static int restrict_files(struct jail *j)
 {
 	int r;
 
 	if (j->ruleset_fd < 0)
 		return 0;
 	r = sys_landlock_restrict(j->ruleset_fd);
-	sys_close(TAKE_FD(j->ruleset_fd));
 	return r < 0 ? err_set(&j->err, r, "landlock", "enforce the ruleset") : 0;
 }
 
-int jail_seccomp(struct jail *j)
+static int load_filter(struct jail *j)
 {
 	int r;
 
@@ -131,4 +130,11 @@ int jail_seccomp(struct jail *j)
 	return r < 0 ? err_set(&j->err, r, "seccomp", "load the filter of %u instructions",
 			       j->plan->filter.count)
 		     : 0;
+}
+
+int jail_lock(struct jail *j)
+{
+	int r = restrict_files(j);
+
+	return r < 0 ? r : load_filter(j);
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "jail/internal.h"
 
+#include <poll.h>
+#include <time.h>
+
 #include "sys/files.h"
 #include "sys/mounts.h"
 #include "sys/process.h"
@@ -8,31 +11,28 @@
 /*
  * The order inside, top to bottom. What needs no id map comes first, because
  * the launcher writes the maps meanwhile. From "root_enter" on, paths are the
- * sandbox's; after "landlock" nothing more can be mounted; after "seccomp"
- * only what the command may call can be called. assistant.c has the errands
- * that run beside this.
+ * sandbox's. The command takes Landlock and the filter on itself, in
+ * command.c, after which nothing more can be mounted.
  */
 static int (*const steps[])(struct jail *) = {
-	jail_session,	      /* no controlling terminal; dies with the launcher */
-	jail_assistant_start, /* a second pair of hands */
-	jail_keyring,	      /* a session keyring of its own */
-	jail_hostname,	      /**/
-	jail_bounding_set,    /* the 41 calls that take longest of the capabilities */
-	jail_landlock_open,   /* an empty ruleset; each mount adds its rule */
-	jail_init_open,	      /* purple-init, while its path can be walked */
-	jail_wait_ids,	      /* the launcher has written the maps: take on the id */
-	jail_no_nesting,      /* no user namespaces below this one */
-	jail_root_open,	      /* an empty tmpfs */
-	jail_mounts,	      /* the plan's mounts, in order */
-	jail_terminal,	      /* a terminal from the sandbox's own devpts */
-	jail_root_enter,      /* pivot_root; the assistant detaches the host's tree */
-	jail_rlimits,	      /**/
-	jail_capabilities,    /* the other four sets and the securebits */
-	jail_no_new_privs,    /**/
-	jail_landlock,	      /**/
-	jail_seccomp,	      /**/
-	jail_assistant_wait,  /* the host's tree is gone */
-	jail_command,	      /* clone: the command execs beside us */
+	jail_session,	    /* no controlling terminal; dies with the launcher */
+	jail_keyring,	    /* a session keyring of its own */
+	jail_hostname,	    /**/
+	jail_bounding_set,  /* the 41 calls that take longest of the capabilities */
+	jail_loopback,	    /* lo up */
+	jail_landlock_open, /* an empty ruleset; each mount adds its rule */
+	jail_init_open,	    /* purple-init, while its path can be walked */
+	jail_wait_ids,	    /* the launcher has written the maps: take on the id */
+	jail_no_nesting,    /* no user namespaces below this one */
+	jail_root_open,	    /* an empty tmpfs */
+	jail_mounts,	    /* the plan's mounts, in order */
+	jail_terminal,	    /* a terminal from the sandbox's own devpts */
+	jail_root_enter,    /* pivot_root; the host's tree is gone */
+	jail_rlimits,	    /**/
+	jail_capabilities,  /* the other four sets and the securebits */
+	jail_no_new_privs,  /**/
+	jail_undumpable,    /* nobody inside can trace or read us */
+	jail_command,	    /* clone: the command locks itself and execs beside us */
 };
 
 /* Decimal, without the machinery of printf: this is on the start path. */
@@ -61,6 +61,33 @@ static void become_init(struct jail *j)
 		"execute %s", j->launch->init_path);
 }
 
+/*
+ * Most commands of an agent end within milliseconds: for those, becoming
+ * another program would cost more than all the rest of PID 1. So PID 1 waits
+ * this long for the command before it does.
+ *
+ * Meanwhile it is the launcher's memory that it runs in. The command cannot
+ * touch it: PID 1 is not dumpable, which forbids ptrace(2) and /proc/1/mem to
+ * all without CAP_SYS_PTRACE on the host, and lies outside the command's
+ * Landlock domain, which forbids the same once more.
+ */
+enum { LINGER_MS = 10 };
+
+static void linger(struct jail *j)
+{
+	struct pollfd p = { .fd = j->command_fd, .events = POLLIN };
+	struct timespec limit = { .tv_nsec = LINGER_MS * 1000000L };
+	uint64_t report;
+	int status;
+
+	if (sys_call(SYS_ppoll, &p, 1, &limit, 0, 0) != 1 ||
+	    sys_call(SYS_wait4, j->command, &status, 0, 0) != j->command)
+		return;
+	report = (uint64_t)(uint32_t)status + 1;
+	sys_write(j->status_fd, &report, sizeof(report));
+	sys_exit(0);
+}
+
 int jail_pid1(void *arg)
 {
 	struct jail *j = arg;
@@ -68,6 +95,10 @@ int jail_pid1(void *arg)
 
 	for (size_t i = 0; i < ARRAY_SIZE(steps) && r == 0; i++)
 		r = steps[i](j);
+	if (r == 0) {
+		linger(j);
+		r = jail_lock(j);
+	}
 	if (r == 0)
 		become_init(j);
 	sys_exit(EXIT_PURPLE);

@@ -473,8 +473,11 @@ int jail_root_enter(struct jail *j)
 		r = sys_pivot_root(".", ".");
 	if (r < 0)
 		return err_set(&j->err, r, "rootfs", "pivot into the new root");
-	__atomic_store_n(&j->pivoted, 1, __ATOMIC_RELEASE);
-	sys_futex_wake(&j->pivoted);
+	r = sys_umount2(".", MNT_DETACH);
+	if (r == 0)
+		r = (int)sys_call(SYS_chdir, "/");
+	if (r < 0)
+		return err_set(&j->err, r, "rootfs", "let go of the host's tree");
 	sys_close(TAKE_FD(j->root_fd));
 	return 0;
 }

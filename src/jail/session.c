@@ -31,6 +31,14 @@ int jail_die_with_launcher(struct jail *j)
 	return 0;
 }
 
+/* PID 1 runs in the launcher's memory, so this covers the launcher as well. */
+int jail_undumpable(struct jail *j)
+{
+	int r = sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+
+	return r < 0 ? err_set(&j->err, r, "session", "become undumpable") : 0;
+}
+
 /* A process of the caller's session could push keys into its terminal (TIOCSTI). */
 int jail_session(struct jail *j)
 {

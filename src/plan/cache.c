@@ -10,7 +10,6 @@
 
 #include "base/fd.h"
 #include "config.h"
-#include "policy/policy.h"
 #include "sys/files.h"
 
 /* Each field with its length, so that no two lists of fields look alike. */
@@ -49,23 +48,21 @@ void cache_key(const struct cache_key *k, uint8_t ret[SHA256_SIZE])
 
 static bool source_is_current(const struct plan *p, const struct plan_source *src)
 {
-	static char text[POLICY_FILE_MAX];
+	char text[4096];
 	uint8_t now[SHA256_SIZE];
 	struct sha256 s;
-	size_t len = 0;
 	int fd = sys_openat(AT_FDCWD, plan_string(p, src->path), O_RDONLY | O_NOCTTY | O_NONBLOCK,
 			    0);
 	long n;
 
 	if (fd < 0)
 		return false;
-	while ((n = sys_read(fd, text + len, sizeof(text) - len)) > 0)
-		len += (size_t)n;
+	sha256_init(&s);
+	while ((n = sys_read(fd, text, sizeof(text))) > 0)
+		sha256_add(&s, text, (size_t)n);
 	sys_close(fd);
 	if (n < 0)
 		return false;
-	sha256_init(&s);
-	sha256_add(&s, text, len);
 	sha256_done(&s, now);
 	return memcmp(now, src->sha256, sizeof(now)) == 0;
 }

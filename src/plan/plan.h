@@ -23,7 +23,7 @@
 
 #define PLAN_MAGIC 0x4e4c50454c505550ULL /* "PUPLEPLN" */
 #define PLAN_VERSION 1
-#define PLAN_MAX (256 * 1024) /* bytes */
+#define PLAN_MAX (64 * 1024) /* bytes; a usual plan has 5 KiB */
 
 /* A NUL-terminated string at @off; @len without the NUL. off 0: absent. */
 struct plan_str {

@@ -10,8 +10,10 @@
  * execve.
  */
 #include "cli/dispatch.h"
+#include "sys/prefault.h"
 
 int main(int argc, char **argv)
 {
+	sys_prefault_program(12 * 1024);
 	return dispatch(argc, argv);
 }
