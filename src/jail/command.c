@@ -48,7 +48,7 @@ static int search_exec(const struct launch *l)
 			continue;
 		memcpy(file, path, n);
 		file[n] = '/';
-		strcpy(file + n + 1, name);
+		memcpy(file + n + 1, name, strlen(name) + 1);
 		r = try_exec(l, file);
 		if (r != -ENOENT && r != -ENOTDIR && seen != -EACCES)
 			seen = r;
@@ -97,9 +97,12 @@ static int command_main(void *arg)
 {
 	struct jail *j = arg;
 	const struct launch *l = j->launch;
-	const char *dir = plan_string(j->plan, j->plan->working_dir);
+	char buf[PATH_MAX];
+	const char *dir = jail_place(j, j->plan->working_dir, buf);
 	int r = jail_lock(j);
 
+	if (err_is_set(&j->err))
+		sys_exit(EXIT_PURPLE);
 	if (!dir)
 		dir = l->workspace ? l->workspace : "/";
 	if (r == 0) {

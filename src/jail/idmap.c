@@ -12,6 +12,7 @@
  */
 #include "jail/internal.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -61,14 +62,17 @@ static int open_idmapped(struct jail *j, const struct plan_mount *m, int userns)
 		.propagation = MS_PRIVATE,
 		.userns_fd = (uint64_t)userns,
 	};
-	const char *source = plan_string(j->plan, m->source);
+	static char buf[PATH_MAX];
+	const char *source = j->launch->workspace;
 	int fd = -1, tree, r;
 
 	if (m->kind == PM_WORKSPACE) {
-		source = j->launch->workspace;
 		tree = sys_open_tree_clone(j->launch->workspace_fd, "",
 					   AT_EMPTY_PATH | AT_RECURSIVE);
 	} else {
+		source = jail_place(j, m->source, buf);
+		if (!source)
+			return -j->err.code;
 		fd = sys_open_canonical(source, O_PATH);
 		tree = fd < 0 ? fd : sys_open_tree_clone(fd, "", AT_EMPTY_PATH | AT_RECURSIVE);
 		sys_close(fd);

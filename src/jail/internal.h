@@ -24,6 +24,7 @@ int jail_no_nesting(struct jail *j);
 int jail_terminal(struct jail *j);
 
 /* root.c: the root file system */
+const char *jail_place(struct jail *j, struct plan_str s, char *buf);
 int jail_init_open(struct jail *j);
 int jail_root_open(struct jail *j);
 int jail_mounts(struct jail *j);

@@ -5,9 +5,9 @@
  * Theory of operation
  *
  *	launcher ── clone3(all namespaces, CLONE_VM | CLONE_FILES) ── PID 1
- *	   │ writes the id maps, opens the                              │ steps[] of pid1.c,
+ *	   │ writes the id maps, opens the                              │ steps[] of pid1.c
  *	   │ id-mapped trees, wakes PID 1                               │ one by one
- *	   │                                                            ├─ clone ── the command: execve
+ *	   │                                                            ├─ clone ── the command
  *	   └ supervises                                                 └─ execveat(purple-init)
  *
  * The launcher and PID 1 share memory and the descriptor table until PID 1

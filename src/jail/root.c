@@ -17,7 +17,7 @@
  */
 #include "jail/internal.h"
 
-#include <linux/magic.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -39,6 +39,31 @@ static int fail(struct jail *j, int code, const char *what, const struct plan_mo
 	if (source)
 		return err_set(&j->err, code, "rootfs", "%s %s at %s", what, source, target);
 	return err_set(&j->err, code, "rootfs", "%s %s", what, target);
+}
+
+/*
+ * A path of the plan: "./x" is relative to the workspace. @buf has PATH_MAX
+ * bytes. NULL with j->err set when there is no workspace, or no room.
+ */
+const char *jail_place(struct jail *j, struct plan_str s, char *buf)
+{
+	const char *path = plan_string(j->plan, s), *top = j->launch->workspace;
+	size_t n;
+
+	if (!path || path[0] != '.')
+		return path;
+	if (!top) {
+		err_set(&j->err, EPROTO, "rootfs", "%s: there is no workspace", path);
+		return NULL;
+	}
+	n = strlen(top);
+	if (n + s.len > PATH_MAX) {
+		err_set(&j->err, ENAMETOOLONG, "rootfs", "%s%s", top, path + 1);
+		return NULL;
+	}
+	memcpy(buf, top, n);
+	memcpy(buf + n, path + 1, s.len); /* the NUL included */
+	return buf;
 }
 
 static uint64_t to_attrs(uint32_t flags)
@@ -140,6 +165,15 @@ static int grant(struct jail *j, const struct plan_mount *m, int fd)
 	return r < 0 ? fail(j, r, "Landlock rule for", m) : 0;
 }
 
+/* What was mounted at @path covers the directory that is open for the next entry. */
+static void forget_parent(struct jail *j, const char *path)
+{
+	size_t n = strlen(path);
+
+	if (j->parent.fd >= 0 && n <= j->parent.len && memcmp(j->parent.path, path, n) == 0)
+		sys_close(TAKE_FD(j->parent.fd));
+}
+
 /* Attach the detached mount @tree (consumed) where @m says. */
 static int attach(struct jail *j, const struct plan_mount *m, int tree, const char *path)
 {
@@ -157,6 +191,7 @@ static int attach(struct jail *j, const struct plan_mount *m, int tree, const ch
 		r = grant(j, m, tree);
 	sys_close(to);
 	sys_close(tree);
+	forget_parent(j, path);
 	return r;
 }
 
@@ -200,19 +235,26 @@ static int take_idmapped(struct jail *j, const struct plan_mount *m)
 
 static int mount_bind(struct jail *j, const struct plan_mount *m)
 {
-	const char *target = plan_string(j->plan, m->target);
+	static char source_buf[PATH_MAX], target_buf[PATH_MAX];
+	const char *source = jail_place(j, m->source, source_buf);
+	const char *target = jail_place(j, m->target, target_buf);
 	int fd, tree;
 
+	if (!source || !target)
+		return -j->err.code;
 	if (m->flags & PMF_IDMAP) {
 		tree = take_idmapped(j, m);
 	} else {
-		fd = sys_open_canonical(plan_string(j->plan, m->source), O_PATH);
+		fd = sys_open_canonical(source, O_PATH);
 		if (fd < 0)
 			return fail(j, fd, "bind", m);
 		tree = clone_tree(j, m, fd, "");
 		sys_close(fd);
 	}
-	return tree < 0 ? tree : attach(j, m, tree, target);
+	tree = tree < 0 ? tree : attach(j, m, tree, target);
+	if (target == target_buf)
+		sys_close(TAKE_FD(j->parent.fd)); /* its path is in our buffer */
+	return tree;
 }
 
 /*
@@ -306,6 +348,7 @@ static int mount_scratch(struct jail *j, const struct plan_mount *m)
 		tree = r;
 	}
 	sys_close(fd);
+	forget_parent(j, path);
 	return tree;
 }
 

@@ -77,6 +77,36 @@ static int look(struct builder *b, const char *path, struct host_path *ret)
 	return r < 0 ? err_set(b->e, r, "plan", "look at %s", path) : 0;
 }
 
+static const char *built_str(const struct builder *b, struct plan_str s)
+{
+	return b->strings.data + (s.off - sizeof(struct plan));
+}
+
+/* In place: no empty and no "." component, no slash at the end. */
+static const char *clean(char *path)
+{
+	char *to = path, *from = path;
+
+	if (!path)
+		return NULL;
+	if (*from == '.') /* of the workspace */
+		*to++ = *from++;
+	while (*from != '\0') {
+		size_t n = strcspn(from + 1, "/");
+
+		/* Here *from is a slash, and n the length of what follows it. */
+		if (n > 0 && !(n == 1 && from[1] == '.')) {
+			memmove(to, from, n + 1);
+			to += n + 1;
+		}
+		from += n + 1;
+	}
+	if (to == path) /* "/" alone */
+		*to++ = '/';
+	*to = '\0';
+	return path;
+}
+
 /* "~/x", "${HOME}/x" → "/home/u/x"; "." and "${WORKSPACE}" stay relative: "./x". */
 static const char *expand(struct builder *b, const char *path)
 {
@@ -89,23 +119,27 @@ static const char *expand(struct builder *b, const char *path)
 		{ "${XDG_CACHE_HOME}", "/.cache" },
 		{ "${XDG_DATA_HOME}", "/.local/share" },
 	};
-	const char *rest = str_after(path, "${WORKSPACE}");
+	const char *rest = str_after(path, "${WORKSPACE}"), *user = strstr(path, "${USER}");
 
 	if (rest)
-		return arena_printf(&b->arena, ".%s", rest);
-	rest = str_after(path, "${USER}");
-	if (rest && b->host->user)
-		return arena_printf(&b->arena, "%s%s", b->host->user, rest);
+		return clean(arena_printf(&b->arena, ".%s", rest));
+	if (user) {
+		const char *name = b->host->user;
+
+		if (!name || strchr(name, '/') || name[0] == '.')
+			return NULL;
+		return expand(b, arena_printf(&b->arena, "%.*s%s%s", (int)(user - path), path,
+					      name, user + strlen("${USER}")));
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
 		rest = str_after(path, known[i].name);
-		if (rest && streq(rest, "/"))
-			rest = ""; /* "~/" is the directory itself */
-		if (rest && (*rest == '/' || *rest == '\0'))
-			return b->host->home ? arena_printf(&b->arena, "%s%s%s", b->host->home,
-							    known[i].under_home, rest) :
-					       NULL;
+		if (!rest || (*rest != '/' && *rest != '\0'))
+			continue;
+		return b->host->home ? clean(arena_printf(&b->arena, "%s%s%s", b->host->home,
+							     known[i].under_home, rest)) :
+				       NULL;
 	}
-	return path;
+	return clean(arena_strdup(&b->arena, path));
 }
 
 static int bind_real(struct builder *b, const struct host_path *at, const char *target,
@@ -346,6 +380,14 @@ static int build_scratch(struct builder *b)
 	return 0;
 }
 
+static bool is_system(const struct builder *b, const char *path)
+{
+	for (size_t i = 0; b->policy->filesystem.system && i < ARRAY_SIZE(system_dirs); i++)
+		if (streq(path, system_dirs[i]))
+			return true;
+	return false;
+}
+
 static int bind_policy(struct builder *b, const struct policy_bind *bind, const char *key,
 		       uint32_t flags)
 {
@@ -354,12 +396,15 @@ static int bind_policy(struct builder *b, const struct policy_bind *bind, const 
 	int r;
 
 	if (!host || !inside)
-		return err_set(b->e, EPROTO, "plan", "%s: %s: there is no HOME", key, bind->host);
+		return err_set(b->e, EPROTO, "plan", "%s: %s: there is no HOME or no user name", key, bind->host);
+	/* Older policies list what filesystem.system has brought already. */
+	if ((flags & PMF_RDONLY) && streq(host, inside) && is_system(b, host))
+		return 0;
 	if (b->host->root && !(flags & PMF_RDONLY))
 		flags |= PMF_IDMAP;
 	if (host[0] == '.') {
 		struct plan_mount m = { .kind = PM_BIND,
-					.flags = (flags & ~(uint32_t)PMF_IDMAP) | PMF_RECURSIVE,
+					.flags = flags | PMF_RECURSIVE,
 					.landlock = flags & PMF_RDONLY ? LL_READ : LL_OWN };
 
 		/* The workspace is known at the start only: it must be a directory. */
@@ -419,16 +464,35 @@ static int build_working_dir(struct builder *b)
 
 	dir = dir ? expand(b, dir) : ".";
 	if (!dir)
-		return err_set(b->e, EPROTO, "plan", "filesystem.working_dir: there is no HOME");
+		return err_set(b->e, EPROTO, "plan", "filesystem.working_dir: there is no HOME or no user name");
 	if (!streq(dir, "."))
 		b->head.working_dir = builder_str(b, dir);
 	return 0;
+}
+
+/* Parents before what lies in them, in whatever order the policy has them. */
+static void sort_by_target(struct builder *b, size_t from)
+{
+	struct plan_mount *m = (struct plan_mount *)(void *)b->mounts.data;
+	size_t count = b->mounts.len / sizeof(*m);
+
+	/* By insertion: the order of equals is kept, so the later one lies on top. */
+	for (size_t i = from + 1; i < count && !b->mounts.failed; i++) {
+		struct plan_mount x = m[i];
+		size_t k = i;
+
+		for (; k > from && strcmp(built_str(b, m[k - 1].target),
+					  built_str(b, x.target)) > 0; k--)
+			m[k] = m[k - 1];
+		m[k] = x;
+	}
 }
 
 int build_root(struct builder *b)
 {
 	const struct policy *p = b->policy;
 	uint64_t size = p->filesystem.scratch_bytes.v;
+	size_t from;
 	int r;
 
 	b->head.root_size = size;
@@ -438,6 +502,7 @@ int build_root(struct builder *b)
 		return r;
 	build_dev(b);
 	r = build_kernel_fs(b);
+	from = b->mounts.len / sizeof(struct plan_mount);
 	if (r == 0)
 		r = build_scratch(b);
 	if (r == 0)
@@ -446,7 +511,9 @@ int build_root(struct builder *b)
 		r = bind_all(b, &p->filesystem.writable_paths, "filesystem.writable_paths", RW);
 	if (r == 0)
 		r = bind_all(b, &p->filesystem.output_paths, "filesystem.output_paths", RW);
-	if (r == 0)
+	if (r == 0) {
+		sort_by_target(b, from);
 		build_workspace(b);
+	}
 	return r == 0 ? build_working_dir(b) : r;
 }

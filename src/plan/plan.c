@@ -82,14 +82,15 @@ static bool check_str(struct check *c, struct plan_str s, enum need need, const 
 }
 
 /*
- * Absolute, or relative to the workspace by "./"; no empty, "." or ".."
- * component, no slash at the end except of "/" itself.
+ * Absolute, or relative to the workspace by "./", or "." for the workspace
+ * itself; no empty, "." or ".." component, no slash at the end except of "/"
+ * itself.
  */
 static bool path_is_clean(const char *s)
 {
 	size_t n;
 
-	if (s[0] == '/' && s[1] == '\0')
+	if ((s[0] == '/' || s[0] == '.') && s[1] == '\0')
 		return true;
 	if (s[0] == '.')
 		s++;
@@ -200,7 +201,6 @@ static bool check_mounts(struct check *c)
 {
 	const struct plan *p = c->p;
 	const struct plan_mount *m = plan_items(p, mounts, struct plan_mount);
-	static const char early[] = "mount: in the workspace, but before it";
 	bool workspace = false;
 
 	if (!check_table(c, p->mounts, sizeof(*m), "mounts: bad table"))
@@ -209,10 +209,8 @@ static bool check_mounts(struct check *c)
 		if (!check_mount(c, &m[i]))
 			return false;
 		workspace |= m[i].kind == PM_WORKSPACE;
-		if (!workspace && m[i].kind != PM_SYMLINK && in_workspace(p, m[i].source))
-			return fail(c, early);
 		if (!workspace && in_workspace(p, m[i].target))
-			return fail(c, early);
+			return fail(c, "mount: in the workspace, but before it");
 	}
 	return true;
 }
