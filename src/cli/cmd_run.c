@@ -40,6 +40,21 @@ static int fill_stdio(struct err *e)
 	return 0;
 }
 
+/* Best-effort is never silent. One line each, before the command's own output. */
+static void tell_downgrades(const struct plan *p)
+{
+	const struct plan_downgrade *d = plan_items(p, downgrades, struct plan_downgrade);
+
+	for (uint32_t i = 0; i < p->downgrades.count; i++) {
+		const char *why = plan_string(p, d[i].why);
+		struct err e = { 0 };
+
+		err_set(&e, EPROTO, "downgraded", "%s: %s", plan_string(p, d[i].what),
+			why ? why : "not available here");
+		err_print(&e);
+	}
+}
+
 static int run(int argc, char **argv, struct outcome *out, struct report *report, struct err *e)
 {
 	static struct run_options o;
@@ -75,6 +90,7 @@ static int run(int argc, char **argv, struct outcome *out, struct report *report
 	if (!plan)
 		return -e->code;
 	report->plan = plan;
+	tell_downgrades(plan);
 	/* What the caller left open goes no further, not even into this process. */
 	if (plan->steps & STEP_CLOSE_FDS)
 		report_close_others(report);

@@ -38,7 +38,10 @@ static int check_stdio(struct jail *j)
 static void clone_failed(struct jail *j, int code)
 {
 	err_set(&j->err, code, "namespaces", "start a process in new namespaces");
-	if (code == -EPERM || code == -ENOSPC || code == -EACCES)
+	if (code == -ENOSPC)
+		err_remedy(&j->err, "a limit of /proc/sys/user/max_*_namespaces is reached or 0; "
+			   "`purple doctor` says which");
+	else if (code == -EPERM || code == -EACCES)
 		err_remedy(&j->err, "this host does not let you create user namespaces; "
 			   "`purple doctor` says why and what to do");
 	else if (code == -EINVAL)
