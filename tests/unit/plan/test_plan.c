@@ -215,7 +215,7 @@ static void test_mounts(void **state)
 /* Many entries that share one long string must not make the check slow. */
 static void test_overlapping_strings(void **state)
 {
-	enum { LEN = 100000, ENTRIES = 8000 };
+	enum { LEN = 20000, ENTRIES = 2000 };
 	struct buf b = BUF_INIT(PLAN_MAX);
 	struct plan_env env = { { 0, LEN } };
 
