@@ -19,8 +19,8 @@ enum {
 };
 
 /* Read-only system directories; a link is made again as a link. */
-static const char *const system_dirs[] = { "/usr",  "/bin",   "/sbin", "/lib",
-					   "/lib32", "/lib64", "/opt",  "/nix/store" };
+static const char *const system_dirs[] = { "/usr",   "/bin",   "/sbin", "/lib",
+					   "/lib32", "/lib64", "/opt",	"/nix/store" };
 
 /*
  * Of /etc, what programs need to start, to find libraries and to check
@@ -28,8 +28,9 @@ static const char *const system_dirs[] = { "/usr",  "/bin",   "/sbin", "/lib",
  * passwd, group and hosts are written anew. A name that ends in '*' is a
  * prefix.
  */
-static const char *const system_etc[] = { "alternatives", "crypto-policies", "gitconfig", "java-*",
-					  "ld.so.cache",  "pki",	     "ssl" };
+static const char *const system_etc[] = { "alternatives", "crypto-policies", "gitconfig",
+					  "java-*",	  "ld.so.cache",     "pki",
+					  "ssl" };
 
 /* The nodes of /dev, with the numbers of Documentation/admin-guide/devices.txt. */
 static const struct {
@@ -49,8 +50,9 @@ static const struct {
 };
 
 /* Of procfs and sysfs, what tells of the whole machine or commands it. */
-static const char *const proc_masks[] = { "/proc/acpi", "/proc/asound", "/proc/kcore",
-					  "/proc/keys", "/proc/latency_stats", "/proc/scsi",
+static const char *const proc_masks[] = { "/proc/acpi",		 "/proc/asound",
+					  "/proc/kcore",	 "/proc/keys",
+					  "/proc/latency_stats", "/proc/scsi",
 					  "/proc/sysrq-trigger", "/proc/timer_list" };
 static const char *const sys_masks[] = { "/sys/firmware", "/sys/devices/virtual/powercap",
 					 "/sys/kernel" };
@@ -128,16 +130,16 @@ static const char *expand(struct builder *b, const char *path)
 
 		if (!name || strchr(name, '/') || name[0] == '.')
 			return NULL;
-		return expand(b, arena_printf(&b->arena, "%.*s%s%s", (int)(user - path), path,
-					      name, user + strlen("${USER}")));
+		return expand(b, arena_printf(&b->arena, "%.*s%s%s", (int)(user - path), path, name,
+					      user + strlen("${USER}")));
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
 		rest = str_after(path, known[i].name);
 		if (!rest || (*rest != '/' && *rest != '\0'))
 			continue;
 		return b->host->home ? clean(arena_printf(&b->arena, "%s%s%s", b->host->home,
-							     known[i].under_home, rest)) :
-				       NULL;
+							  known[i].under_home, rest))
+				     : NULL;
 	}
 	return clean(arena_strdup(&b->arena, path));
 }
@@ -208,25 +210,27 @@ static void etc_files(struct builder *b)
 	} files[] = {
 		/* As root the ids inside are those of the workspace: both names resolve. */
 		{ "/etc/passwd",
-		  h->root || h->uid == 0 ?
-			  arena_printf(&b->arena,
-				       "root:x:0:0:root:%s:/bin/sh\n"
-				       "nobody:x:65534:65534:nobody:/:/bin/false\n", home) :
-			  arena_printf(&b->arena,
-				       "root:x:0:0:root:/:/bin/sh\n%s:x:%u:%u:%s:%s:/bin/sh\n"
-				       "nobody:x:65534:65534:nobody:/:/bin/false\n",
-				       user, h->uid, h->gid, user, home) },
-		{ "/etc/group", h->gid == 0 ? "root:x:0:\nnogroup:x:65534:\n" :
-					      arena_printf(&b->arena,
+		  h->root || h->uid == 0
+			  ? arena_printf(&b->arena,
+					 "root:x:0:0:root:%s:/bin/sh\n"
+					 "nobody:x:65534:65534:nobody:/:/bin/false\n",
+					 home)
+			  : arena_printf(&b->arena,
+					 "root:x:0:0:root:/:/bin/sh\n%s:x:%u:%u:%s:%s:/bin/sh\n"
+					 "nobody:x:65534:65534:nobody:/:/bin/false\n",
+					 user, h->uid, h->gid, user, home) },
+		{ "/etc/group", h->gid == 0 ? "root:x:0:\nnogroup:x:65534:\n"
+					    : arena_printf(&b->arena,
 							   "root:x:0:\n%s:x:%u:\n"
-							   "nogroup:x:65534:\n", user, h->gid) },
+							   "nogroup:x:65534:\n",
+							   user, h->gid) },
 		{ "/etc/hosts", "127.0.0.1 localhost purple\n::1 localhost purple\n" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		struct plan_mount m = {
-			.kind = PM_FILE, .mode = 0644, .data = builder_str(b, files[i].text)
-		};
+		struct plan_mount m = { .kind = PM_FILE,
+					.mode = 0644,
+					.data = builder_str(b, files[i].text) };
 
 		add(b, m, NULL, files[i].path);
 	}
@@ -256,13 +260,16 @@ static int build_system(struct builder *b)
 
 static void build_dev(struct builder *b)
 {
-	struct plan_mount dir = { .kind = PM_DIR, .mode = 0755,
+	struct plan_mount dir = { .kind = PM_DIR,
+				  .mode = 0755,
 				  .landlock = LL_READ_FILE | LL_WRITE_FILE | LL_READ_DIR |
 					      LL_TRUNCATE | LL_IOCTL_DEV };
-	struct plan_mount pts = { .kind = PM_DEVPTS, .mode = 0755,
+	struct plan_mount pts = { .kind = PM_DEVPTS,
+				  .mode = 0755,
 				  .flags = PMF_NOSUID | PMF_NOEXEC };
-	struct plan_mount shm = { .kind = PM_SCRATCH, .mode = 01777, .flags = RW,
-				  .landlock = LL_OWN };
+	struct plan_mount shm = {
+		.kind = PM_SCRATCH, .mode = 01777, .flags = RW, .landlock = LL_OWN
+	};
 
 	add(b, dir, NULL, "/dev");
 	for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
@@ -306,9 +313,13 @@ static int build_kernel_fs(struct builder *b)
 {
 	const struct policy *p = b->policy;
 	struct plan_mount empty = { .kind = PM_DIR, .mode = 0555 };
-	struct plan_mount proc = { .kind = PM_PROC, .mode = 0555, .flags = RO | PMF_NOEXEC,
+	struct plan_mount proc = { .kind = PM_PROC,
+				   .mode = 0555,
+				   .flags = RO | PMF_NOEXEC,
 				   .landlock = LL_READ_FILE | LL_READ_DIR };
-	struct plan_mount sys = { .kind = PM_SYSFS, .mode = 0555, .flags = RO | PMF_NOEXEC,
+	struct plan_mount sys = { .kind = PM_SYSFS,
+				  .mode = 0555,
+				  .flags = RO | PMF_NOEXEC,
 				  .landlock = LL_READ_FILE | LL_READ_DIR };
 	int r = 0;
 
@@ -333,8 +344,7 @@ static int build_kernel_fs(struct builder *b)
 
 static void add_scratch(struct builder *b, const char *path, uint16_t mode)
 {
-	struct plan_mount m = { .kind = PM_SCRATCH, .mode = mode, .flags = RW,
-				.landlock = LL_OWN };
+	struct plan_mount m = { .kind = PM_SCRATCH, .mode = mode, .flags = RW, .landlock = LL_OWN };
 
 	add(b, m, NULL, path);
 }
@@ -364,16 +374,18 @@ static int build_scratch(struct builder *b)
 		const char *path = expand(b, p->filesystem.scratch_paths.items[i].s);
 
 		if (!path)
-			return err_set(b->e, EPROTO, "plan", "filesystem.scratch_paths: %s: there "
-				       "is no HOME", p->filesystem.scratch_paths.items[i].s);
+			return err_set(b->e, EPROTO, "plan",
+				       "filesystem.scratch_paths: %s: there "
+				       "is no HOME",
+				       p->filesystem.scratch_paths.items[i].s);
 		if (path[0] == '.')
-			return err_set(b->e, EPROTO, "plan", "filesystem.scratch_paths: %s: a "
+			return err_set(b->e, EPROTO, "plan",
+				       "filesystem.scratch_paths: %s: a "
 				       "scratch directory inside the workspace is not supported",
 				       path);
 		/* Made already, or an output of the same name, which wins. */
 		if (streq(path, "/tmp") || streq(path, "/var/tmp") || streq(path, "/dev/shm") ||
-		    is_output(b, path) ||
-		    (b->host->home && streq(path, b->host->home)))
+		    is_output(b, path) || (b->host->home && streq(path, b->host->home)))
 			continue;
 		add_scratch(b, path, 01777);
 	}
@@ -388,6 +400,34 @@ static bool is_system(const struct builder *b, const char *path)
 	return false;
 }
 
+/* A link must not lead to what a policy could not name. */
+static int refuse_forbidden(struct builder *b, const struct policy_bind *bind, const char *key,
+			    const char *real, bool write)
+{
+	const char *path = real, *rest;
+	const struct policy_forbidden *f;
+	struct host_path home;
+	bool above;
+	int r;
+
+	if (b->host->home) {
+		r = look(b, b->host->home, &home);
+		if (r < 0)
+			return r;
+		rest = home.real[0] ? str_after(real, home.real) : NULL;
+		if (rest && (*rest == '/' || *rest == '\0'))
+			path = arena_printf(&b->arena, "~%s", rest);
+	}
+	if (!path)
+		return err_set(b->e, ENOMEM, "plan", "%s", key);
+	f = policy_forbidden(path, write, &above);
+	if (!f)
+		return 0;
+	return err_set(b->e, EPROTO, "plan", "%s:%u: %s: %s leads to %s, which cannot be %s: %s",
+		       bind->pos.file ? bind->pos.file : "", bind->pos.line, key, bind->host, real,
+		       f->write_only ? "writable" : "given", f->why);
+}
+
 static int bind_policy(struct builder *b, const struct policy_bind *bind, const char *key,
 		       uint32_t flags)
 {
@@ -396,7 +436,8 @@ static int bind_policy(struct builder *b, const struct policy_bind *bind, const 
 	int r;
 
 	if (!host || !inside)
-		return err_set(b->e, EPROTO, "plan", "%s: %s: there is no HOME or no user name", key, bind->host);
+		return err_set(b->e, EPROTO, "plan", "%s: %s: there is no HOME or no user name",
+			       key, bind->host);
 	/* Older policies list what filesystem.system has brought already. */
 	if ((flags & PMF_RDONLY) && streq(host, inside) && is_system(b, host))
 		return 0;
@@ -427,7 +468,8 @@ static int bind_policy(struct builder *b, const struct policy_bind *bind, const 
 	if (at.target != HK_DIR && at.target != HK_FILE)
 		return err_set(b->e, EPROTO, "plan", "%s: %s is neither a file nor a directory",
 			       key, at.real);
-	return bind_real(b, &at, inside, flags);
+	r = refuse_forbidden(b, bind, key, at.real, !(flags & PMF_RDONLY));
+	return r < 0 ? r : bind_real(b, &at, inside, flags);
 }
 
 static int bind_all(struct builder *b, const struct policy_binds *binds, const char *key,
@@ -464,7 +506,8 @@ static int build_working_dir(struct builder *b)
 
 	dir = dir ? expand(b, dir) : ".";
 	if (!dir)
-		return err_set(b->e, EPROTO, "plan", "filesystem.working_dir: there is no HOME or no user name");
+		return err_set(b->e, EPROTO, "plan",
+			       "filesystem.working_dir: there is no HOME or no user name");
 	if (!streq(dir, "."))
 		b->head.working_dir = builder_str(b, dir);
 	return 0;
@@ -481,8 +524,9 @@ static void sort_by_target(struct builder *b, size_t from)
 		struct plan_mount x = m[i];
 		size_t k = i;
 
-		for (; k > from && strcmp(built_str(b, m[k - 1].target),
-					  built_str(b, x.target)) > 0; k--)
+		for (;
+		     k > from && strcmp(built_str(b, m[k - 1].target), built_str(b, x.target)) > 0;
+		     k--)
 			m[k] = m[k - 1];
 		m[k] = x;
 	}

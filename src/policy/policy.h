@@ -220,6 +220,21 @@ struct pos policy_where(const struct policy *p, const char *key);
 /* Faults that no single key shows (contradictions, forbidden paths). */
 int policy_validate(const struct policy *p, struct diags *d);
 
+/* A path of the host that no bind may show; may be a pattern of fnmatch(3). */
+struct policy_forbidden {
+	const char *path, *why;
+	bool write_only; /* may be read, but not written */
+	bool above;	 /* what lies above it is refused too */
+};
+
+/*
+ * What forbids @path, or NULL. @path is absolute and canonical, or starts with
+ * "~" for the home directory. *above: it was not named, but lies over what is.
+ * policy_validate() asks this of what a policy says; whoever follows links
+ * asks again of where they lead.
+ */
+const struct policy_forbidden *policy_forbidden(const char *path, bool write, bool *above);
+
 /* [a-z0-9][a-z0-9._-]{0,63} without ".." */
 bool policy_name_ok(const char *name);
 

@@ -16,11 +16,7 @@ enum { NORMAL_MAX = 4096 + 16 };
  * normal paths (path_normal()).
  */
 /* clang-format off */
-static const struct {
-	const char *path, *why;
-	bool write_only; /* may be read, but not written */
-	bool above;	 /* what lies above it is refused too */
-} forbidden[] = {
+static const struct policy_forbidden forbidden[] = {
 	{ "/proc", "the kernel's processes; see filesystem.proc", false, true },
 	{ "/sys", "the kernel's devices; see filesystem.sys", false, true },
 	{ "/dev", "the host's devices; see devices.allow", false, true },
@@ -105,30 +101,47 @@ static bool matches_above(const char *path, const char *pattern)
 	return fnmatch(cut, path, FNM_PATHNAME | FNM_NOESCAPE) == 0;
 }
 
-/* False, and reported, if the host's path may not be shown. */
-static bool check_host(const struct policy_bind *b, const char *path, bool write, struct diags *d)
-{
-	char normal[NORMAL_MAX];
+/* Where /etc/resolv.conf leads on many hosts; what lies beside them is a service's socket. */
+static const char *const not_forbidden[] = { "/run/systemd/resolve/stub-resolv.conf",
+					     "/run/systemd/resolve/resolv.conf" };
 
-	if (!path_normal(b->host, normal, sizeof(normal)))
-		return true;
+const struct policy_forbidden *policy_forbidden(const char *path, bool write, bool *above)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(not_forbidden) && !write; i++)
+		if (streq(path, not_forbidden[i]))
+			return NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(forbidden); i++) {
 		if (forbidden[i].write_only && !write)
 			continue;
-		if (matches_below(normal, forbidden[i].path)) {
-			diag_error(d, b->pos, path, "%.200s cannot be %s: %s", b->host,
-				   forbidden[i].write_only ? "writable" : "given",
-				   forbidden[i].why);
-			return false;
-		}
-		if (forbidden[i].above && matches_above(normal, forbidden[i].path)) {
-			diag_error(d, b->pos, path,
-				   "%.200s cannot be %s, for %s is in it (%s); name what is needed",
-				   b->host, forbidden[i].write_only ? "writable" : "given",
-				   forbidden[i].path, forbidden[i].why);
-			return false;
-		}
+		*above = false;
+		if (matches_below(path, forbidden[i].path))
+			return &forbidden[i];
+		*above = true;
+		if (forbidden[i].above && matches_above(path, forbidden[i].path))
+			return &forbidden[i];
 	}
+	return NULL;
+}
+
+/* False, and reported, if the host's path may not be shown. */
+static bool check_host(const struct policy_bind *b, const char *path, bool write, struct diags *d)
+{
+	const struct policy_forbidden *f;
+	char normal[NORMAL_MAX];
+	bool above;
+
+	if (!path_normal(b->host, normal, sizeof(normal)))
+		return true;
+	f = policy_forbidden(normal, write, &above);
+	if (f && above)
+		diag_error(d, b->pos, path,
+			   "%.200s cannot be %s, for %s is in it (%s); name what is needed",
+			   b->host, f->write_only ? "writable" : "given", f->path, f->why);
+	else if (f)
+		diag_error(d, b->pos, path, "%.200s cannot be %s: %s", b->host,
+			   f->write_only ? "writable" : "given", f->why);
+	if (f)
+		return false;
 	if (streq(normal, "~") || streq(normal, "/home"))
 		diag_warn(d, b->pos, path, "the whole home directory, with its keys and tokens");
 	return true;
