@@ -6,8 +6,8 @@ and how to weaken the plan so that this layer alone holds it.
 Promises are kept by two layers each. `base` takes the others away by editing
 the plan; with `base` the attack must still be contained, with `base + off` it
 must succeed, or (`closed`) nothing may run at all because the layers above
-cannot be had without this one. Rows without `off` are held by several layers
-and are tried as they are, under every profile.
+cannot be had without this one. EVERYWHERE is held by several layers and is
+tried as it is, under every profile.
 """
 import contextlib
 import os
@@ -195,7 +195,7 @@ ALONE = [
         off=("off:capabilities",)),
     Row("caps-setuid", "capabilities", ("id",), users=("root",), off=("off:capabilities",)),
     Row("caps-trace-init", "capabilities", ("init", "trace"), users=("root",),
-        off=("off:capabilities",)),
+        base=("off:landlock",), off=("off:capabilities",)),
     Row("caps-raised", "capabilities", ("caps",), source="CVE-2022-27650", users=("root",),
         before=("raise",), off=("off:capabilities",)),
     Row("nnp-flag", "no_new_privs", ("setid", "flag"), options=SYSADMIN, users=("root",),
@@ -238,6 +238,7 @@ ALONE = [
     Row("seccomp-tioclinux", "seccomp", ("tty", "own", "linux"), off=("off:seccomp",)),
 
     # Steps beside the twelve layers.
+    Row("init-undumpable", "init", ("init", "any"), base=("off:seccomp", "off:landlock")),
     Row("session-tiocsti", "session", ("tty", "ctl", "32"), source="CVE-2017-5226",
         base=("off:seccomp",), off=("off:step:NEW_SESSION",)),
     Row("keyring", "keyring", ("key", "find", "purple-test"), before=("key", "with",
@@ -257,7 +258,7 @@ EVERYWHERE = [
         "add_key", "keyctl_session", "listener", "userfaultfd", "perf", "io_uring", "clone3")),
     Row("init-exe", "several", ("init", "write"), source="CVE-2019-5736"),
     Row("init-root", "several", ("init", "root")),
-    Row("init-mem", "several", ("init", "mem")),
+    Row("init-any", "several", ("init", "any")),
     Row("init-trace", "several", ("init", "trace")),
     Row("core-pattern", "several", ("file", "write", "/proc/sys/kernel/core_pattern")),
     Row("sysrq", "several", ("file", "write", "/proc/sysrq-trigger")),

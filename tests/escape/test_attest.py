@@ -42,6 +42,13 @@ def find_command(launcher, name, deadline=10.0):
     raise AssertionError(f"no {name} was started: {launcher.communicate()}")
 
 
+def wait_for(condition, deadline=5.0):
+    """PID 1 locks itself and becomes purple-init a few milliseconds after the command starts."""
+    end = time.monotonic() + deadline
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.005)
+
+
 @pytest.fixture(params=SHIPPED)
 def attested(request, lab):
     """(plan as JSON, launcher, pid of PID 1, pid of the command, lab)"""
@@ -51,6 +58,8 @@ def attested(request, lab):
     launcher = lab.popen(["/bin/sleep", "60"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         pid1, pid = find_command(launcher, "sleep")
+        wait_for(lambda: proc(pid1, "comm") != proc(launcher.pid, "comm"))
+        wait_for(lambda: status(pid1)["Seccomp"] == "2")
         yield shown, pid1, pid, lab
     finally:
         launcher.terminate()
