@@ -144,6 +144,14 @@ static const struct plan *compile_plan(const struct run_options *o, const struct
 	return p;
 }
 
+/* The policy may have changed between our reading of it and the compiler's. */
+static bool made_from(const struct plan *p, const uint8_t policy[SHA256_SIZE])
+{
+	const struct plan_source *s = plan_items(p, sources, struct plan_source);
+
+	return p->sources.count > 0 && memcmp(s[0].sha256, policy, SHA256_SIZE) == 0;
+}
+
 const struct plan *obtain_plan(const struct run_options *o, const struct dirs *dirs,
 			       struct err *e)
 {
@@ -174,6 +182,8 @@ const struct plan *obtain_plan(const struct run_options *o, const struct dirs *d
 	cache_key(&k, key);
 	if (!o->no_cache && dirs->cache)
 		p = cache_load(dirs->cache, key, plan_memory, &why);
+	if (p && !made_from(p, k.policy_sha256))
+		p = NULL;
 	/* A plan of a container's uid 0 would give the real one away. */
 	if (p && k.uid == 0 && p->idmap != IDMAP_RANGE && caller_is_root())
 		p = NULL;

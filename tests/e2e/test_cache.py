@@ -21,6 +21,7 @@ from conftest import UNPRIVILEGED
 
 WRAPPER = """#!/bin/sh
 echo compiled >>"$COMPILE_LOG"
+if [ -n "$SWAP" ]; then cp "$SWAP" "$SWAP_TO"; fi
 exec "$0.real" "$@"
 """
 # Root's cache is where the test wants it, for this run only.
@@ -130,6 +131,18 @@ def test_a_change_of_the_policy(cache):
     assert cache.run("-p", path) == ("two", 1)
     cache.policy(MARK % "one")
     assert cache.run("-p", path) == ("one", 0)
+
+
+def test_a_policy_that_changes_while_it_is_compiled(cache):
+    """Between the launcher's look at it and the compiler's: one of the two it is."""
+    path = cache.policy(MARK % "one")
+    other = cache.policy(MARK % "two", "other.yaml")
+    cache.env.update(SWAP=str(other), SWAP_TO=str(path))
+    assert cache.run("-p", path) == ("two", 1)
+    del cache.env["SWAP"]
+    assert cache.run("-p", path)[0] == "two"
+    cache.policy(MARK % "one")
+    assert cache.run("-p", path)[0] == "one", "the plan of two is not kept as that of one"
 
 
 def test_a_change_of_what_the_policy_extends(cache):
