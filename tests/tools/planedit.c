@@ -16,12 +16,12 @@
  *	key:HEX                    file it under another key
  * TARGET "." is the workspace.
  */
+#include <fcntl.h>
 #include <linux/sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <fcntl.h>
 
 #include "base/fd.h"
 #include "base/macros.h"
@@ -44,8 +44,8 @@ struct name {
 };
 
 static const struct name namespaces[] = {
-	{ "user", CLONE_NEWUSER }, { "pid", CLONE_NEWPID }, { "mount", CLONE_NEWNS },
-	{ "net", CLONE_NEWNET },   { "ipc", CLONE_NEWIPC }, { "uts", CLONE_NEWUTS },
+	{ "user", CLONE_NEWUSER }, { "pid", CLONE_NEWPID },	  { "mount", CLONE_NEWNS },
+	{ "net", CLONE_NEWNET },   { "ipc", CLONE_NEWIPC },	  { "uts", CLONE_NEWUTS },
 	{ "time", CLONE_NEWTIME }, { "cgroup", CLONE_NEWCGROUP },
 };
 
@@ -59,7 +59,9 @@ static const struct name steps[] = {
 };
 
 static const struct name flags[] = {
-	{ "ro", PMF_RDONLY }, { "nosuid", PMF_NOSUID }, { "nodev", PMF_NODEV },
+	{ "ro", PMF_RDONLY },
+	{ "nosuid", PMF_NOSUID },
+	{ "nodev", PMF_NODEV },
 	{ "noexec", PMF_NOEXEC },
 };
 

@@ -253,21 +253,23 @@ static long set_groups(void)
 	return syscall(SYS_setgroups, 0, 0);
 }
 
+/* clang-format off */
 #define CALL(name) { #name, name }
+/* clang-format on */
 static const struct {
 	const char *name;
 	long (*call)(void);
 } calls[] = {
-	CALL(io_uring),	    CALL(keyctl_session), CALL(add_key),	CALL(bpf),
-	CALL(userfaultfd),  CALL(perf),		  CALL(clone3),		CALL(unshare_user),
-	CALL(clone_user),   CALL(personality),	  CALL(listener),	CALL(vsock),
-	CALL(alg),	    CALL(packet),	  CALL(raw),		CALL(uevents),
-	CALL(fs_open),	    CALL(fs_pick),	  CALL(open_tree),	CALL(move_mount),
-	CALL(mount_setattr), CALL(mount_remount), CALL(mount_cgroup),	CALL(mount_proc),
-	CALL(umount_proc),  CALL(pivot),	  CALL(set_root),	CALL(by_handle),
-	CALL(join_ns),	    CALL(device_node),	  CALL(block_node),	CALL(host_time),
-	CALL(modify_ldt),   CALL(kcmp),		  CALL(fanotify),	CALL(kernel_log),
-	CALL(module),	    CALL(kexec),	  CALL(set_groups),
+	CALL(io_uring),	     CALL(keyctl_session), CALL(add_key),      CALL(bpf),
+	CALL(userfaultfd),   CALL(perf),	   CALL(clone3),       CALL(unshare_user),
+	CALL(clone_user),    CALL(personality),	   CALL(listener),     CALL(vsock),
+	CALL(alg),	     CALL(packet),	   CALL(raw),	       CALL(uevents),
+	CALL(fs_open),	     CALL(fs_pick),	   CALL(open_tree),    CALL(move_mount),
+	CALL(mount_setattr), CALL(mount_remount),  CALL(mount_cgroup), CALL(mount_proc),
+	CALL(umount_proc),   CALL(pivot),	   CALL(set_root),     CALL(by_handle),
+	CALL(join_ns),	     CALL(device_node),	   CALL(block_node),   CALL(host_time),
+	CALL(modify_ldt),    CALL(kcmp),	   CALL(fanotify),     CALL(kernel_log),
+	CALL(module),	     CALL(kexec),	   CALL(set_groups),
 };
 
 /* call NAME [ERRNO]: with a number, only that refusal will do. */

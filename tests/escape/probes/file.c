@@ -82,9 +82,11 @@ static const struct {
 	const char *name;
 	long (*op)(const char *);
 } ops[] = {
-	{ "see", see },	      { "read", read_it }, { "real", real }, { "write", write_it }, { "both", both },
-	{ "create", create }, { "chmod", change_mode }, { "list", list }, { "run", run },
-	{ "connect", unix_connect },
+	{ "see", see },		  { "read", read_it },
+	{ "real", real },	  { "write", write_it },
+	{ "both", both },	  { "create", create },
+	{ "chmod", change_mode }, { "list", list },
+	{ "run", run },		  { "connect", unix_connect },
 };
 
 int main(int argc, char **argv)

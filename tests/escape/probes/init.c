@@ -81,9 +81,12 @@ static const struct {
 	const char *what;
 	long (*way)(void);
 } ways[] = {
-	{ "attach", trace },	     { "read its memory", read_memory },
-	{ "open its memory", memory }, { "see its memory's layout", maps },
-	{ "take a descriptor", take_descriptor }, { "list its descriptors", descriptors },
+	{ "attach", trace },
+	{ "read its memory", read_memory },
+	{ "open its memory", memory },
+	{ "see its memory's layout", maps },
+	{ "take a descriptor", take_descriptor },
+	{ "list its descriptors", descriptors },
 	{ "see its program", program },
 };
 

@@ -11,7 +11,8 @@ int main(int argc, char **argv)
 {
 	if (argc == 3 && strcmp(argv[1], "find") == 0)
 		judge(syscall(SYS_keyctl, KEYCTL_SEARCH, KEY_SPEC_SESSION_KEYRING, "user", argv[2],
-			      0), "find the key");
+			      0),
+		      "find the key");
 	if (argc < 4 || strcmp(argv[1], "with") != 0)
 		usage("key find NAME | key with NAME CMD…");
 	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0) < 0 ||

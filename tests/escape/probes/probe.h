@@ -21,8 +21,8 @@
 
 enum { CONTAINED = 0, ESCAPED = 1, CANNOT = 77 };
 
-__attribute__((__noreturn__, __format__(__printf__, 2, 3)))
-static inline void verdict(int status, const char *fmt, ...)
+__attribute__((__noreturn__, __format__(__printf__, 2, 3))) static inline void
+verdict(int status, const char *fmt, ...)
 {
 	static const char *const words[] = { "contained: ", "ESCAPED: " };
 	va_list ap;
