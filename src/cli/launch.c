@@ -68,23 +68,83 @@ static bool is_below(const char *path, const char *top)
 	return strncmp(path, top, n) == 0 && (path[n] == '/' || path[n] == '\0');
 }
 
-/* Directories that as a workspace would hand over the host, or break it. */
-static const char *refuse_workspace(const char *path)
+/* What is open as @fd, from procfs. The length, or -errno. */
+static long resolve_fd(int fd, char *path, size_t size)
 {
-	static const char *const system[] = { "/bin",  "/boot", "/dev",	 "/etc", "/lib",
-					      "/lib32", "/lib64", "/proc", "/run", "/sbin",
-					      "/sys",  "/usr",	"/var/lib", "/var/run" };
+	char link[32];
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	return sys_call(SYS_readlinkat, AT_FDCWD, link, path, size);
+}
+
+/*
+ * Does the workspace @path hold @own, or lie in it? @own may be named through
+ * links, and need not exist.
+ */
+static bool touches(const char *path, const char *own)
+{
+	char real[PATH_MAX];
+	int fd = sys_open_canonical(own, O_PATH);
+	long n;
+
+	if (fd == -ELOOP) {
+		fd = sys_openat(AT_FDCWD, own, O_PATH, 0);
+		n = fd < 0 ? fd : resolve_fd(fd, real, sizeof(real) - 1);
+		if (n > 0) {
+			real[n] = '\0';
+			own = real;
+		}
+	}
+	sys_close(fd);
+	return is_below(own, path) || is_below(path, own);
+}
+
+/* Who can write a plan or a policy of ours decides what the next sandbox may. */
+static bool holds_our_state(const char *path, const struct dirs *dirs)
+{
+	return (dirs->cache && touches(path, dirs->cache)) ||
+	       (dirs->policy.user && touches(path, dirs->policy.user));
+}
+
+/* Directories that as a workspace would hand over the host, or break it. */
+static const struct {
+	const char *path;
+	bool below; /* what lies in it is refused too */
+} system_dirs[] = {
+	{ "/bin", true },    { "/boot", true },	     { "/dev", true },
+	{ "/etc", true },    { "/lib", true },	     { "/lib32", true },
+	{ "/lib64", true },  { "/proc", true },	     { "/run", true },
+	{ "/sbin", true },   { "/sys", true },	     { "/usr", true },
+	{ "/var", false },   { "/var/cache", false }, { "/var/lib", false },
+	{ "/var/log", true }, { "/var/run", true },
+};
+
+static bool is_system(const char *path)
+{
+	if (is_below(path, "/usr/src") || is_below(path, "/usr/local/src"))
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(system_dirs); i++)
+		if (streq(path, system_dirs[i].path) ||
+		    (system_dirs[i].below && is_below(path, system_dirs[i].path)))
+			return true;
+	return false;
+}
+
+static const char *refuse_workspace(const char *path, const struct dirs *dirs)
+{
+	/* Whoever writes to these decides what the next sandbox may do. */
+	const char *const own[] = { dirs->cache, dirs->policy.user, dirs->policy.admin };
 	const char *home = getenv("HOME");
 
 	if (streq(path, "/"))
 		return "it is the whole file system";
 	if (home && home[0] == '/' && is_below(home, path))
 		return "your home directory lies in it, with its keys and settings";
-	for (size_t i = 0; i < ARRAY_SIZE(system); i++)
-		if (streq(path, system[i]) || (i < 10 && is_below(path, system[i]) &&
-					       !is_below(path, "/usr/local/src") &&
-					       !is_below(path, "/usr/src")))
-			return "it belongs to the system";
+	if (is_system(path))
+		return "it belongs to the system";
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+		if (own[i] && (is_below(own[i], path) || is_below(path, own[i])))
+			return "Purple's own plans or profiles lie there";
 	return NULL;
 }
 
@@ -112,17 +172,8 @@ static bool wants_workspace(const struct plan *p)
 	return false;
 }
 
-/* What is open as @fd, from procfs. The length, or -errno. */
-static long resolve_fd(int fd, char *path, size_t size)
-{
-	char link[32];
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	return sys_call(SYS_readlinkat, AT_FDCWD, link, path, size);
-}
-
 static int prepare_workspace(struct launch *l, const struct plan *p, const char *dir,
-			     struct err *e)
+			     const struct dirs *dirs, struct err *e)
 {
 	static char path[PATH_MAX];
 	const char *why;
@@ -144,7 +195,7 @@ static int prepare_workspace(struct launch *l, const struct plan *p, const char 
 	path[n] = '\0';
 	if (path[0] != '/')
 		return err_set(e, EPROTO, "workspace", "%s cannot be reached from /", path);
-	why = refuse_workspace(path);
+	why = refuse_workspace(path, dirs);
 	if (why) {
 		err_set(e, EPROTO, "workspace", "%s is refused as a workspace: %s", path, why);
 		err_remedy(e, "go to a project's directory, or name one: purple run -w DIR; "
@@ -218,6 +269,6 @@ int launch_prepare(struct launch *l, const struct plan *p, const struct run_opti
 	}
 	r = prepare_environment(l, p, e);
 	if (r == 0)
-		r = prepare_workspace(l, p, o->workspace, e);
+		r = prepare_workspace(l, p, o->workspace, dirs, e);
 	return r == 0 ? prepare_ids(l, p, e) : r;
 }
