@@ -46,6 +46,10 @@ class Lab:
                      self.runner.uid if uid is None else uid)
         return path
 
+    def own_dir(self, path):
+        path.mkdir(exist_ok=True)
+        return self.own(path)
+
     def argv(self, command, options=(), before=(), wrapped=True):
         argv = [*before, self.runner.purple, "run", "-p", self.policy, *options, "--", *command]
         if self.root and wrapped:

@@ -88,7 +88,7 @@ def beside(lab, command):
      [FILE, "see", "/dev/shm/covert"]),
     ("tmp", ["/bin/sh", "-c", "echo >/tmp/covert; echo ready; cat"],
      [FILE, "see", "/tmp/covert"]),
-    ("lock", ["/bin/sh", "-c", "echo ready; cat"], [CALL, "vsock"]),
+    ("vsock", ["/bin/sh", "-c", "echo ready; cat"], [CALL, "vsock"]),
 ], ids=lambda v: v if isinstance(v, str) else "")
 def test_no_covert_channel(lab, name, make, find):
     with beside(lab, make):
@@ -344,3 +344,50 @@ def test_signals_go_to_the_command(lab, sig):
     launcher.send_signal(sig)
     launcher.communicate(timeout=10)
     assert launcher.returncode == 128 + sig
+
+
+# ---- what the next sandbox may is not for this one to write ----
+
+@pytest.mark.parametrize("where", [".cache", ".cache/purple", ".config", ".config/purple",
+                                   ".config/purple/profiles"])
+def test_our_own_state_is_no_workspace(lab, where):
+    """Who writes a cached plan or a policy decides what the next run allows."""
+    directory = lab.runner.home
+    for part in where.split("/"):
+        directory /= part
+        directory.mkdir(exist_ok=True)
+        lab.own(directory)
+    if lab.root and where.startswith(".cache"):
+        directory = pathlib.Path("/var/cache" if where == ".cache" else "/var")
+    marker = directory / "purple-planted"
+    done = lab.run(["/bin/sh", "-c", f"echo >{marker}"], ("-w", directory))
+    assert done.returncode == 125
+    assert "is refused as a workspace" in done.stderr
+    assert not marker.exists()
+
+
+def test_our_own_state_through_a_link(lab):
+    """The cache may be named through a link; the workspace is where it leads."""
+    real = lab.own_dir(lab.runner.base / "real")
+    (lab.runner.base / "link").symlink_to(real)
+    if lab.root:
+        pytest.skip("root's cache has one place")
+    env = {**lab.runner.env, "XDG_CACHE_HOME": str(lab.runner.base / "link")}
+    lab.own_dir(real / "purple")
+    done = lab.run(["/bin/sh", "-c", "echo >planted"], ("-w", real), env=env)
+    assert done.returncode == 125
+    assert "is refused as a workspace" in done.stderr
+    assert os.listdir(real / "purple") == []
+
+
+@needs_root
+def test_no_proc_on_the_host(lab):
+    """Without /proc nothing that Purple knows of itself is certain."""
+    if not lab.root:
+        pytest.skip("the host is root's to change")
+    for options in ((), ("--no-cache",)):
+        done = in_mount_namespace(lab, "mount -t tmpfs none /proc; exec \"$@\"",
+                                  ["/bin/sh", "-c", "echo ran"], options)
+        assert done.returncode == 125
+        assert done.stdout == ""
+        assert done.stderr.count("purple: ") == 1
