@@ -26,8 +26,8 @@ static bool passes(const struct plan *p, const char *entry)
 		const char *want = plan_string(p, pass[i].text);
 		size_t n = pass[i].text.len;
 
-		if (want[n - 1] == '*' ? strncmp(entry, want, n - 1) == 0 :
-					 strncmp(entry, want, n) == 0 && entry[n] == '=')
+		if (want[n - 1] == '*' ? strncmp(entry, want, n - 1) == 0
+				       : strncmp(entry, want, n) == 0 && entry[n] == '=')
 			return true;
 	}
 	return false;
@@ -77,25 +77,37 @@ static long resolve_fd(int fd, char *path, size_t size)
 	return sys_call(SYS_readlinkat, AT_FDCWD, link, path, size);
 }
 
-/*
- * Does the workspace @path hold @own, or lie in it? @own may be named through
- * links, and need not exist.
- */
+/* @path with its links followed, as far as it exists; in @real, unless it has none. */
+static const char *canonical(const char *path, char real[PATH_MAX])
+{
+	int fd = sys_open_canonical(path, O_PATH);
+	size_t n = strlen(path), cut = n;
+	long len;
+
+	if (fd >= 0)
+		sys_close(fd);
+	if (fd != -ELOOP || n >= PATH_MAX)
+		return path;
+	memcpy(real, path, n + 1);
+	while ((fd = sys_openat(AT_FDCWD, real, O_PATH, 0)) < 0 && cut > 1) {
+		while (--cut > 1 && real[cut] != '/')
+			;
+		real[cut] = '\0';
+	}
+	len = fd < 0 ? fd : resolve_fd(fd, real, PATH_MAX - 1);
+	sys_close(fd);
+	if (len < 0 || (size_t)len + n - cut >= PATH_MAX)
+		return path;
+	memcpy(real + len, path + cut, n - cut + 1);
+	return real;
+}
+
+/* Does the workspace @path hold @own, or lie in it? */
 static bool touches(const char *path, const char *own)
 {
 	char real[PATH_MAX];
-	int fd = sys_open_canonical(own, O_PATH);
-	long n;
 
-	if (fd == -ELOOP) {
-		fd = sys_openat(AT_FDCWD, own, O_PATH, 0);
-		n = fd < 0 ? fd : resolve_fd(fd, real, sizeof(real) - 1);
-		if (n > 0) {
-			real[n] = '\0';
-			own = real;
-		}
-	}
-	sys_close(fd);
+	own = canonical(own, real);
 	return is_below(own, path) || is_below(path, own);
 }
 
@@ -111,12 +123,11 @@ static const struct {
 	const char *path;
 	bool below; /* what lies in it is refused too */
 } system_dirs[] = {
-	{ "/bin", true },    { "/boot", true },	     { "/dev", true },
-	{ "/etc", true },    { "/lib", true },	     { "/lib32", true },
-	{ "/lib64", true },  { "/proc", true },	     { "/run", true },
-	{ "/sbin", true },   { "/sys", true },	     { "/usr", true },
-	{ "/var", false },   { "/var/cache", false }, { "/var/lib", false },
-	{ "/var/log", true }, { "/var/run", true },
+	{ "/bin", true },     { "/boot", true },       { "/dev", true },      { "/etc", true },
+	{ "/lib", true },     { "/lib32", true },      { "/lib64", true },    { "/proc", true },
+	{ "/run", true },     { "/sbin", true },       { "/sys", true },      { "/usr", true },
+	{ "/var", false },    { "/var/cache", false }, { "/var/lib", false }, { "/var/log", true },
+	{ "/var/run", true },
 };
 
 static bool is_system(const char *path)
@@ -132,20 +143,16 @@ static bool is_system(const char *path)
 
 static const char *refuse_workspace(const char *path, const struct dirs *dirs)
 {
-	/* Whoever writes to these decides what the next sandbox may do. */
-	const char *const own[] = { dirs->cache, dirs->policy.user, dirs->policy.admin };
 	const char *home = getenv("HOME");
+	char real[PATH_MAX];
 
 	if (streq(path, "/"))
 		return "it is the whole file system";
-	if (home && home[0] == '/' && is_below(home, path))
+	if (home && home[0] == '/' && is_below(canonical(home, real), path))
 		return "your home directory lies in it, with its keys and settings";
 	if (is_system(path))
 		return "it belongs to the system";
-	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
-		if (own[i] && (is_below(own[i], path) || is_below(path, own[i])))
-			return "Purple's own plans or profiles lie there";
-	return NULL;
+	return holds_our_state(path, dirs) ? "Purple's own plans or policies lie there" : NULL;
 }
 
 /* What the policy mounts at or below the workspace's own path would be covered by it. */
@@ -187,8 +194,8 @@ static int prepare_workspace(struct launch *l, const struct plan *p, const char 
 		return err_set(e, l->workspace_fd, "workspace", "%s",
 			       dir ? dir : "the current directory");
 	/* Canonical. PID 1 walks it again and checks that it leads to what is open here. */
-	n = dir ? resolve_fd(l->workspace_fd, path, sizeof(path) - 1) :
-		  sys_call(SYS_getcwd, path, sizeof(path)) - 1;
+	n = dir ? resolve_fd(l->workspace_fd, path, sizeof(path) - 1)
+		: sys_call(SYS_getcwd, path, sizeof(path)) - 1;
 	if (n < 0)
 		return err_set(e, (int)n, "workspace", "find the path of %s",
 			       dir ? dir : "the current directory");
@@ -199,7 +206,7 @@ static int prepare_workspace(struct launch *l, const struct plan *p, const char 
 	if (why) {
 		err_set(e, EPROTO, "workspace", "%s is refused as a workspace: %s", path, why);
 		err_remedy(e, "go to a project's directory, or name one: purple run -w DIR; "
-			   "--workspace=none runs without");
+			      "--workspace=none runs without");
 		return -EPROTO;
 	}
 	why = covered(p, path);
@@ -207,7 +214,7 @@ static int prepare_workspace(struct launch *l, const struct plan *p, const char 
 		err_set(e, EPROTO, "workspace", "%s would cover %s, which the policy mounts", path,
 			why);
 		err_remedy(e, "use another directory, or write the path relative to the workspace: "
-			   "./…");
+			      "./…");
 		return -EPROTO;
 	}
 	l->workspace = path;
@@ -236,8 +243,10 @@ static int prepare_ids(struct launch *l, const struct plan *p, struct err *e)
 		l->gid = st.st_gid;
 	}
 	if (l->uid > 65533 || l->gid > 65533) {
-		err_set(e, EPROTO, "ids", "%s belongs to %u:%u, which is outside the range 0 to "
-			"65533 that is mapped into the sandbox", l->workspace, l->uid, l->gid);
+		err_set(e, EPROTO, "ids",
+			"%s belongs to %u:%u, which is outside the range 0 to "
+			"65533 that is mapped into the sandbox",
+			l->workspace, l->uid, l->gid);
 		err_remedy(e, "run purple as that user");
 		return -EPROTO;
 	}
