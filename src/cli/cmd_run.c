@@ -106,7 +106,7 @@ int cmd_run(int argc, char **argv)
 
 	if (run(argc, argv, &out, &report, &e) < 0) {
 		out.exit_status = e.exit_code;
-		if (e.message[0] != '\0') /* else purple-compile has said it */
+		if (e.stage[0] != '\0') /* else purple-compile has said it */
 			err_print(&e);
 	}
 	report_write(&report, &out, &e);

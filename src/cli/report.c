@@ -107,6 +107,7 @@ void report_write(struct report *r, const struct outcome *out, const struct err 
 	struct rusage u = { 0 };
 	struct timespec now;
 	const char *name;
+	int lost;
 
 	if (r->fd < 0)
 		return;
@@ -123,7 +124,13 @@ void report_write(struct report *r, const struct outcome *out, const struct err 
 		   (now.tv_sec - r->start.tv_sec) * 1000LL +
 			   (now.tv_nsec - r->start.tv_nsec) / 1000000,
 		   ms(u.ru_utime), ms(u.ru_stime), u.ru_maxrss);
-	if (!b.failed)
-		write_full(r->fd, b.data, b.len);
+	lost = b.failed ? -ENOMEM : write_full(r->fd, b.data, b.len);
+	if (lost < 0) {
+		struct err told = { 0 };
+
+		/* The command has run: its status stays. */
+		err_set(&told, lost, "report", "write it");
+		err_print(&told);
+	}
 	close_fdp(&r->fd);
 }
