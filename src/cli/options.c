@@ -140,6 +140,12 @@ static int parse_one(int argc, char **argv, int *i, struct run_options *o, struc
 		value = p->kind == OPTION_FLAG ? "true" : argv[++*i];
 	if (*i >= argc)
 		return usage_error(e, "%s needs a value", word);
+	/* What diagnostics call it: without the value. */
+	if (*equals == '=') {
+		word = strndup(word, n);
+		if (!word)
+			return err_set(e, ENOMEM, "usage", "--%s", p->name);
+	}
 	return add_override(o, word, p->key, p->kind == OPTION_LIST ? "+=" : "=", value, e);
 }
 

@@ -48,14 +48,19 @@ static void put_line(struct diags *d, struct pos pos, const char *path, const ch
 	buf_puts(&d->text, "\n");
 }
 
-/* True if this one is to be printed. */
-static bool take(struct diags *d)
+/* True if one more is to be printed. */
+static bool take(const struct diags *d)
 {
-	unsigned n = d->errors + d->warnings;
+	return d->errors + d->warnings < DIAGS_MAX;
+}
 
-	if (n == DIAGS_MAX)
-		buf_puts(&d->text, "policy: there are more faults than these\n");
-	return n < DIAGS_MAX;
+/* Whoever goes through a list stops at the last one, too. */
+static void count(struct diags *d, unsigned *kind)
+{
+	++*kind;
+	if (d->errors + d->warnings == DIAGS_MAX)
+		buf_printf(&d->text, "policy: these are the first %d faults; there may be more\n",
+			   DIAGS_MAX);
 }
 
 int diag_error(struct diags *d, struct pos pos, const char *path, const char *fmt, ...)
@@ -66,7 +71,7 @@ int diag_error(struct diags *d, struct pos pos, const char *path, const char *fm
 	if (take(d))
 		put_line(d, pos, path, "", fmt, ap);
 	va_end(ap);
-	d->errors++;
+	count(d, &d->errors);
 	return -EINVAL;
 }
 
@@ -78,7 +83,7 @@ void diag_warn(struct diags *d, struct pos pos, const char *path, const char *fm
 	if (take(d))
 		put_line(d, pos, path, "warning: ", fmt, ap);
 	va_end(ap);
-	d->warnings++;
+	count(d, &d->warnings);
 }
 
 void diags_free(struct diags *d)
