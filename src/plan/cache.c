@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "config.h"
+#include "plan/planner_id.h"
 #include "sys/files.h"
 
 /* Each field with its length, so that no two lists of fields look alike. */
@@ -34,6 +35,7 @@ void cache_key(const struct cache_key *k, uint8_t ret[SHA256_SIZE])
 
 	sha256_init(&s);
 	add_string(&s, PURPLE_VERSION);
+	add_string(&s, PLANNER_ID);
 	add_field(&s, numbers, sizeof(numbers));
 	add_field(&s, k->policy_sha256, SHA256_SIZE);
 	add_string(&s, k->policy_path);

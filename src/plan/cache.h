@@ -4,7 +4,7 @@
  *
  * A plan's key is a SHA-256 over everything that it depends on and that is
  * known before the policy is parsed: the policy's bytes, the options, the
- * caller, the kernel's probe, our version. The rest (the files that the
+ * caller, the kernel's probe, our version and sources. The rest (files that the
  * policy extends, facts of the host) is in the plan and is checked when it is
  * loaded. So a plan never has to be invalidated: one that does not fit is not
  * found, and is compiled again.
