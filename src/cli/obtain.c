@@ -51,8 +51,13 @@ static int hash_policy(const char *path, uint8_t ret[SHA256_SIZE], struct err *e
 	long n;
 	int fd = sys_openat(AT_FDCWD, path, O_RDONLY | O_NOCTTY | O_NONBLOCK, 0);
 
-	if (fd < 0)
-		return err_set(e, fd, "policy", "%s", path);
+	if (fd < 0) {
+		err_set(e, fd, "policy", "%s", path);
+		if (fd == -EACCES)
+			err_remedy(e, "is HOME (or XDG_CONFIG_HOME) that of another user? Set it to "
+				   "a directory of yours");
+		return fd;
+	}
 	sha256_init(&s);
 	while ((n = sys_read(fd, mem, PLAN_MAX)) > 0 && total <= POLICY_FILE_MAX) {
 		sha256_add(&s, mem, (size_t)n);

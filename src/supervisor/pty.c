@@ -21,22 +21,28 @@ static void set_terminal(int fd, const struct termios *t)
 	sys_call(SYS_rt_sigprocmask, SIG_SETMASK, &old, 0, sizeof(old));
 }
 
-void pty_open(struct pty *p, int master, unsigned terminal)
+void pty_foreground(struct pty *p)
 {
 	struct termios raw;
 
+	if (p->master < 0 || p->in < 0 || p->raw || tcgetpgrp(p->in) != getpgrp() ||
+	    tcgetattr(p->in, &p->saved) != 0)
+		return;
+	raw = p->saved;
+	cfmakeraw(&raw);
+	set_terminal(p->in, &raw);
+	p->raw = true;
+}
+
+void pty_open(struct pty *p, int master, unsigned terminal)
+{
 	p->master = master;
 	p->inward.data = inward_buffer;
 	p->outward.data = outward_buffer;
 	p->in = terminal & 1 ? STDIN_FILENO : -1;
 	p->out = terminal & 2 ? STDOUT_FILENO : terminal & 4 ? STDERR_FILENO : -1;
 	p->local = terminal & 1 ? STDIN_FILENO : p->out;
-	if (p->in >= 0 && tcgetattr(p->in, &p->saved) == 0) {
-		raw = p->saved;
-		cfmakeraw(&raw);
-		set_terminal(p->in, &raw);
-		p->raw = true;
-	}
+	pty_foreground(p);
 	if (p->out < 0)
 		p->out = p->local; /* only stdin is a terminal: the echo goes there */
 	pty_resize(p);
@@ -58,7 +64,7 @@ void pty_prepare(struct pty *p, struct pollfd *fds)
 		fds[i] = (struct pollfd){ .fd = -1 };
 	if (p->master < 0)
 		return;
-	fds[0].fd = p->in_closed || !in_room ? -1 : p->in;
+	fds[0].fd = p->in_closed || !p->raw || !in_room ? -1 : p->in;
 	fds[0].events = POLLIN;
 	fds[1].events = (short)((out_room ? POLLIN : 0) | (in_room ? 0 : POLLOUT));
 	fds[1].fd = fds[1].events ? p->master : -1;

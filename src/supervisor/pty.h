@@ -26,7 +26,7 @@ struct pty_pipe {
 struct pty {
 	int master;	    /* -1: no terminal (yet); the jail owns it */
 	int in, out, local; /* descriptors 0-2 of the caller that are terminals; -1: none */
-	bool raw;	    /* @saved holds settings to put back */
+	bool raw;	    /* @saved holds settings to put back, and we read @in */
 	bool in_closed;	    /* the caller's input has ended */
 	struct termios saved;
 	struct pty_pipe inward, outward;
@@ -37,6 +37,17 @@ struct pty {
 /* @terminal: bit n says that descriptor n is a terminal. */
 void pty_open(struct pty *p, int master, unsigned terminal);
 void pty_resize(struct pty *p);
+/*
+ * In the foreground (again): raw mode, and read. A background job leaves the
+ * terminal's settings and its input to whoever has them.
+ */
+void pty_foreground(struct pty *p);
+
+/* In the background with a terminal: nobody tells us when that changes. */
+static inline bool pty_in_background(const struct pty *p)
+{
+	return p->master >= 0 && p->in >= 0 && !p->raw;
+}
 /* Fill PTY_POLLFDS entries, and act on them after poll(2). */
 void pty_prepare(struct pty *p, struct pollfd *fds);
 void pty_handle(struct pty *p, const struct pollfd *fds);

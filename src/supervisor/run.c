@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "jail/jail.h"
@@ -21,7 +22,7 @@ static int block_signals(uint64_t *old)
 
 	for (size_t i = 0; i < ARRAY_SIZE(forwarded); i++)
 		set |= 1ULL << (forwarded[i] - 1);
-	set |= 1ULL << (SIGWINCH - 1);
+	set |= 1ULL << (SIGWINCH - 1) | 1ULL << (SIGCONT - 1);
 	sys_call(SYS_rt_sigprocmask, SIG_BLOCK, &set, old, sizeof(set));
 	return (int)sys_call(SYS_signalfd4, -1, &set, sizeof(set), SFD_CLOEXEC | SFD_NONBLOCK);
 }
@@ -33,6 +34,8 @@ static void on_signal(struct jail *j, struct pty *pty, int fd)
 	while (sys_read(fd, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGWINCH)
 			pty_resize(pty);
+		else if (info.ssi_signo == SIGCONT)
+			pty_foreground(pty);
 		else if (j->command_fd >= 0)
 			sys_pidfd_signal(j->command_fd, (int)info.ssi_signo);
 		else
@@ -51,9 +54,13 @@ static void loop(struct jail *j, struct pty *pty, int signals)
 	};
 
 	for (;;) {
+		struct timespec tick = { .tv_nsec = 300000000 };
+
 		pty_prepare(pty, fds + PTY);
-		if (sys_call(SYS_ppoll, fds, FDS, 0, 0, 0) < 0)
+		if (sys_call(SYS_ppoll, fds, FDS, pty_in_background(pty) ? &tick : NULL, 0, 0) < 0)
 			continue; /* EINTR: a stop and a continue */
+		if (pty_in_background(pty))
+			pty_foreground(pty);
 		if (fds[SIGNALS].revents)
 			on_signal(j, pty, signals);
 		if (fds[PTY_EVENT].revents) {
