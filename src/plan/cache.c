@@ -10,7 +10,7 @@
 
 #include "base/fd.h"
 #include "config.h"
-#include "plan/planner_id.h"
+#include "plan/planner_id.inc"
 #include "sys/files.h"
 
 /* Each field with its length, so that no two lists of fields look alike. */
