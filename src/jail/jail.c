@@ -41,7 +41,7 @@ static void clone_failed(struct jail *j, int code)
 	if (code == -ENOSPC)
 		err_remedy(&j->err, "a limit of /proc/sys/user/max_*_namespaces is reached or 0; "
 			   "`purple doctor` says which");
-	else if (code == -EPERM || code == -EACCES)
+	else if (code == -EPERM || code == -EACCES || code == -ENOSYS) /* ENOSYS: a filter */
 		err_remedy(&j->err, "this host does not let you create user namespaces; "
 			   "`purple doctor` says why and what to do");
 	else if (code == -EINVAL)

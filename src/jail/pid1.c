@@ -93,6 +93,8 @@ int jail_pid1(void *arg)
 	struct jail *j = arg;
 	int r = 0;
 
+	/* The modes of what is made here are the plan's, whatever the caller's mask. */
+	sys_call(SYS_umask, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(steps) && r == 0; i++)
 		r = steps[i](j);
 	if (r == 0) {
