@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/str.h"
+
 static bool reserve(struct buf *b, size_t more)
 {
 	size_t need, room;
@@ -65,33 +67,6 @@ void buf_printf(struct buf *b, const char *fmt, ...)
 	b->len += (size_t)n;
 }
 
-/* Length of the valid UTF-8 sequence at @s, 0 if there is none. RFC 3629. */
-static size_t utf8_len(const unsigned char *s)
-{
-	size_t n, i;
-	uint32_t c;
-
-	if (s[0] < 0x80)
-		return 1;
-	if (s[0] >= 0xc2 && s[0] <= 0xdf)
-		n = 2, c = s[0] & 0x1f;
-	else if ((s[0] & 0xf0) == 0xe0)
-		n = 3, c = s[0] & 0x0f;
-	else if (s[0] >= 0xf0 && s[0] <= 0xf4)
-		n = 4, c = s[0] & 0x07;
-	else
-		return 0;
-	for (i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (s[i] & 0x3f);
-	}
-	if ((n == 3 && (c < 0x800 || (c >= 0xd800 && c <= 0xdfff))) ||
-	    (n == 4 && (c < 0x10000 || c > 0x10ffff)))
-		return 0;
-	return n;
-}
-
 void buf_json_string(struct buf *b, const char *str)
 {
 	const unsigned char *s = (const unsigned char *)str;
@@ -99,10 +74,14 @@ void buf_json_string(struct buf *b, const char *str)
 
 	buf_puts(b, "\"");
 	while (*s != '\0') {
-		n = utf8_len(s);
+		n = utf8_len((const char *)s);
 		if (n == 0) {
 			/* A byte that is no text: shown as Latin-1 would. */
 			buf_printf(b, "\\u00%02x", *s++);
+		} else if (n == 2 && s[0] == 0xc2 && s[1] < 0xa0) {
+			/* C1: a terminal that shows the JSON would obey it. */
+			buf_printf(b, "\\u00%02x", s[1]);
+			s += n;
 		} else if (*s == '"' || *s == '\\') {
 			buf_printf(b, "\\%c", *s++);
 		} else if (*s < 0x20 || *s == 0x7f) {

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/str.h"
+
 int err_set(struct err *e, int code, const char *stage, const char *fmt, ...)
 {
 	va_list ap;
@@ -41,13 +43,9 @@ static size_t put_escaped(char *buf, size_t size, const char *s)
 {
 	size_t n = 0;
 
-	for (; *s != '\0' && n + 5 < size; s++) {
-		unsigned char c = (unsigned char)*s;
-
-		if (c < 0x20 || c == 0x7f)
-			n += (size_t)snprintf(buf + n, size - n, "\\x%02x", c);
-		else
-			buf[n++] = (char)c;
+	while (*s != '\0' && n + 5 < size) {
+		s += str_printable(s, buf + n);
+		n += strlen(buf + n);
 	}
 	buf[n] = '\0';
 	return n;

@@ -17,8 +17,6 @@
 #define _cleanup_(fn) __attribute__((__cleanup__(fn)))
 #define _printf_(fmt, args) __attribute__((__format__(__printf__, fmt, args)))
 #define _noreturn_ __attribute__((__noreturn__))
-#define _unused_ __attribute__((__unused__))
-#define _must_check_ __attribute__((__warn_unused_result__))
 
 /* Hand over ownership: yields the value and leaves "nothing" behind. */
 #define TAKE_PTR(p)                   \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * SHA-256 (FIPS 180-4), for naming compiled plans by content. Here because
- * the launcher links no library; everything that links OpenSSL uses that.
+ * the launcher links no library.
  */
 #ifndef PURPLE_BASE_SHA256_H
 #define PURPLE_BASE_SHA256_H

@@ -87,3 +87,51 @@ bool str_copy(char *dst, size_t size, const char *src)
 	memcpy(dst, src, n + 1);
 	return true;
 }
+
+size_t utf8_len(const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	size_t n, i;
+	uint32_t c;
+
+	if (s[0] < 0x80)
+		return 1;
+	if (s[0] >= 0xc2 && s[0] <= 0xdf)
+		n = 2, c = s[0] & 0x1f;
+	else if ((s[0] & 0xf0) == 0xe0)
+		n = 3, c = s[0] & 0x0f;
+	else if (s[0] >= 0xf0 && s[0] <= 0xf4)
+		n = 4, c = s[0] & 0x07;
+	else
+		return 0;
+	for (i = 1; i < n; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (s[i] & 0x3f);
+	}
+	if ((n == 3 && (c < 0x800 || (c >= 0xd800 && c <= 0xdfff))) ||
+	    (n == 4 && (c < 0x10000 || c > 0x10ffff)))
+		return 0;
+	return n;
+}
+
+size_t str_printable(const char *s, char out[5])
+{
+	static const char digits[] = "0123456789abcdef";
+	size_t n = utf8_len(s);
+	unsigned char c = (unsigned char)s[0];
+
+	if (n == 2 && c == 0xc2 && (unsigned char)s[1] < 0xa0) {
+		c = (unsigned char)s[1];
+	} else if (n > 0 && c >= 0x20 && c != 0x7f) {
+		memcpy(out, s, n);
+		out[n] = '\0';
+		return n;
+	}
+	out[0] = '\\';
+	out[1] = 'x';
+	out[2] = digits[c >> 4];
+	out[3] = digits[c & 15];
+	out[4] = '\0';
+	return MAX(n, (size_t)1);
+}

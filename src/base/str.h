@@ -23,4 +23,15 @@ unsigned str_distance(const char *a, const char *b);
 /* Copy with cutting; always terminated; returns false if cut. @size > 0. */
 bool str_copy(char *dst, size_t size, const char *src);
 
+/* Length of the valid UTF-8 sequence at @text, 0 if there is none. RFC 3629. */
+size_t utf8_len(const char *text);
+
+/*
+ * The next character of @s (not at its end) as a terminal may see it, in @out,
+ * terminated: itself, or \xNN for a control character (C0, DEL and the C1 set,
+ * which terminals obey too) and for a byte that is no UTF-8. Returns how many
+ * bytes of @s that took.
+ */
+size_t str_printable(const char *s, char out[5]);
+
 #endif

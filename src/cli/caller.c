@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/caller.h"
 
+#include <linux/capability.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -11,12 +12,15 @@ enum { RANGE_FIRST = 0x70000000, RANGE_SIZE = 65536, RANGES = 4096 };
 bool caller_is_root(void)
 {
 	static const char all[] = "0 0 4294967295";
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
 	char map[128], packed[128];
 	size_t n = 0;
 	long len;
 	int fd;
 
-	if (geteuid() != 0)
+	if (geteuid() != 0 || sys_call(SYS_capget, &head, data) != 0 ||
+	    !(data[0].effective & 1U << CAP_SYS_ADMIN))
 		return false;
 	fd = sys_openat(AT_FDCWD, "/proc/self/uid_map", O_RDONLY, 0);
 	if (fd < 0)

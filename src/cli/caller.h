@@ -8,8 +8,8 @@
 
 /*
  * Root of the initial user namespace, so that any range of ids may be mapped:
- * effective uid 0, and /proc/self/uid_map says that all ids are themselves.
- * uid 0 of a container is an ordinary user to us.
+ * effective uid 0, CAP_SYS_ADMIN, and /proc/self/uid_map says that all ids are
+ * themselves. uid 0 of a container is an ordinary user to us.
  */
 bool caller_is_root(void);
 

@@ -31,6 +31,10 @@ int compile(const struct compile_request *q, struct buf *ret, struct diags *d, s
 	r = policy_load(&p, q->profile, &dirs.policy, d);
 	for (const char *const *o = q->overrides; r == 0 && o && *o; o += 2)
 		r = policy_set(&p, o[1], o[0], d);
+	if (r == 0 && p.locked && q->best_effort)
+		r = diag_error(d, (struct pos){ "--best-effort", 1, 1 }, "enforcement",
+			       "the policy is locked: no option may weaken it; run without "
+			       "--best-effort");
 	if (r == 0)
 		r = policy_validate(&p, d);
 	if (r < 0 || d->errors > 0)

@@ -55,12 +55,51 @@ static void tell_downgrades(const struct plan *p)
 	}
 }
 
+static int start(const struct plan *plan, const struct run_options *o, const struct dirs *dirs,
+		 struct outcome *out, struct err *e)
+{
+	static struct launch launch;
+	int r = launch_prepare(&launch, plan, o, dirs, e);
+
+	return r < 0 ? r : supervisor_run(plan, &launch, out, e);
+}
+
+/*
+ * A plan from the cache may not fit any more in a way that no fact of it tells:
+ * something that it mounts has gone. When a start with one fails, make the plan
+ * anew, and if it is another one, start once more.
+ */
+static int run_planned(const struct run_options *o, const struct dirs *dirs, struct outcome *out,
+		       struct report *report, struct err *e)
+{
+	enum plan_origin origin = PLAN_CACHED;
+	struct err again = { 0 };
+	uint64_t checksum;
+	int r;
+
+	report->plan = obtain_plan(o, dirs, &origin, e);
+	if (!report->plan)
+		return -e->code;
+	tell_downgrades(report->plan);
+	/* What the caller left open goes no further, not even into this process. */
+	if (report->plan->steps & STEP_CLOSE_FDS)
+		report_close_others(report);
+	checksum = report->plan->checksum;
+	r = start(report->plan, o, dirs, out, e);
+	if (r == 0 || origin != PLAN_CACHED || out->started || e->exit_code != EXIT_PURPLE)
+		return r;
+	origin = PLAN_COMPILED;
+	report->plan = obtain_plan(o, dirs, &origin, &again);
+	if (report->plan && report->plan->checksum == checksum)
+		return r; /* it was not the plan's fault */
+	*e = again;
+	return report->plan ? start(report->plan, o, dirs, out, e) : -e->code;
+}
+
 static int run(int argc, char **argv, struct outcome *out, struct report *report, struct err *e)
 {
 	static struct run_options o;
 	static struct dirs dirs;
-	static struct launch launch;
-	const struct plan *plan;
 	int r = fill_stdio(e);
 
 	if (r == 0)
@@ -86,16 +125,7 @@ static int run(int argc, char **argv, struct outcome *out, struct report *report
 		err_remedy(e, "mount /proc: mount -t proc proc /proc");
 		return r;
 	}
-	plan = obtain_plan(&o, &dirs, e);
-	if (!plan)
-		return -e->code;
-	report->plan = plan;
-	tell_downgrades(plan);
-	/* What the caller left open goes no further, not even into this process. */
-	if (plan->steps & STEP_CLOSE_FDS)
-		report_close_others(report);
-	r = launch_prepare(&launch, plan, &o, &dirs, e);
-	return r < 0 ? r : supervisor_run(plan, &launch, out, e);
+	return run_planned(&o, &dirs, out, report, e);
 }
 
 int cmd_run(int argc, char **argv)

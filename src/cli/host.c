@@ -12,6 +12,7 @@
 
 #include "base/macros.h"
 #include "cli/caller.h"
+#include "plan/plan.h"
 
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x00000080
@@ -46,7 +47,7 @@ static int look(void *ctx, const char *path, struct host_path *ret)
 		return errno == ENOENT || errno == ELOOP ? 0 : -errno;
 	}
 	ret->target = kind_of(st.st_mode);
-	ret->rdev = st.st_rdev;
+	ret->identity = plan_identity(st.st_dev, st.st_ino);
 	ret->mtime = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
 	return 0;
 }

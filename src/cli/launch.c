@@ -5,7 +5,9 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <linux/magic.h>
 #include <sys/ioctl.h>
+#include <sys/vfs.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -124,10 +126,10 @@ static const struct {
 	bool below; /* what lies in it is refused too */
 } system_dirs[] = {
 	{ "/bin", true },     { "/boot", true },       { "/dev", true },      { "/etc", true },
-	{ "/lib", true },     { "/lib32", true },      { "/lib64", true },    { "/proc", true },
-	{ "/run", true },     { "/sbin", true },       { "/sys", true },      { "/usr", true },
-	{ "/var", false },    { "/var/cache", false }, { "/var/lib", false }, { "/var/log", true },
-	{ "/var/run", true },
+	{ "/home", false },   { "/lib", true },        { "/lib32", true },    { "/lib64", true },
+	{ "/proc", true },    { "/run", true },        { "/sbin", true },     { "/sys", true },
+	{ "/usr", true },     { "/var", false },       { "/var/cache", false },
+	{ "/var/lib", false }, { "/var/log", true },   { "/var/run", true },
 };
 
 static bool is_system(const char *path)
@@ -222,6 +224,23 @@ static int prepare_workspace(struct launch *l, const struct plan *p, const char 
 }
 
 /*
+ * A pipe of root's is open to root only. Give the ones on 0-2 to the command,
+ * so that it can open /dev/stdin and its kin; a pipe has no other name.
+ */
+static void give_pipes(const struct launch *l)
+{
+	for (int fd = 0; fd <= 2; fd++) {
+		struct statfs fs;
+		struct stat st;
+
+		/* FIFOs with a name in a file system stay as they are. */
+		if (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) && fstatfs(fd, &fs) == 0 &&
+		    fs.f_type == PIPEFS_MAGIC && st.st_uid == 0)
+			sys_call(SYS_fchown, fd, l->range_base + l->uid, l->range_base + l->gid);
+	}
+}
+
+/*
  * As root the command gets ids of its own. Inside, it has those of the
  * workspace's owner, so that what it makes there belongs to the same.
  */
@@ -254,6 +273,7 @@ static int prepare_ids(struct launch *l, const struct plan *p, struct err *e)
 	r = caller_reserve_ids(&l->range_base);
 	if (r < 0)
 		return err_set(e, r, "ids", "reserve a range of ids (/run/purple/ids)");
+	give_pipes(l);
 	/* No group of ours goes inside; see user_namespaces(7) on setgroups. */
 	r = (int)sys_call(SYS_setgroups, 0, 0);
 	return r < 0 ? err_set(e, r, "ids", "give up the supplementary groups") : 0;

@@ -158,7 +158,7 @@ static bool made_from(const struct plan *p, const uint8_t policy[SHA256_SIZE])
 }
 
 const struct plan *obtain_plan(const struct run_options *o, const struct dirs *dirs,
-			       struct err *e)
+			       enum plan_origin *origin, struct err *e)
 {
 	static char path[PATH_MAX];
 	struct probe_quick probe;
@@ -185,12 +185,13 @@ const struct plan *obtain_plan(const struct run_options *o, const struct dirs *d
 		return NULL;
 	}
 	cache_key(&k, key);
-	if (!o->no_cache && dirs->cache)
+	if (*origin == PLAN_CACHED && !o->no_cache && dirs->cache)
 		p = cache_load(dirs->cache, key, plan_memory, &why);
 	if (p && !made_from(p, k.policy_sha256))
 		p = NULL;
 	/* A plan of a container's uid 0 would give the real one away. */
 	if (p && k.uid == 0 && p->idmap != IDMAP_RANGE && caller_is_root())
 		p = NULL;
+	*origin = p ? PLAN_CACHED : PLAN_COMPILED;
 	return p ? p : compile_plan(o, dirs, key, e);
 }

@@ -11,8 +11,14 @@
 #include "cli/options.h"
 #include "plan/plan.h"
 
-/* NULL with @e set. The plan lives in static memory: one a process. */
+enum plan_origin { PLAN_COMPILED, PLAN_CACHED };
+
+/*
+ * NULL with @e set. With *@origin PLAN_COMPILED the cache is not asked; on
+ * return it tells where the plan came from. The plan lives in static memory:
+ * one a process, and the next call overwrites it.
+ */
 const struct plan *obtain_plan(const struct run_options *o, const struct dirs *dirs,
-			       struct err *e);
+			       enum plan_origin *origin, struct err *e);
 
 #endif

@@ -93,6 +93,35 @@ int jail_no_new_privs(struct jail *j)
 	return r < 0 ? err_set(&j->err, r, "no_new_privs", "set no_new_privs") : 0;
 }
 
+/*
+ * Scripts open /dev/stdin, /dev/stdout and /dev/stderr by name. Where these are
+ * regular files, grant what the descriptor gives, and no more: a descriptor
+ * that only appends gives less than Landlock can say, so it grants nothing.
+ */
+static int grant_stdio(struct jail *j)
+{
+	for (int fd = 0; fd <= 2; fd++) {
+		int flags = (int)sys_call(SYS_fcntl, fd, F_GETFL), r = 0;
+		uint64_t rights = 0;
+		struct stat st;
+
+		if (flags < 0 || sys_call(SYS_newfstatat, fd, "", &st, AT_EMPTY_PATH) != 0 ||
+		    !S_ISREG(st.st_mode))
+			continue;
+		if ((flags & O_ACCMODE) != O_WRONLY)
+			rights |= LL_READ_FILE;
+		if ((flags & O_ACCMODE) != O_RDONLY && !(flags & O_APPEND))
+			rights |= LL_WRITE_FILE | LL_TRUNCATE;
+		rights &= j->plan->landlock_fs;
+		if (rights)
+			r = sys_landlock_add_path(j->ruleset_fd, fd, rights);
+		if (r < 0 && r != -EBADFD) /* a file that no path leads to: memfd_create(2) */
+			return err_set(&j->err, r, "landlock", "add the rule for descriptor %d",
+				       fd);
+	}
+	return 0;
+}
+
 int jail_landlock_open(struct jail *j)
 {
 	const struct landlock_ruleset_attr_v6 attr = {
@@ -106,7 +135,7 @@ int jail_landlock_open(struct jail *j)
 	j->ruleset_fd = sys_landlock_create(&attr);
 	if (j->ruleset_fd < 0)
 		return err_set(&j->err, j->ruleset_fd, "landlock", "create the ruleset");
-	return 0;
+	return grant_stdio(j);
 }
 
 static int restrict_files(struct jail *j)

@@ -375,6 +375,8 @@ static int mount_mask(struct jail *j, const struct plan_mount *m)
 	const char *cover = m->kind == PM_MASK_FILE ? "dev/null" : "dev/.masked";
 	int to = sys_openat2(j->root_fd, path + 1, O_PATH | O_NOFOLLOW, 0, BENEATH), tree, r;
 
+	if (to == -ENOENT) /* a part of the kernel that is not there */
+		return 0;
 	if (to < 0)
 		return fail(j, to, "mask", m);
 	tree = clone_tree(j, m, j->root_fd, cover);

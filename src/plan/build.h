@@ -24,7 +24,7 @@ struct host_path {
 	char link[PATH_MAX];   /* HK_SYMLINK: what it says */
 	char real[PATH_MAX];   /* canonical, all links followed; "" if that leads nowhere */
 	enum host_kind target; /* of @real */
-	uint64_t rdev;	       /* HK_DEVICE */
+	int64_t identity;      /* plan_identity() of @real */
 	int64_t mtime;	       /* ns, of @real */
 };
 

@@ -83,9 +83,9 @@ static int build_capabilities(struct builder *b)
 	for (size_t i = 0; i < p->capabilities.add.count; i++)
 		keep |= cap_bit(p->capabilities.add.items[i].s);
 	for (size_t i = 0; i < p->capabilities.drop.count; i++) {
-		if (streq(p->capabilities.drop.items[i].s, "ALL"))
-			continue;
-		keep &= ~cap_bit(p->capabilities.drop.items[i].s);
+		keep &= streq(p->capabilities.drop.items[i].s, "ALL") ?
+				0 :
+				~cap_bit(p->capabilities.drop.items[i].s);
 	}
 	b->head.steps |= STEP_DROP_CAPS;
 	b->head.caps_bounding = b->head.caps_permitted = b->head.caps_effective = keep;

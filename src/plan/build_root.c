@@ -50,12 +50,20 @@ static const struct {
 };
 
 /* Of procfs and sysfs, what tells of the whole machine or commands it. */
-static const char *const proc_masks[] = { "/proc/acpi",		 "/proc/asound",
-					  "/proc/kcore",	 "/proc/keys",
-					  "/proc/latency_stats", "/proc/scsi",
-					  "/proc/sysrq-trigger", "/proc/timer_list" };
-static const char *const sys_masks[] = { "/sys/firmware", "/sys/devices/virtual/powercap",
-					 "/sys/kernel" };
+struct mask {
+	const char *path;
+	bool dir;
+};
+static const struct mask proc_masks[] = {
+	{ "/proc/acpi", true },	 { "/proc/asound", true },	  { "/proc/kcore", false },
+	{ "/proc/keys", false }, { "/proc/latency_stats", false }, { "/proc/scsi", true },
+	{ "/proc/sysrq-trigger", false }, { "/proc/timer_list", false },
+};
+static const struct mask sys_masks[] = {
+	{ "/sys/firmware", true },
+	{ "/sys/devices/virtual/powercap", true },
+	{ "/sys/kernel", true },
+};
 
 static void add(struct builder *b, struct plan_mount m, const char *source, const char *target)
 {
@@ -288,28 +296,18 @@ static void build_dev(struct builder *b)
 		add(b, (struct plan_mount){ .kind = PM_SYMLINK }, links[i].to, links[i].path);
 }
 
-static int add_masks(struct builder *b, const char *const *paths, size_t count)
+static void add_masks(struct builder *b, const struct mask *masks, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		struct host_path at;
-		int r = look(b, paths[i], &at);
-		struct plan_mount m = { .flags = RO | PMF_NOEXEC };
+		struct plan_mount m = { .kind = masks[i].dir ? PM_MASK_DIR : PM_MASK_FILE,
+					.flags = PMF_RDONLY | PMF_NOSUID | PMF_NOEXEC };
 
-		if (r < 0)
-			return r;
-		if (at.kind == HK_ABSENT)
-			continue;
-		m.kind = at.kind == HK_DIR ? PM_MASK_DIR : PM_MASK_FILE;
-		if (m.kind == PM_MASK_FILE) {
-			m.flags &= ~(uint32_t)PMF_NODEV; /* it is /dev/null */
-			m.flags |= PMF_IS_FILE;
-		}
-		add(b, m, NULL, paths[i]);
+		m.flags |= masks[i].dir ? PMF_NODEV : PMF_IS_FILE; /* a file's is /dev/null */
+		add(b, m, NULL, masks[i].path);
 	}
-	return 0;
 }
 
-static int build_kernel_fs(struct builder *b)
+static void build_kernel_fs(struct builder *b)
 {
 	const struct policy *p = b->policy;
 	struct plan_mount empty = { .kind = PM_DIR, .mode = 0555 };
@@ -321,7 +319,6 @@ static int build_kernel_fs(struct builder *b)
 				  .mode = 0555,
 				  .flags = RO | PMF_NOEXEC,
 				  .landlock = LL_READ_FILE | LL_READ_DIR };
-	int r = 0;
 
 	if (p->filesystem.proc != PROC_NONE) {
 		if (p->nesting) { /* uid_map and setgroups of what is nested */
@@ -333,13 +330,12 @@ static int build_kernel_fs(struct builder *b)
 		add(b, empty, NULL, "/dev/.masked");
 		add(b, proc, NULL, "/proc");
 		if (p->filesystem.proc == PROC_MASKED)
-			r = add_masks(b, proc_masks, ARRAY_SIZE(proc_masks));
+			add_masks(b, proc_masks, ARRAY_SIZE(proc_masks));
 	}
-	if (r == 0 && p->filesystem.sys) {
+	if (p->filesystem.sys) {
 		add(b, sys, NULL, "/sys");
-		r = add_masks(b, sys_masks, ARRAY_SIZE(sys_masks));
+		add_masks(b, sys_masks, ARRAY_SIZE(sys_masks));
 	}
-	return r;
 }
 
 static void add_scratch(struct builder *b, const char *path, uint16_t mode)
@@ -468,6 +464,7 @@ static int bind_policy(struct builder *b, const struct policy_bind *bind, const 
 	if (at.target != HK_DIR && at.target != HK_FILE)
 		return err_set(b->e, EPROTO, "plan", "%s: %s is neither a file nor a directory",
 			       key, at.real);
+	add_fact(b, PF_IS, host, at.identity);
 	r = refuse_forbidden(b, bind, key, at.real, !(flags & PMF_RDONLY));
 	return r < 0 ? r : bind_real(b, &at, inside, flags);
 }
@@ -514,13 +511,13 @@ static int build_working_dir(struct builder *b)
 }
 
 /* Parents before what lies in them, in whatever order the policy has them. */
-static void sort_by_target(struct builder *b, size_t from)
+static void sort_by_target(const struct builder *b, struct buf *mounts, size_t from)
 {
-	struct plan_mount *m = (struct plan_mount *)(void *)b->mounts.data;
-	size_t count = b->mounts.len / sizeof(*m);
+	struct plan_mount *m = (struct plan_mount *)(void *)mounts->data;
+	size_t count = mounts->len / sizeof(*m);
 
 	/* By insertion: the order of equals is kept, so the later one lies on top. */
-	for (size_t i = from + 1; i < count && !b->mounts.failed; i++) {
+	for (size_t i = from + 1; i < count && !mounts->failed; i++) {
 		struct plan_mount x = m[i];
 		size_t k = i;
 
@@ -545,10 +542,9 @@ int build_root(struct builder *b)
 	if (r < 0)
 		return r;
 	build_dev(b);
-	r = build_kernel_fs(b);
+	build_kernel_fs(b);
 	from = b->mounts.len / sizeof(struct plan_mount);
-	if (r == 0)
-		r = build_scratch(b);
+	r = build_scratch(b);
 	if (r == 0)
 		r = bind_all(b, &p->filesystem.immutable_paths, "filesystem.immutable_paths", RO);
 	if (r == 0)
@@ -556,7 +552,8 @@ int build_root(struct builder *b)
 	if (r == 0)
 		r = bind_all(b, &p->filesystem.output_paths, "filesystem.output_paths", RW);
 	if (r == 0) {
-		sort_by_target(b, from);
+		sort_by_target(b, &b->mounts, from);
+		sort_by_target(b, &b->after, 0);
 		build_workspace(b);
 	}
 	return r == 0 ? build_working_dir(b) : r;

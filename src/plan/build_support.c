@@ -19,7 +19,13 @@ static bool block_io(const struct policy *p) { return p->resources.block_io_limi
 static bool timeout(const struct policy *p) { return p->resources.session_timeout_seconds.set; }
 static bool grace(const struct policy *p) { return p->resources.kill_grace_seconds.set; }
 static bool network(const struct policy *p) { return !p->network.isolated; }
-static bool audit(const struct policy *p) { return p->audit.enabled; }
+static bool audit(const struct policy *p)
+{
+	/* Where to write and what, without a word on whether: it was meant. */
+	return p->audit.enabled ||
+	       ((p->audit.log_path.s || p->audit.detail_level.count > 0) &&
+		!policy_where(p, "audit.enabled").file);
+}
 static bool devices(const struct policy *p) { return p->devices.allow.count > 0; }
 static bool gpu(const struct policy *p) { return p->devices.gpu.count > 0; }
 static bool workspace(const struct policy *p)
@@ -35,7 +41,7 @@ static const struct unsupported unsupported[] = {
 	{ "resources.kill_grace_seconds", grace },
 	{ "network.isolated: false", network },
 	{ "filesystem.workspace: review or scratch", workspace },
-	{ "audit.enabled", audit },
+	{ "audit", audit },
 	{ "devices.allow", devices },
 	{ "devices.gpu", gpu },
 };

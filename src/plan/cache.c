@@ -77,6 +77,8 @@ static bool fact_holds(const struct plan *p, const struct plan_fact *f)
 
 	if (f->kind == PF_ABSENT)
 		return r == -ENOENT || r == -ENOTDIR;
+	if (f->kind == PF_IS)
+		return r == 0 && plan_identity(st.st_dev, st.st_ino) == f->value;
 	return r == 0 && (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec == f->value;
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -30,6 +31,8 @@ static int make_dirs(const char *path)
 	return 0;
 }
 
+enum { UNFINISHED_SECONDS = 60 };
+
 struct entry {
 	char name[2 * SHA256_SIZE + 1];
 	int64_t mtime;
@@ -50,8 +53,13 @@ static void prune(int dirfd)
 	while ((d = readdir(dir))) {
 		struct stat st;
 
-		if (strlen(d->d_name) != 2 * SHA256_SIZE ||
-		    fstatat(dirfd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		if (fstatat(dirfd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		/* What write_file_atomic() could not finish: its writer was killed. */
+		if (d->d_name[0] == '.' && S_ISREG(st.st_mode) &&
+		    st.st_mtim.tv_sec < time(NULL) - UNFINISHED_SECONDS)
+			unlinkat(dirfd, d->d_name, 0);
+		if (strlen(d->d_name) != 2 * SHA256_SIZE)
 			continue;
 		count++;
 		if (st.st_mtim.tv_sec < oldest.mtime) {

@@ -2,7 +2,7 @@
 /*
  * Theory of operation: decide() fills one table, indexed by call number, with
  * an action and, for few calls, clauses on arguments. compile() turns it into
- * BPF, filter_describe() into words. Nothing else knows the rules.
+ * BPF. Nothing else knows the rules.
  */
 #include "plan/filter.h"
 
@@ -433,96 +433,5 @@ int filter_build(const struct policy *p, const struct filter_options *o, struct 
 	bpf_finish(b, insns);
 	if (insns->failed)
 		return err_set(e, ENOMEM, "seccomp", "no room for the filter");
-	return 0;
-}
-
-static void describe_cond(struct buf *b, const struct policy_cond *c)
-{
-	/* clang-format off */
-	static const char *const ops[] = {
-		[OP_EQ] = "==", [OP_NEQ] = "!=", [OP_LT] = "<", [OP_LTE] = "<=",
-		[OP_GT] = ">", [OP_GTE] = ">=", [OP_MASKED_EQ] = "==", [OP_MASKED_NEQ] = "!=",
-	};
-	/* clang-format on */
-	bool masked = c->op == OP_MASKED_EQ || c->op == OP_MASKED_NEQ;
-
-	if (c->op == OP_MASKED_NEQ && c->value == 0)
-		buf_printf(b, "arg%u & 0x%llx", c->arg, (unsigned long long)c->mask);
-	else if (masked && c->mask == UINT32_MAX)
-		buf_printf(b, "low half of arg%u %s 0x%llx", c->arg, ops[c->op],
-			   (unsigned long long)c->value);
-	else if (masked)
-		buf_printf(b, "(arg%u & 0x%llx) %s 0x%llx", c->arg, (unsigned long long)c->mask,
-			   ops[c->op], (unsigned long long)c->value);
-	else
-		buf_printf(b, "arg%u %s 0x%llx", c->arg, ops[c->op], (unsigned long long)c->value);
-}
-
-static void describe_clauses(struct buf *b, const char *name, const struct call *call)
-{
-	buf_printf(b, "%s: ", name);
-	for (size_t i = 0; i < call->clauses_count; i++) {
-		const struct clause *cl = &call->clauses[i];
-
-		bpf_action(b, cl->ret);
-		buf_puts(b, " when ");
-		for (size_t k = 0; k < cl->conds_count; k++) {
-			buf_puts(b, k ? " and " : "");
-			describe_cond(b, &cl->conds[k]);
-		}
-		buf_puts(b, "; ");
-	}
-	buf_puts(b, "else ");
-	bpf_action(b, call->ret);
-	buf_puts(b, "\n");
-}
-
-static void describe_group(struct buf *b, const struct calls *c, uint32_t ret, bool names)
-{
-	unsigned n = 0;
-	char name[64];
-
-	for (int nr = 0; nr < SYSCALL_LIMIT; nr++) {
-		if (!c->of[nr].clauses_count && c->of[nr].ret == ret &&
-		    syscall_name(nr, c->arch, name))
-			n++;
-	}
-	if (n == 0)
-		return;
-	if (ret == SECCOMP_RET_ALLOW)
-		buf_printf(b, "allow %u calls", n);
-	else
-		buf_puts(b, "deny");
-	for (int nr = 0; names && nr < SYSCALL_LIMIT; nr++) {
-		if (!c->of[nr].clauses_count && c->of[nr].ret == ret &&
-		    syscall_name(nr, c->arch, name))
-			buf_printf(b, " %s", name);
-	}
-	if (ret != SECCOMP_RET_ALLOW) {
-		buf_puts(b, ": ");
-		bpf_action(b, ret);
-	}
-	buf_puts(b, "\n");
-}
-
-int filter_describe(const struct policy *p, const struct filter_options *o, struct buf *text,
-		    struct err *e)
-{
-	_cleanup_(calls_done) struct calls *c = decide(p, o, e);
-	char name[64];
-
-	if (!c)
-		return -e->code;
-	describe_group(text, c, SECCOMP_RET_ALLOW, false);
-	for (int nr = 0; nr < SYSCALL_LIMIT; nr++) {
-		if (c->of[nr].clauses_count && syscall_name(nr, c->arch, name))
-			describe_clauses(text, name, &c->of[nr]);
-	}
-	describe_group(text, c, RET_ERRNO(EPERM), true);
-	describe_group(text, c, SECCOMP_RET_KILL_PROCESS, true);
-	describe_group(text, c, RET_ERRNO(ENOSYS), true);
-	buf_puts(text, "every other number: ENOSYS\nanother architecture: kill\n");
-	if (text->failed)
-		return err_set(e, ENOMEM, "seccomp", "no room for the description");
 	return 0;
 }

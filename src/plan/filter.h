@@ -59,14 +59,6 @@ struct filter_options {
 int filter_build(const struct policy *p, const struct filter_options *o, struct buf *insns,
 		 struct err *e);
 
-/*
- * What the filter decides for one call: the same tables that filter_build()
- * compiles, for people: appends one line a group ("allow 312 calls", "deny
- * mount: EPERM", "clone: EPERM when arg0 & 0x7e020000; else allow") to @text.
- */
-int filter_describe(const struct policy *p, const struct filter_options *o, struct buf *text,
-		    struct err *e);
-
 /* The number of a call on @arch (0: this machine's); -1: not there, -2: no such name anywhere. */
 int syscall_number(const char *name, uint32_t arch);
 

@@ -49,8 +49,8 @@ enum plan_mount_kind {
 	PM_SYSFS,     /* a new sysfs */
 	PM_DEVPTS,    /* a new devpts instance */
 	PM_DEVICE,    /* the host's character device @source; @rdev must match */
-	PM_MASK_FILE, /* /dev/null over an existing file */
-	PM_MASK_DIR,  /* an empty read-only directory over an existing one */
+	PM_MASK_FILE, /* /dev/null over a file, where there is one */
+	PM_MASK_DIR,  /* an empty read-only directory over a directory, where there is one */
 	PM_DIR,	      /* a directory of the root tmpfs */
 	PM_FILE,      /* a file of the root tmpfs with content @data */
 	PM_SYMLINK,   /* a symbolic link to @source */
@@ -91,6 +91,7 @@ struct plan_env {
 /* A fact of the host that the plan was made from; when it changed: compile anew. */
 enum plan_fact_kind { PF_ABSENT, /* @path does not exist */
 		      PF_MTIME,	 /* the directory @path was last changed at @value (ns) */
+		      PF_IS,	 /* @path leads to what plan_identity() calls @value */
 		      PF_KINDS };
 struct plan_fact {
 	uint32_t kind;
@@ -199,6 +200,12 @@ static inline const char *plan_string(const struct plan *p, struct plan_str s)
 
 #define plan_items(p, table, type) \
 	((const type *)(const void *)((const char *)(p) + (p)->table.off))
+
+/* One number for a file, by its device and inode. */
+static inline int64_t plan_identity(uint64_t dev, uint64_t ino)
+{
+	return (int64_t)(ino ^ dev << 32 ^ dev >> 32);
+}
 
 /* FNV-like fold over the block; finds damage, proves nothing. */
 uint64_t plan_checksum(const void *data, size_t size);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/sha256.h"
+#include "base/str.h"
 #include "plan/bpf.h"
 #include "plan/print_names.h"
 #include "plan/syscall.h"
@@ -17,13 +18,11 @@ enum { WIDTH = 96 };
 /* Names come from policies that others wrote: nothing reaches a terminal as a control. */
 static void safe(struct buf *b, const char *s)
 {
-	for (; *s != '\0'; s++) {
-		unsigned char c = (unsigned char)*s;
+	char out[5];
 
-		if (c < 0x20 || c == 0x7f)
-			buf_printf(b, "\\x%02x", c);
-		else
-			buf_add(b, s, 1);
+	while (*s != '\0') {
+		s += str_printable(s, out);
+		buf_puts(b, out);
 	}
 }
 
@@ -240,6 +239,24 @@ static void print_calls(struct buf *b, const struct plan *p, const uint32_t *wan
 		buf_puts(b, "\n");
 }
 
+/* What no name stands for: numbers beyond the tables, and calls of another architecture. */
+static void print_other_calls(struct buf *b, const struct plan *p)
+{
+	const struct sock_filter *insns = plan_items(p, filter, struct sock_filter);
+	uint32_t ret;
+
+	if (plan_call(p, SYSCALL_LIMIT, &ret)) {
+		buf_puts(b, "  every other number: ");
+		bpf_action(b, ret);
+		buf_puts(b, "\n");
+	}
+	if (bpf_decide(insns, p->filter.count, ~syscall_native_arch(), 0, &ret)) {
+		buf_puts(b, "  another architecture: ");
+		bpf_action(b, ret);
+		buf_puts(b, "\n");
+	}
+}
+
 static void print_seccomp(struct buf *b, const struct plan *p)
 {
 	static const uint32_t answers[] = {
@@ -254,6 +271,7 @@ static void print_seccomp(struct buf *b, const struct plan *p)
 	for (size_t i = 0; i < ARRAY_SIZE(answers); i++)
 		print_calls(b, p, &answers[i]);
 	print_calls(b, p, NULL);
+	print_other_calls(b, p);
 }
 
 static void print_origins(struct buf *b, const struct plan *p)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A plan for people and for programs. Both show all of it: nothing is done
- * that is not printed here.
+ * A plan for people and for programs. Nothing is done that is not printed: by
+ * both, but for the filter's instructions, which only the JSON lists. The text
+ * names the calls that they answer "by argument".
  *
  * The plan must come from plan_open(). Only memory can fail: @b->failed.
  *

@@ -6,23 +6,16 @@
 #include <stdio.h>
 #include <string.h>
 
-/*
- * One line, whatever hostile text is in it: control characters (C0, DEL and
- * the C1 set, which terminals obey too) come out as \xNN.
- */
+#include "base/str.h"
+
+/* One line, whatever hostile text is in it. */
 static void put_escaped(struct buf *out, const char *s)
 {
-	for (; *s != '\0'; s++) {
-		unsigned char c = (unsigned char)*s, next = (unsigned char)s[1];
+	char c[5];
 
-		if (c == 0xc2 && next >= 0x80 && next <= 0x9f) {
-			buf_printf(out, "\\x%02x", next);
-			s++;
-		} else if (c < 0x20 || c == 0x7f) {
-			buf_printf(out, "\\x%02x", c);
-		} else {
-			buf_add(out, s, 1);
-		}
+	while (*s != '\0') {
+		s += str_printable(s, c);
+		buf_puts(out, c);
 	}
 }
 

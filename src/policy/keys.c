@@ -86,8 +86,8 @@ const struct policy_key policy_keys[] = {
 	{ "syscalls.baseline", KEY_ENUM, AT(syscalls.baseline), .fallback = "default",
 	  .names = names_baseline, .option = "syscalls",
 	  .help = "The system calls to start from. default: what ordinary programs need. strict: "
-		  "a short list. permissive: all but those that endanger the host. none: only "
-		  "what this policy allows." },
+		  "a short list. permissive: all but those that endanger the host. none: what "
+		  "every command needs to start, and what this policy allows." },
 	{ "syscalls.default_deny", KEY_BOOL, AT(syscalls.default_deny), .fallback = "true",
 	  .help = "What neither the baseline nor a rule names is denied." },
 	{ "syscalls.kill", KEY_BOOL, AT(syscalls.kill), .fallback = "false", .option = "kill",

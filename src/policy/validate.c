@@ -338,7 +338,8 @@ static void check_calls(const struct policy *p, struct diags *d)
 			"none, and nothing is allowed: no program can start; fill syscalls.allow");
 	if (!p->syscalls.default_deny)
 		diag_warn(d, policy_where(p, "syscalls.default_deny"), "syscalls.default_deny",
-			  "every system call is allowed that no rule denies");
+			  "every known call is allowed that no rule denies, but for those that endanger "
+			  "the host, as under baseline: permissive");
 }
 
 static void check_capabilities(const struct policy *p, struct diags *d)

@@ -120,8 +120,9 @@ static int parse_milli(const char *s, uint64_t *ret, const char **end)
 	if (*s == '.') {
 		if (!isdigit((unsigned char)*++s))
 			return -EINVAL;
-		for (; isdigit((unsigned char)*s); s++, unit /= 10)
-			v += (uint64_t)(*s - '0') * unit; /* unit 0: beyond thousandths */
+		for (; isdigit((unsigned char)*s); s++, unit /= 10) /* 0: beyond thousandths */
+			if (__builtin_add_overflow(v, (uint64_t)(*s - '0') * unit, &v))
+				return -ERANGE;
 	}
 	*ret = v;
 	*end = s;

@@ -20,6 +20,9 @@ static int block_signals(uint64_t *old)
 {
 	uint64_t set = 0;
 
+	/* A caller that ignores it would take the exit status from us, and from PID 1. */
+	signal(SIGCHLD, SIG_DFL);
+
 	for (size_t i = 0; i < ARRAY_SIZE(forwarded); i++)
 		set |= 1ULL << (forwarded[i] - 1);
 	set |= 1ULL << (SIGWINCH - 1) | 1ULL << (SIGCONT - 1);
@@ -118,6 +121,7 @@ int supervisor_run(const struct plan *plan, struct launch *launch, struct outcom
 		judge(&j, &info, ret);
 	}
 	sys_close(signals);
+	sys_call(SYS_rt_sigprocmask, SIG_SETMASK, &launch->sigmask, 0, sizeof(launch->sigmask));
 	jail_close(&j);
 	if (err_is_set(&j.err)) {
 		*e = j.err;
