@@ -30,7 +30,7 @@ def marker(lab):
 
 
 def command(lab):
-    return ["/probes/file", "create", str(marker(lab))]
+    return ["/probes/file", "stay", str(marker(lab))]
 
 
 def traced(lab, *options, **kw):

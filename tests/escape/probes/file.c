@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 
 #include "probe.h"
 
@@ -54,6 +55,15 @@ static long create(const char *path)
 	return open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 }
 
+/* Still there when PID 1 becomes purple-init. */
+static long create_and_stay(const char *path)
+{
+	long fd = create(path);
+
+	nanosleep(&(struct timespec){ .tv_nsec = 100000000 }, NULL);
+	return fd;
+}
+
 static long change_mode(const char *path)
 {
 	return chmod(path, 0600);
@@ -82,11 +92,17 @@ static const struct {
 	const char *name;
 	long (*op)(const char *);
 } ops[] = {
-	{ "see", see },		  { "read", read_it },
-	{ "real", real },	  { "write", write_it },
-	{ "both", both },	  { "create", create },
-	{ "chmod", change_mode }, { "list", list },
-	{ "run", run },		  { "connect", unix_connect },
+	{ "see", see },
+	{ "read", read_it },
+	{ "real", real },
+	{ "write", write_it },
+	{ "both", both },
+	{ "create", create },
+	{ "stay", create_and_stay },
+	{ "chmod", change_mode },
+	{ "list", list },
+	{ "run", run },
+	{ "connect", unix_connect },
 };
 
 int main(int argc, char **argv)
@@ -99,5 +115,5 @@ int main(int argc, char **argv)
 		snprintf(what, sizeof(what), "%s %s", argv[1], argv[2]);
 		judge(ops[i].op(argv[2]), what);
 	}
-	usage("file see|read|real|write|both|create|chmod|list|run|connect PATH");
+	usage("file see|read|real|write|both|create|stay|chmod|list|run|connect PATH");
 }
