@@ -692,19 +692,6 @@ static void test_against_libseccomp(void **state)
 	}
 }
 
-static void test_describe(void **state)
-{
-	struct policy p = policy_of(BASELINE_DEFAULT);
-	struct buf b = BUF_INIT(1 << 16);
-	struct err e = { 0 };
-
-	assert_int_equal(filter_describe(&p, &(struct filter_options){ .arch = X86 }, &b, &e), 0);
-	assert_non_null(strstr(b.data, "clone: EPERM when arg0 & 0x7e020000; else allow\n"));
-	assert_non_null(strstr(b.data, " mount "));
-	assert_non_null(strstr(b.data, "allow "));
-	buf_free(&b);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -723,7 +710,6 @@ int main(void)
 		cmocka_unit_test(test_long_jumps),
 		cmocka_unit_test(test_too_long),
 		cmocka_unit_test(test_against_libseccomp),
-		cmocka_unit_test(test_describe),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -273,6 +273,7 @@ static void test_text(void **state)
 		"  nofile        1024 unlimited\n",
 		"content: box\\x0a\n",
 		"by argument\n    ioctl",
+		"  every other number: EPERM\n",
 	};
 	struct buf b = BUF_INIT(PLAN_MAX), out = BUF_INIT(1 << 20);
 
