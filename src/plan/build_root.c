@@ -195,16 +195,22 @@ static int watch(struct builder *b, const char *path)
 	return r;
 }
 
+struct match {
+	struct builder *b;
+	int result; /* of the first that failed */
+};
+
 static void match_etc(void *arg, const char *name)
 {
-	struct builder *b = arg;
+	struct match *m = arg;
+	struct builder *b = m->b;
 
-	for (size_t i = 0; i < ARRAY_SIZE(system_etc); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(system_etc) && m->result == 0; i++) {
 		const char *want = system_etc[i];
 		size_t n = strlen(want);
 
 		if (want[n - 1] == '*' ? strncmp(name, want, n - 1) == 0 : streq(name, want))
-			bind_system(b, arena_printf(&b->arena, "/etc/%s", name));
+			m->result = bind_system(b, arena_printf(&b->arena, "/etc/%s", name));
 	}
 }
 
@@ -249,6 +255,7 @@ static int build_system(struct builder *b)
 	struct plan_mount etc = { .kind = PM_DIR,
 				  .mode = 0755,
 				  .landlock = LL_READ_FILE | LL_READ_DIR };
+	struct match match = { .b = b };
 	int r = 0;
 
 	add(b, etc, NULL, "/etc");
@@ -262,7 +269,9 @@ static int build_system(struct builder *b)
 	if (r == 0)
 		r = watch(b, "/etc");
 	if (r == 0)
-		r = b->host->list(b->host->ctx, "/etc", match_etc, b);
+		r = b->host->list(b->host->ctx, "/etc", match_etc, &match);
+	if (r == 0)
+		r = match.result;
 	return r < 0 ? err_set(b->e, r, "plan", "read /etc") : 0;
 }
 
