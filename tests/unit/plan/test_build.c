@@ -1,0 +1,737 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Golden tests: the plans of all shipped profiles on a host that a table
+ * describes, for a user and for root. UPDATE_GOLDEN=1 writes them anew; read
+ * the difference before you commit it. The filter has tests of its own: here
+ * only which calls it lets through is compared, where the numbers are known.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/sysmacros.h>
+
+#include <cmocka.h>
+
+#include "base/fd.h"
+#include "base/str.h"
+#include "plan/build.h"
+#include "plan/plan.h"
+#include "plan/print.h"
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x00000080
+#endif
+
+#define ALL_NAMESPACES                                                                             \
+	(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | \
+	 CLONE_NEWCGROUP | CLONE_NEWTIME)
+
+/* The host: what is not here is absent. */
+static const struct entry {
+	const char *path;
+	enum host_kind kind;
+	const char *link, *real; /* HK_SYMLINK; real NULL: it leads nowhere */
+	enum host_kind target;
+} host_entries[] = {
+	{ "/", HK_DIR },
+	{ "/usr", HK_DIR },
+	{ "/bin", HK_SYMLINK, "usr/bin", "/usr/bin", HK_DIR },
+	{ "/sbin", HK_SYMLINK, "usr/sbin", "/usr/sbin", HK_DIR },
+	{ "/lib", HK_SYMLINK, "usr/lib", "/usr/lib", HK_DIR },
+	{ "/lib64", HK_SYMLINK, "usr/lib64", "/usr/lib64", HK_DIR },
+	{ "/opt", HK_DIR },
+	{ "/etc", HK_DIR },
+	{ "/etc/alternatives", HK_DIR },
+	{ "/etc/gitconfig", HK_FILE },
+	{ "/etc/java-17-openjdk", HK_DIR },
+	{ "/etc/ld.so.cache", HK_FILE },
+	{ "/etc/passwd", HK_FILE },
+	{ "/etc/pki", HK_SYMLINK, "../nowhere", NULL },
+	{ "/etc/shadow", HK_FILE },
+	{ "/etc/ssl", HK_SYMLINK, "/opt/ssl", "/opt/ssl", HK_DIR },
+	{ "/home/u", HK_DIR },
+	{ "/home/u/.claude", HK_DIR },
+	{ "/home/u/.claude.json", HK_FILE },
+	{ "/home/u/.gitconfig", HK_SYMLINK, "dot/gitconfig", "/home/u/dot/gitconfig", HK_FILE },
+	{ "/home/u/.nvm/versions", HK_DIR },
+	{ "/home/u/fifo", HK_OTHER, NULL, "/home/u/fifo", HK_OTHER },
+	{ "/home/u/to-proc", HK_SYMLINK, "/proc", "/proc", HK_DIR },
+	{ "/home/u/to-purple", HK_SYMLINK, ".config/purple", "/home/u/.config/purple", HK_DIR },
+	{ "/home/u/to-nowhere", HK_SYMLINK, "none", NULL },
+	{ "/srv/data", HK_DIR },
+	{ "/srv/link", HK_SYMLINK, "data", "/srv/data", HK_DIR },
+	{ "/proc/keys", HK_FILE },
+	{ "/proc/kcore", HK_FILE },
+	{ "/proc/scsi", HK_DIR },
+	{ "/proc/timer_list", HK_FILE },
+	{ "/sys/firmware", HK_DIR },
+	{ "/sys/kernel", HK_DIR },
+};
+
+/* What goes wrong, for the tests of that. */
+struct fault {
+	const char *look, *list;
+};
+
+static int look(void *ctx, const char *path, struct host_path *ret)
+{
+	const struct fault *fault = ctx;
+
+	memset(ret, 0, sizeof(*ret));
+	if (fault && fault->look && streq(path, fault->look))
+		return -EIO;
+	for (size_t i = 0; i < ARRAY_SIZE(host_entries); i++) {
+		const struct entry *n = &host_entries[i];
+		bool link = n->kind == HK_SYMLINK;
+
+		if (!streq(n->path, path))
+			continue;
+		ret->kind = n->kind;
+		ret->target = n->target ? n->target : link ? HK_ABSENT : n->kind;
+		ret->mtime = 1000 + (int64_t)i;
+		if (link)
+			assert_true(str_copy(ret->link, sizeof(ret->link), n->link));
+		if (n->real || !link)
+			assert_true(
+				str_copy(ret->real, sizeof(ret->real), n->real ? n->real : path));
+		break;
+	}
+	return 0;
+}
+
+static int list(void *ctx, const char *path, void (*fn)(void *arg, const char *name), void *arg)
+{
+	const struct fault *fault = ctx;
+	size_t n = strlen(path);
+
+	if (fault && fault->list)
+		return -EACCES;
+	for (size_t i = 0; i < ARRAY_SIZE(host_entries); i++)
+		if (strncmp(host_entries[i].path, path, n) == 0 && host_entries[i].path[n] == '/' &&
+		    !strchr(host_entries[i].path + n + 1, '/'))
+			fn(arg, host_entries[i].path + n + 1);
+	return 0;
+}
+
+static struct host a_user(void)
+{
+	return (struct host){ .uid = 1000,
+			      .gid = 1000,
+			      .user = "u",
+			      .home = "/home/u",
+			      .landlock_abi = 7,
+			      .namespaces = ALL_NAMESPACES,
+			      .look = look,
+			      .list = list };
+}
+
+static struct host a_root(void)
+{
+	struct host h = a_user();
+
+	h.uid = h.gid = 0;
+	h.user = "root";
+	h.root = true;
+	return h;
+}
+
+/* A built plan. */
+struct built {
+	struct buf block;
+	const struct plan *plan; /* NULL: refused */
+	struct err e;
+};
+
+static const uint8_t a_key[32] = { 1, 2, 3 };
+
+static void build_bytes(struct built *t, const char *name, const void *data, size_t len,
+			const struct host *h)
+{
+	struct diags d = DIAGS_INIT;
+	struct policy p;
+	const char *why = "";
+
+	*t = (struct built){ .block = BUF_INIT(PLAN_MAX) };
+	if (policy_parse(&p, name, data, len, NULL, &d) < 0 || policy_validate(&p, &d) < 0)
+		fail_msg("%s", d.text.data);
+	if (plan_build(&p, h, a_key, &t->block, &t->e) == 0) {
+		assert_int_equal(t->e.code, 0);
+		t->plan = plan_open(t->block.data, t->block.len, &why);
+		if (!t->plan)
+			fail_msg("a bad plan was built: %s", why);
+	} else {
+		assert_int_not_equal(t->e.code, 0);
+		assert_int_equal(t->e.exit_code, EXIT_PURPLE);
+	}
+	policy_free(&p);
+	diags_free(&d);
+}
+
+static void build(struct built *t, const char *text, const struct host *h)
+{
+	build_bytes(t, "p.yaml", text, strlen(text), h);
+}
+
+static void done(struct built *t)
+{
+	buf_free(&t->block);
+}
+
+/* Refused, with @words in the message and @remedy (may be NULL) in what to do. */
+static void expect_refused(const char *text, const struct host *h, const char *words,
+			   const char *remedy)
+{
+	struct built t;
+
+	build(&t, text, h);
+	if (t.plan)
+		fail_msg("accepted, but not '%s': %s", words, text);
+	if (!strstr(t.e.message, words))
+		fail_msg("'%s' is not in: %s", words, t.e.message);
+	if (remedy && !strstr(t.e.remedy, remedy))
+		fail_msg("'%s' is not in: %s", remedy, t.e.remedy);
+	done(&t);
+}
+
+static const struct plan_mount *find_mount(const struct built *t, const char *target)
+{
+	const struct plan_mount *m = plan_items(t->plan, mounts, struct plan_mount);
+
+	for (uint32_t i = 0; i < t->plan->mounts.count; i++) {
+		const char *at = plan_string(t->plan, m[i].target);
+
+		if (at && streq(at, target))
+			return &m[i];
+	}
+	return NULL;
+}
+
+static const struct plan_layer *find_layer(const struct built *t, enum plan_layer_id id)
+{
+	return plan_items(t->plan, layers, struct plan_layer) + id;
+}
+
+static bool is_downgraded(const struct built *t, const char *what)
+{
+	const struct plan_downgrade *d = plan_items(t->plan, downgrades, struct plan_downgrade);
+
+	for (uint32_t i = 0; i < t->plan->downgrades.count; i++)
+		if (streq(plan_string(t->plan, d[i].what), what))
+			return plan_string(t->plan, d[i].why) != NULL;
+	return false;
+}
+
+static bool has_env(const struct built *t, bool set, const char *text)
+{
+	const struct plan_env *v = set ? plan_items(t->plan, env_set, struct plan_env)
+				       : plan_items(t->plan, env_pass, struct plan_env);
+	uint32_t count = set ? t->plan->env_set.count : t->plan->env_pass.count;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (streq(plan_string(t->plan, v[i].text), text))
+			return true;
+	return false;
+}
+
+/* --- golden --- */
+
+static const char *const profiles[] = { "ci-worker",	  "code-analyst", "coding-agent",
+					"data-retriever", "default",	  "honeypot",
+					"node",		  "python",	  "strict" };
+
+static void show_difference(const char *file, const char *want, const char *got)
+{
+	unsigned line = 1;
+	size_t i = 0, start = 0;
+
+	for (; want[i] != '\0' && want[i] == got[i]; i++) {
+		if (want[i] == '\n') {
+			line++;
+			start = i + 1;
+		}
+	}
+	fail_msg("%s:%u: want '%.*s', got '%.*s' (UPDATE_GOLDEN=1 writes it anew)", file, line,
+		 (int)strcspn(want + start, "\n"), want + start, (int)strcspn(got + start, "\n"),
+		 got + start);
+}
+
+static void compare(const char *name, const char *kind, const struct buf *got)
+{
+	_cleanup_buf_ struct buf want = BUF_INIT(4 << 20);
+	char file[512];
+
+	assert_false(got->failed);
+	snprintf(file, sizeof(file), GOLDEN_DIR "/%s.%s.json", name, kind);
+	if (getenv("UPDATE_GOLDEN")) {
+		_cleanup_close_ int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+		assert_true(fd >= 0);
+		assert_int_equal(write_full(fd, got->data, got->len), 0);
+		return;
+	}
+	if (read_file_at(AT_FDCWD, file, &want) < 0)
+		fail_msg("%s cannot be read (UPDATE_GOLDEN=1 writes it)", file);
+	if (!streq(want.data, got->data))
+		show_difference(file, want.data, got->data);
+}
+
+/* Lines @from to before @to, which start members of the top level. */
+static void take(struct buf *ret, const char *json, const char *from, const char *to)
+{
+	const char *a = from ? strstr(json, from) : json, *b = to ? strstr(json, to) : NULL;
+
+	assert_non_null(a);
+	assert_true(!to || b);
+	buf_add(ret, a, b ? (size_t)(b - a) : strlen(a));
+}
+
+static void check_golden(const char *name, const char *kind, const struct host *h)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT(1 << 20), json = BUF_INIT(4 << 20);
+	_cleanup_buf_ struct buf plan = BUF_INIT(4 << 20), filter = BUF_INIT(4 << 20);
+	struct built t;
+	char path[512];
+
+	snprintf(path, sizeof(path), PROFILE_DIR "/%s.yaml", name);
+	assert_int_equal(read_file_at(AT_FDCWD, path, &text), 0);
+	build_bytes(&t, name, text.data, text.len, h);
+	if (!t.plan)
+		fail_msg("%s for %s: %s", name, kind, t.e.message);
+	plan_print_json(t.plan, &json);
+	take(&plan, json.data, NULL, "\t\"seccomp\":");
+	take(&plan, json.data, "\t\"sources\":", NULL);
+	compare(name, kind, &plan);
+#ifdef __x86_64__
+	take(&filter, json.data, "\t\t\"actions\":", "\t\t\"listing\":");
+	compare(name, "filter", &filter);
+#endif
+	done(&t);
+}
+
+static void test_golden(void **state)
+{
+	const struct host user = a_user(), root = a_root();
+
+	for (size_t i = 0; i < ARRAY_SIZE(profiles); i++) {
+		check_golden(profiles[i], "user", &user);
+		check_golden(profiles[i], "root", &root);
+	}
+}
+
+/* The same policy and host: the same bytes. */
+static void test_deterministic(void **state)
+{
+	const struct host h = a_user();
+	struct built a, b;
+
+	build(&a, "name: x\n", &h);
+	build(&b, "name: x\n", &h);
+	assert_int_equal(a.block.len, b.block.len);
+	assert_memory_equal(a.block.data, b.block.data, a.block.len);
+	assert_memory_equal(a.plan->key, a_key, sizeof(a_key));
+	done(&a);
+	done(&b);
+}
+
+/* --- refusals --- */
+
+static void test_unsupported(void **state)
+{
+	static const struct {
+		const char *what, *text;
+	} keys[] = {
+		{ "resources.cpu_shares", "resources: {cpu_shares: 2}\n" },
+		{ "resources.memory_limit_bytes", "resources: {memory_limit_bytes: 2G}\n" },
+		{ "resources.block_io_limit", "resources: {block_io_limit: 50MBps}\n" },
+		{ "resources.session_timeout_seconds",
+		  "resources: {session_timeout_seconds: 9}\n" },
+		{ "resources.kill_grace_seconds", "resources: {kill_grace_seconds: 9}\n" },
+		{ "network.isolated: false", "network: {isolated: false}\n" },
+		{ "audit", "audit: {enabled: true}\n" },
+		{ "audit", "audit: {log_path: /srv/log}\n" },
+		{ "devices.allow", "devices: {allow: [/dev/kvm]}\n" },
+		{ "devices.gpu", "devices: {gpu: [all]}\n" },
+	};
+	struct host h = a_user();
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		struct built t;
+
+		h.best_effort = false;
+		expect_refused(keys[i].text, &h, keys[i].what, "--best-effort");
+		h.best_effort = true;
+		build(&t, keys[i].text, &h);
+		assert_non_null(t.plan);
+		assert_true(is_downgraded(&t, keys[i].what));
+		assert_int_equal(t.plan->downgrades.count, 1);
+		assert_int_equal(t.plan->enforcement, ENFORCE_BEST_EFFORT);
+		done(&t);
+	}
+	/* No plan is written where a lesser one would change the host. */
+	expect_refused("filesystem: {workspace: review}\n", &h, "filesystem.workspace", "direct");
+	expect_refused("filesystem: {workspace: scratch}\n", &h, "filesystem.workspace", "direct");
+	expect_refused("capabilities: {default_drop: false}\n", &h, "capabilities.default_drop",
+		       NULL);
+}
+
+static void test_policy_asks_for_best_effort(void **state)
+{
+	const struct host h = a_user();
+	struct built t;
+
+	build(&t, "enforcement: best-effort\naudit: {enabled: true}\n", &h);
+	assert_non_null(t.plan);
+	assert_true(is_downgraded(&t, "audit"));
+	done(&t);
+}
+
+/* Never a right that the kernel does not know, and never one less than it does. */
+static void test_landlock(void **state)
+{
+	static const uint64_t fs[] = { 0, 0x1fff, 0x3fff, 0x7fff, 0x7fff, 0xffff, 0xffff, 0xffff };
+
+	for (uint32_t abi = 0; abi < ARRAY_SIZE(fs); abi++) {
+		struct host h = a_user();
+		const struct plan_mount *m;
+		struct built t;
+
+		h.landlock_abi = abi;
+		if (abi < 6)
+			expect_refused("network: {loopback: false}\n", &h, "landlock:", "kernel");
+		h.best_effort = true;
+		build(&t, "network: {loopback: false}\n", &h);
+		assert_non_null(t.plan);
+		assert_int_equal(t.plan->landlock_abi, abi);
+		assert_int_equal(t.plan->landlock_fs, fs[abi]);
+		assert_int_equal(t.plan->landlock_net, abi >= 4 ? 3 : 0);
+		assert_int_equal(t.plan->landlock_scoped, abi >= 6 ? 3 : 0);
+		assert_int_equal(find_layer(&t, LAYER_LANDLOCK)->state,
+				 abi < 6 ? LS_DOWNGRADED : LS_ENFORCED);
+		assert_int_equal(is_downgraded(&t, "landlock"), abi < 6);
+		m = plan_items(t.plan, mounts, struct plan_mount);
+		for (uint32_t i = 0; i < t.plan->mounts.count; i++)
+			assert_int_equal(m[i].landlock & ~fs[abi], 0);
+		done(&t);
+	}
+}
+
+static void test_namespaces(void **state)
+{
+	static const struct {
+		uint64_t flag;
+		enum plan_layer_id id;
+		const char *what; /* NULL: nothing can be done without it */
+	} ns[] = {
+		{ CLONE_NEWUSER, LAYER_USER, NULL },
+		{ CLONE_NEWNS, LAYER_MOUNT, NULL },
+		{ CLONE_NEWPID, LAYER_PID, "pid namespace" },
+		{ CLONE_NEWNET, LAYER_NET, "net namespace" },
+		{ CLONE_NEWIPC, LAYER_IPC, "ipc namespace" },
+		{ CLONE_NEWUTS, LAYER_UTS, "uts namespace" },
+		{ CLONE_NEWCGROUP, LAYER_CGROUP, "cgroup namespace" },
+		{ CLONE_NEWTIME, LAYER_TIME, "time namespace" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ns); i++) {
+		struct host h = a_user();
+		struct built t;
+
+		h.namespaces &= ~ns[i].flag;
+		expect_refused("name: x\n", &h, "namespace: this kernel does not have it", NULL);
+		h.best_effort = true;
+		if (!ns[i].what) {
+			expect_refused("name: x\n", &h, "this kernel does not have it", NULL);
+			continue;
+		}
+		build(&t, "name: x\n", &h);
+		assert_non_null(t.plan);
+		assert_int_equal(t.plan->namespaces, h.namespaces);
+		for (uint32_t id = 0; id < LAYERS; id++)
+			assert_int_equal(find_layer(&t, id)->state,
+					 id == ns[i].id ? LS_DOWNGRADED : LS_ENFORCED);
+		assert_true(is_downgraded(&t, ns[i].what));
+		done(&t);
+	}
+}
+
+/* --- the host's paths --- */
+
+static void test_links(void **state)
+{
+	const struct host h = a_root();
+	const struct plan_mount *m;
+	struct built t;
+
+	build(&t, "filesystem: {writable_paths: [/srv/link], immutable_paths: [~/.gitconfig]}\n",
+	      &h);
+	assert_non_null(t.plan);
+	m = find_mount(&t, "/srv/link");
+	assert_non_null(m);
+	assert_string_equal(plan_string(t.plan, m->source), "/srv/data");
+	assert_true(m->flags & PMF_IDMAP);
+	assert_false(m->flags & PMF_RDONLY);
+	m = find_mount(&t, "/home/u/.gitconfig");
+	assert_non_null(m);
+	assert_string_equal(plan_string(t.plan, m->source), "/home/u/dot/gitconfig");
+	assert_true(m->flags & PMF_IS_FILE && m->flags & PMF_RDONLY);
+	assert_false(m->flags & PMF_IDMAP);
+	/* A link of the system is made again; one of /etc is followed; one to nowhere left. */
+	m = find_mount(&t, "/bin");
+	assert_int_equal(m->kind, PM_SYMLINK);
+	assert_string_equal(plan_string(t.plan, m->source), "usr/bin");
+	assert_string_equal(plan_string(t.plan, find_mount(&t, "/etc/ssl")->source), "/opt/ssl");
+	assert_null(find_mount(&t, "/etc/pki"));
+	assert_null(find_mount(&t, "/etc/shadow"));
+	done(&t);
+	expect_refused("filesystem: {immutable_paths: [~/to-proc]}\n", &h,
+		       "leads to /proc, which cannot be given", NULL);
+	expect_refused("filesystem: {writable_paths: [~/to-purple]}\n", &h,
+		       "which cannot be writable", NULL);
+	expect_refused("filesystem: {immutable_paths: [~/to-nowhere]}\n", &h,
+		       "p.yaml:1: filesystem.immutable_paths: /home/u/to-nowhere", "optional");
+	expect_refused("filesystem: {immutable_paths: [~/fifo]}\n", &h,
+		       "neither a file nor a directory", NULL);
+	expect_refused("filesystem: {output_paths: [/srv/none]}\n", &h,
+		       "p.yaml:1: filesystem.output_paths: /srv/none", "optional");
+}
+
+static void test_optional(void **state)
+{
+	const struct host h = a_user();
+	const struct plan_fact *f;
+	struct built t;
+	bool found = false;
+
+	build(&t, "filesystem:\n  immutable_paths: [{host_path: /srv/none, optional: true}]\n", &h);
+	assert_non_null(t.plan);
+	assert_null(find_mount(&t, "/srv/none"));
+	f = plan_items(t.plan, facts, struct plan_fact);
+	for (uint32_t i = 0; i < t.plan->facts.count; i++)
+		found |= f[i].kind == PF_ABSENT &&
+			 streq(plan_string(t.plan, f[i].path), "/srv/none");
+	assert_true(found);
+	done(&t);
+}
+
+static void test_no_home(void **state)
+{
+	struct host h = a_user();
+	struct built t;
+
+	h.home = h.user = NULL;
+	expect_refused("filesystem: {immutable_paths: [~/x]}\n", &h, "there is no HOME", NULL);
+	expect_refused("filesystem: {scratch_paths: ['${XDG_CACHE_HOME}/x']}\n", &h,
+		       "there is no HOME", NULL);
+	expect_refused("filesystem: {working_dir: ~/x}\n", &h, "there is no HOME", NULL);
+	build(&t, "name: x\n", &h);
+	assert_non_null(t.plan);
+	assert_true(has_env(&t, true, "HOME=/"));
+	assert_true(has_env(&t, true, "USER=user"));
+	done(&t);
+}
+
+/* Workspace paths come after the workspace; places that are twice are there once. */
+static void test_order(void **state)
+{
+	const struct host h = a_user();
+	const struct plan_mount *m, *workspace = NULL;
+	struct built t;
+	unsigned tmp = 0, out = 0;
+
+	build(&t,
+	      "filesystem:\n"
+	      "  immutable_paths: [/usr, ./.git]\n"
+	      "  output_paths: [{host_path: /srv/data, sandbox_path: /out}]\n"
+	      "  scratch_paths: [/tmp, /out, /cache]\n"
+	      "  working_dir: /cache\n",
+	      &h);
+	assert_non_null(t.plan);
+	m = plan_items(t.plan, mounts, struct plan_mount);
+	for (uint32_t i = 0; i < t.plan->mounts.count; i++) {
+		const char *target = plan_string(t.plan, m[i].target);
+
+		if (m[i].kind == PM_WORKSPACE) {
+			workspace = &m[i];
+			continue;
+		}
+		assert_true(target[0] == '/' || workspace);
+		tmp += streq(target, "/tmp");
+		out += streq(target, "/out");
+	}
+	assert_non_null(workspace);
+	assert_int_equal(tmp, 1);
+	assert_int_equal(out, 1);
+	assert_int_equal(find_mount(&t, "/out")->kind, PM_BIND);
+	assert_int_equal(find_mount(&t, "/cache")->kind, PM_SCRATCH);
+	assert_non_null(find_mount(&t, "./.git"));
+	assert_string_equal(plan_string(t.plan, t.plan->working_dir), "/cache");
+	done(&t);
+	expect_refused("filesystem: {scratch_paths: [./x]}\n", &h, "inside the workspace", NULL);
+}
+
+static void test_host_fails(void **state)
+{
+	struct fault fault = { .look = "/usr" };
+	struct host h = a_user();
+
+	h.ctx = &fault;
+	expect_refused("name: x\n", &h, "look at /usr", NULL);
+	fault = (struct fault){ .look = "/etc/ssl" };
+	expect_refused("name: x\n", &h, "look at /etc/ssl", NULL);
+	fault = (struct fault){ .list = "/etc" };
+	expect_refused("name: x\n", &h, "/etc", NULL);
+}
+
+/* --- the process --- */
+
+static void test_capabilities(void **state)
+{
+	const struct host h = a_user();
+	const uint64_t bind = 1ULL << 10, raw = 1ULL << 13;
+	struct built t;
+
+	build(&t,
+	      "capabilities: {add: [CAP_NET_BIND_SERVICE, CAP_NET_RAW, CAP_KILL],"
+	      " drop: [CAP_KILL]}\n",
+	      &h);
+	assert_non_null(t.plan);
+	assert_int_equal(t.plan->caps_bounding, bind | raw);
+	assert_int_equal(t.plan->caps_ambient, bind | raw);
+	assert_int_equal(t.plan->securebits & 0xc0, 0); /* ambient ones are raised later */
+	done(&t);
+	build(&t, "capabilities: {add: [CAP_NET_BIND_SERVICE, CAP_NET_RAW], drop: [ALL]}\n", &h);
+	assert_non_null(t.plan);
+	assert_int_equal(t.plan->caps_bounding | t.plan->caps_permitted | t.plan->caps_effective |
+				 t.plan->caps_inheritable | t.plan->caps_ambient,
+			 0);
+	assert_int_equal(t.plan->securebits & 0xc0, 0xc0);
+	assert_true(t.plan->steps & STEP_DROP_CAPS && t.plan->steps & STEP_NO_NEW_PRIVS);
+	done(&t);
+}
+
+static void test_environment(void **state)
+{
+	const struct host h = a_user();
+	struct built t;
+
+	build(&t, "environment: {set: {PATH: /x, HOME: /y, A: 'b=c'}, pass: [OPENAI_*, TOKEN]}\n",
+	      &h);
+	assert_non_null(t.plan);
+	assert_true(has_env(&t, true, "PATH=/x"));
+	assert_true(has_env(&t, true, "HOME=/y"));
+	assert_true(has_env(&t, true, "A=b=c"));
+	assert_false(has_env(&t, true, "HOME=/home/u"));
+	assert_true(has_env(&t, true, "USER=u"));
+	assert_true(has_env(&t, false, "OPENAI_*"));
+	assert_true(has_env(&t, false, "TOKEN"));
+	assert_true(has_env(&t, false, "LANG"));
+	assert_false(has_env(&t, false, "LD_*"));
+	done(&t);
+}
+
+static void test_limits(void **state)
+{
+	const struct host h = a_user();
+	const struct plan_rlimit *l;
+	struct built t;
+
+	build(&t,
+	      "resources: {pids_limit: 9, open_files: 64, file_size_bytes: 1G, cpu_time_seconds: 5,"
+	      " stack_bytes: 8M}\n",
+	      &h);
+	assert_non_null(t.plan);
+	l = plan_items(t.plan, rlimits, struct plan_rlimit);
+	for (uint32_t i = 0; i < t.plan->rlimits.count; i++) {
+		uint64_t want = l[i].resource == RLIMIT_NPROC	 ? 9
+				: l[i].resource == RLIMIT_NOFILE ? 64
+				: l[i].resource == RLIMIT_FSIZE	 ? 1 << 30
+				: l[i].resource == RLIMIT_CPU	 ? 5
+				: l[i].resource == RLIMIT_STACK	 ? 8 << 20
+				: l[i].resource == RLIMIT_CORE	 ? 0
+								 : 99;
+
+		assert_int_equal(l[i].hard, want);
+		assert_int_equal(l[i].soft, want);
+	}
+	assert_int_equal(t.plan->rlimits.count, 6);
+	done(&t);
+}
+
+/* What the policy was read from, and what was looked for before it, can be checked later. */
+static void test_sources(void **state)
+{
+	struct policy_source sources[] = { { "/a.yaml", { 7 } }, { "/b.yaml", { 8 } } };
+	const char *absent[] = { "/etc/purple/profiles/a.yaml" };
+	struct buf block = BUF_INIT(PLAN_MAX);
+	const struct host h = a_user();
+	const struct plan_source *s;
+	const struct plan_fact *f;
+	const struct plan *plan;
+	struct err e = { 0 };
+	struct policy p;
+
+	policy_init(&p);
+	p.sources = sources;
+	p.sources_count = ARRAY_SIZE(sources);
+	p.absent = absent;
+	p.absent_count = ARRAY_SIZE(absent);
+	assert_int_equal(plan_build(&p, &h, a_key, &block, &e), 0);
+	plan = plan_open(block.data, block.len, NULL);
+	assert_non_null(plan);
+	assert_int_equal(plan->sources.count, 2);
+	s = plan_items(plan, sources, struct plan_source);
+	assert_string_equal(plan_string(plan, s[1].path), "/b.yaml");
+	assert_memory_equal(s[1].sha256, sources[1].sha256, sizeof(s[1].sha256));
+	f = plan_items(plan, facts, struct plan_fact) + plan->facts.count - 1;
+	assert_int_equal(f->kind, PF_ABSENT);
+	assert_string_equal(plan_string(plan, f->path), absent[0]);
+	buf_free(&block);
+	policy_free(&p);
+}
+
+/* 4,000 variables of 40 bytes are more than a plan holds. */
+static void test_too_large(void **state)
+{
+	struct buf text = BUF_INIT(1 << 20);
+	const struct host h = a_user();
+	struct built t;
+
+	buf_puts(&text, "environment:\n  set:\n");
+	for (unsigned i = 0; i < 4000; i++)
+		buf_printf(&text, "    N%u: 0123456789012345678901234567890123456789\n", i);
+	build_bytes(&t, "p.yaml", text.data, text.len, &h);
+	assert_null(t.plan);
+	assert_non_null(strstr(t.e.message, "larger than"));
+	done(&t);
+	buf_free(&text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_golden),
+		cmocka_unit_test(test_deterministic),
+		cmocka_unit_test(test_unsupported),
+		cmocka_unit_test(test_policy_asks_for_best_effort),
+		cmocka_unit_test(test_landlock),
+		cmocka_unit_test(test_namespaces),
+		cmocka_unit_test(test_links),
+		cmocka_unit_test(test_optional),
+		cmocka_unit_test(test_no_home),
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_host_fails),
+		cmocka_unit_test(test_capabilities),
+		cmocka_unit_test(test_environment),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_sources),
+		cmocka_unit_test(test_too_large),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
