@@ -216,7 +216,8 @@ UNSUPPORTED = (
     ("network", "network: {isolated: false}\n", "network.isolated"),
     ("review", "filesystem: {workspace: review}\n", "filesystem.workspace"),
     ("scratch", "filesystem: {workspace: scratch}\n", "filesystem.workspace"),
-    ("audit", "audit: {enabled: true}\n", "audit.enabled"),
+    ("audit", "audit: {enabled: true}\n", "audit: "),
+    ("audit by its path", "audit: {log_path: /srv/log}\n", "audit: "),
     ("devices", "devices: {allow: [/dev/kvm]}\n", "devices.allow"),
     ("gpu", "devices: {gpu: [all]}\n", "devices.gpu"),
 )
@@ -436,6 +437,7 @@ def test_a_locked_policy_stays_as_it_is(bad):
     bad.home(".config/purple/profiles/fixed.yaml", "locked: true\nresources: {pids_limit: 9}\n")
     bad.refuse("-p", "fixed", "--pids-limit", "10", words="locked")
     bad.refuse("-p", "fixed", "--set", "locked=false", words="locked")
+    bad.refuse("-p", "fixed", "--best-effort", words="locked")
     bad.refuse("-p", bad.write("extends: fixed\n"), words="locked")
     done = bad.runner.run([bad.runner.purple, "run", "-p", "fixed", "--", "/bin/true"])
     assert (done.returncode, done.stderr) == (0, "")

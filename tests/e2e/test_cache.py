@@ -189,6 +189,48 @@ def test_an_optional_path_that_appears(cache):
     assert cache.run("-p", path, command=look) == ("here", 0)
 
 
+def test_a_link_that_leads_elsewhere(cache):
+    for name in ("one", "two"):
+        (cache.runner.home / name).write_text(name)
+    link = cache.runner.home / "data"
+    link.symlink_to("one")
+    path = cache.policy("filesystem:\n  immutable_paths: [~/data]\n")
+    look = ("/bin/cat", link)
+    assert cache.run("-p", path, command=look) == ("one", 1)
+    assert cache.run("-p", path, command=look) == ("one", 0)
+    link.unlink()
+    link.symlink_to("two")
+    assert cache.run("-p", path, command=look) == ("two", 1)
+    assert cache.run("-p", path, command=look) == ("two", 0)
+
+
+def test_a_link_that_comes_to_lead_where_it_may_not(cache):
+    link = cache.runner.home / "data"
+    link.symlink_to("/srv")
+    path = cache.policy("filesystem:\n  immutable_paths: [~/data]\n")
+    assert cache.run("-p", path) == ("ran", 1)
+    link.unlink()
+    link.symlink_to("/proc")
+    assert cache.run("-p", path, status=125) == ("", 1)
+
+
+def test_a_file_that_is_written_anew(cache):
+    """As editors do: another file takes the name."""
+    data = cache.runner.home / "data"
+    data.write_text("old")
+    path = cache.policy("filesystem:\n  immutable_paths: [~/data]\n")
+    look = ("/bin/cat", data)
+    assert cache.run("-p", path, command=look) == ("old", 1)
+    other = data.with_name("new")
+    other.write_text("new")
+    other.rename(data)
+    assert cache.run("-p", path, command=look)[0] == "new"
+    data.unlink()
+    data.mkdir()
+    (data / "x").write_text("inside")
+    assert cache.run("-p", path, command=("/bin/cat", data / "x"))[0] == "inside"
+
+
 def test_a_path_that_goes_is_an_error(cache):
     gone = cache.runner.home / "data"
     gone.write_text("here\n")

@@ -95,6 +95,7 @@ static int look(void *ctx, const char *path, struct host_path *ret)
 		ret->kind = n->kind;
 		ret->target = n->target ? n->target : link ? HK_ABSENT : n->kind;
 		ret->mtime = 1000 + (int64_t)i;
+		ret->identity = 7000 + i;
 		if (link)
 			assert_true(str_copy(ret->link, sizeof(ret->link), n->link));
 		if (n->real || !link)
