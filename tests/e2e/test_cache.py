@@ -439,6 +439,18 @@ def test_a_compiler_that_is_killed_leaves_no_half_plan(cache):
     assert cache.run() == ("ran", 1)
 
 
+def test_what_a_killed_compiler_left_goes(cache):
+    cache.run()
+    old, new = cache.dir / f".{'a' * 64}.12.34", cache.dir / f".{'b' * 64}.56.78"
+    for file in (old, new):
+        file.touch(mode=0o600)
+        cache.give(file)
+    os.utime(old, (1000, 1000))
+    cache.run("--env=MARK=x")
+    assert not old.exists()
+    assert new.exists(), "somebody may be writing it"
+
+
 def test_the_oldest_plans_go(cache):
     cache.dir.mkdir(mode=0o700)
     cache.give(cache.dir)
