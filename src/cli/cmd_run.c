@@ -13,6 +13,7 @@
 #include "cli/report.h"
 #include "supervisor/run.h"
 #include "sys/files.h"
+#include "sys/process.h"
 
 static void help(void)
 {
@@ -93,6 +94,8 @@ static int run_planned(const struct run_options *o, const struct dirs *dirs, str
 	if (report->plan && report->plan->checksum == checksum)
 		return r; /* it was not the plan's fault */
 	*e = again;
+	/* PID 1 made our memory undumpable, and so /proc/PID/uid_map of the next one root's. */
+	sys_prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 	return report->plan ? start(report->plan, o, dirs, out, e) : -e->code;
 }
 
