@@ -95,6 +95,15 @@ class Lab:
                 return done
         raise AssertionError("the edited plan was not used")
 
+    def run_broken(self, ops, command, options=(), before=(), **kw):
+        """
+        Run with a plan that cannot start. (result, was the plan made anew): when a
+        cached plan fails, purple compiles the policy again and tries that once.
+        """
+        edited = self.edit(ops, options)
+        done = self.run(command, options, before, **kw)
+        return done, self.plan_file().read_bytes() != edited
+
     def run_plan(self, options=()):
         """What `purple plan --json` says for the same options."""
         libexec = pathlib.Path(self.runner.purple).parent.parent / "libexec" / "purple"

@@ -5,7 +5,7 @@ and how to weaken the plan so that this layer alone holds it.
 
 Promises are kept by two layers each. `base` takes the others away by editing
 the plan; with `base` the attack must still be contained, with `base + off` it
-must succeed, or (`closed`) nothing may run at all because the layers above
+must succeed, or (`closed`) nothing may run with that plan because other layers
 cannot be had without this one. EVERYWHERE is held by several layers and is
 tried as it is, under every profile.
 """
@@ -168,8 +168,9 @@ ALONE = [
         base=("drop-mount:/proc",), off=("off:pid",)),
     Row("pid-limit", "pid", ("proc", "limit", "{pid}"), setup=victim, users=("user",),
         base=("drop-mount:/proc",), off=("off:pid",)),
-    Row("pid-proc", "pid", ("setid", "flag"), off=("off:pid",), closed="proc"),
-    Row("mount-none", "mount", ("setid", "flag"), off=("off:mount",),
+    Row("pid-proc", "pid", ("proc", "see", "{pid}"), setup=victim, off=("off:pid",),
+        closed="proc"),
+    Row("mount-none", "mount", ("file", "see", "/root/."), off=("off:mount",),
         closed="no mount namespace to build a root in"),
     Row("mount-chmod", "mount", ("file", "chmod", "/given/file"), users=("user",),
         setup=given, off=("set-mount-flags:/given:-ro",)),
