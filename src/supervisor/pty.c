@@ -96,6 +96,43 @@ static void drain(struct pty_pipe *q, int fd)
 		q->len = q->off = 0;
 }
 
+/*
+ * The sandbox's terminal makes "\r\n" of "\n". While the caller's is not raw
+ * it does the same, so it gets "\n" from us. A "\r" at the end of what was
+ * read waits for what follows.
+ */
+static void fold_lines(struct pty *p)
+{
+	struct pty_pipe *q = &p->outward;
+	struct termios t;
+	size_t n = 0;
+
+	if (p->held_cr && q->data[0] != '\n')
+		sys_write(p->out, "\r", 1);
+	p->held_cr = false;
+	if (p->raw || tcgetattr(p->out, &t) != 0 || !(t.c_oflag & OPOST) || !(t.c_oflag & ONLCR))
+		return;
+	for (size_t i = 0; i < q->len; i++) {
+		if (q->data[i] == '\n' && n > 0 && q->data[n - 1] == '\r')
+			n--;
+		q->data[n++] = q->data[i];
+	}
+	if (q->data[n - 1] == '\r') {
+		p->held_cr = true;
+		n--;
+	}
+	q->len = n;
+}
+
+/* Whether anything came. */
+static bool fill_outward(struct pty *p)
+{
+	if (!fill(&p->outward, p->master) || p->outward.len == 0)
+		return false;
+	fold_lines(p);
+	return true;
+}
+
 void pty_handle(struct pty *p, const struct pollfd *fds)
 {
 	if (p->master < 0)
@@ -107,7 +144,7 @@ void pty_handle(struct pty *p, const struct pollfd *fds)
 		drain(&p->inward, p->master);
 	/* We hold the other end open too, so the master never hangs up. */
 	if (fds[1].revents & POLLIN)
-		fill(&p->outward, p->master);
+		fill_outward(p);
 	if (fds[2].revents)
 		drain(&p->outward, p->out);
 }
@@ -119,7 +156,9 @@ void pty_finish(struct pty *p)
 	do {
 		while (p->outward.len > 0)
 			drain(&p->outward, p->out);
-	} while (fill(&p->outward, p->master) && p->outward.len > 0);
+	} while (fill_outward(p));
+	if (p->held_cr)
+		sys_write(p->out, "\r", 1);
 	if (p->raw)
 		set_terminal(p->in, &p->saved);
 	p->master = -1;

@@ -28,6 +28,7 @@ struct pty {
 	int in, out, local; /* descriptors 0-2 of the caller that are terminals; -1: none */
 	bool raw;	    /* @saved holds settings to put back, and we read @in */
 	bool in_closed;	    /* the caller's input has ended */
+	bool held_cr;	    /* a "\r" was read that may belong to a "\n" */
 	struct termios saved;
 	struct pty_pipe inward, outward;
 };
