@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The options of `purple run`: where they end, what each becomes, what is refused. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "cli/options.h"
+#include "policy/keys.h"
+
+enum { WORDS_MAX = 300 };
+
+/* "run" and @words, NULL-terminated, as main() would get them. */
+static int parse(const char *const *words, struct run_options *o, struct err *e)
+{
+	static char *argv[WORDS_MAX + 2];
+	static char name[] = "run";
+	int argc = 0;
+
+	argv[argc++] = name;
+	while (*words && argc <= WORDS_MAX)
+		argv[argc++] = (char *)(uintptr_t)*words++; /* execve(2) takes no const */
+	argv[argc] = NULL;
+	memset(e, 0, sizeof(*e));
+	memset(o, 0x55, sizeof(*o));
+	return run_options_parse(argc, argv, o, e);
+}
+
+#define PARSE(o, e, ...) parse((const char *const[]){ __VA_ARGS__ __VA_OPT__(, ) NULL }, o, e)
+
+static void test_nothing(void **state)
+{
+	struct run_options o;
+	struct err e;
+
+	assert_int_equal(PARSE(&o, &e), 0);
+	assert_string_equal(o.profile, "default");
+	assert_null(o.workspace);
+	assert_null(o.report);
+	assert_false(o.best_effort || o.no_cache || o.json || o.help);
+	assert_int_equal(o.overrides_count, 0);
+	assert_null(o.overrides[0]);
+	assert_null(o.command[0]);
+}
+
+static void test_own_options(void **state)
+{
+	struct run_options o;
+	struct err e;
+
+	assert_int_equal(PARSE(&o, &e, "-p", "python", "-w", "/srv", "--report", "fd:3",
+			       "--best-effort", "--no-cache", "--json", "-h", "cmd", "arg"),
+			 0);
+	assert_string_equal(o.profile, "python");
+	assert_string_equal(o.workspace, "/srv");
+	assert_string_equal(o.report, "fd:3");
+	assert_true(o.best_effort && o.no_cache && o.json && o.help);
+	assert_string_equal(o.command[0], "cmd");
+	assert_string_equal(o.command[1], "arg");
+	assert_null(o.command[2]);
+
+	assert_int_equal(PARSE(&o, &e, "--profile=a=b", "--dir=/x", "--report=r", "--help"), 0);
+	assert_string_equal(o.profile, "a=b");
+	assert_string_equal(o.workspace, "/x");
+	assert_string_equal(o.report, "r");
+	assert_true(o.help);
+
+	/* The last one counts. A value may look like an option. */
+	assert_int_equal(PARSE(&o, &e, "-p", "a", "--profile", "b", "-w", "--"), 0);
+	assert_string_equal(o.profile, "b");
+	assert_string_equal(o.workspace, "--");
+}
+
+static void test_where_options_end(void **state)
+{
+	static const struct {
+		const char *words[6], *command;
+		size_t rest;
+	} cases[] = {
+		{ { "cmd", "-p", "x" }, "cmd", 3 },
+		{ { "--", "-p", "x" }, "-p", 2 },
+		{ { "--", "--", "x" }, "--", 2 },
+		{ { "-p", "x", "cmd", "--", "y" }, "cmd", 3 },
+		{ { "", "-p" }, "", 2 },
+		{ { "--json", "--" }, NULL, 0 },
+		{ { "--json" }, NULL, 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct run_options o;
+		struct err e;
+		size_t n = 0;
+
+		assert_int_equal(parse(cases[i].words, &o, &e), 0);
+		while (o.command[n])
+			n++;
+		assert_int_equal(n, cases[i].rest);
+		if (cases[i].command)
+			assert_string_equal(o.command[0], cases[i].command);
+	}
+}
+
+/* What stands for which key, and how a diagnostic calls it. */
+static void test_policy_options(void **state)
+{
+	static const struct {
+		const char *words[3], *origin, *assignment;
+	} cases[] = {
+		{ { "--memory", "2G" }, "--memory", "resources.memory_limit_bytes=2G" },
+		{ { "--memory=2G" }, "--memory", "resources.memory_limit_bytes=2G" },
+		{ { "--memory=" }, "--memory", "resources.memory_limit_bytes=" },
+		{ { "--memory", "" }, "--memory", "resources.memory_limit_bytes=" },
+		{ { "--ro", "/a=b" }, "--ro", "filesystem.immutable_paths+=/a=b" },
+		{ { "--ro=/a=b" }, "--ro", "filesystem.immutable_paths+=/a=b" },
+		{ { "--env", "A=1=2" }, "--env", "environment.set+=A=1=2" },
+		{ { "--isolated" }, "--isolated", "network.isolated=true" },
+		{ { "--isolated=false" }, "--isolated", "network.isolated=false" },
+		{ { "--nesting" }, "--nesting", "nesting=true" },
+		{ { "--set", "name=x" }, "--set", "name=x" },
+		{ { "--set=a.b+=c=d" }, "--set", "a.b+=c=d" },
+		{ { "--pids-limit", "-1" }, "--pids-limit", "resources.pids_limit=-1" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct run_options o;
+		struct err e;
+
+		assert_int_equal(parse(cases[i].words, &o, &e), 0);
+		assert_int_equal(o.overrides_count, 1);
+		assert_string_equal(o.overrides[0], cases[i].origin);
+		assert_string_equal(o.overrides[1], cases[i].assignment);
+		assert_null(o.overrides[2]);
+		assert_null(o.command[0]);
+	}
+}
+
+/* Every key that names an option has it, and it sets that key. */
+static void test_every_policy_option(void **state)
+{
+	size_t seen = 0;
+
+	for (size_t i = 0; i < policy_keys_count; i++) {
+		const struct policy_key *k = &policy_keys[i];
+		struct run_options o;
+		struct err e;
+		char word[64];
+
+		if (!k->option)
+			continue;
+		seen++;
+		snprintf(word, sizeof(word), "--%s=x", k->option);
+		assert_int_equal(PARSE(&o, &e, word), 0);
+		assert_int_equal(o.overrides_count, 1);
+		assert_int_equal(strncmp(o.overrides[1], k->path, strlen(k->path)), 0);
+		assert_string_equal(strchr(o.overrides[1] + strlen(k->path), 'x'), "x");
+	}
+	assert_true(seen > 30);
+}
+
+static void test_order_is_kept(void **state)
+{
+	struct run_options o;
+	struct err e;
+
+	assert_int_equal(PARSE(&o, &e, "--ro", "/1", "--memory", "1G", "--ro", "/2", "cmd"), 0);
+	assert_int_equal(o.overrides_count, 3);
+	assert_string_equal(o.overrides[1], "filesystem.immutable_paths+=/1");
+	assert_string_equal(o.overrides[3], "resources.memory_limit_bytes=1G");
+	assert_string_equal(o.overrides[5], "filesystem.immutable_paths+=/2");
+}
+
+static void test_refusals(void **state)
+{
+	static const struct {
+		const char *words[4], *message;
+	} cases[] = {
+		{ { "-" }, "unknown option -" },
+		{ { "---" }, "unknown option ---" },
+		{ { "-x" }, "unknown option -x" },
+		{ { "-pname", "cmd" }, "unknown option -pname" },
+		{ { "-p=name" }, "unknown option -p=name" },
+		{ { "--nosuch=1" }, "unknown option --nosuch=1" },
+		{ { "--memor", "1G" }, "unknown option --memor" },
+		{ { "--memoryx", "1G" }, "unknown option --memoryx" },
+		{ { "-memory", "1G" }, "unknown option -memory" },
+		{ { "--=x" }, "unknown option --=x" },
+		{ { "-p" }, "-p needs a value" },
+		{ { "-p", "" }, "-p needs a value" },
+		{ { "--profile=" }, "--profile= needs a value" },
+		{ { "--json", "-w" }, "-w needs a value" },
+		{ { "--set" }, "--set needs a value" },
+		{ { "--memory" }, "--memory needs a value" },
+		{ { "--json", "--env" }, "--env needs a value" },
+		{ { "--json=yes" }, "--json takes no value" },
+		{ { "--best-effort=" }, "--best-effort takes no value" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct run_options o;
+		struct err e;
+
+		assert_true(parse(cases[i].words, &o, &e) < 0);
+		assert_string_equal(e.message, cases[i].message);
+		assert_string_equal(e.stage, "usage");
+		assert_int_equal(e.exit_code, EXIT_PURPLE);
+		assert_true(e.remedy[0] != '\0');
+	}
+}
+
+static void test_too_many(void **state)
+{
+	static const char word[] = "--isolated";
+	const char *words[RUN_OVERRIDES_MAX + 2] = { 0 };
+	struct run_options o;
+	struct err e;
+
+	for (size_t i = 0; i < RUN_OVERRIDES_MAX; i++)
+		words[i] = word;
+	assert_int_equal(parse(words, &o, &e), 0);
+	assert_int_equal(o.overrides_count, RUN_OVERRIDES_MAX);
+	assert_null(o.overrides[2 * RUN_OVERRIDES_MAX]);
+	words[RUN_OVERRIDES_MAX] = word;
+	assert_true(parse(words, &o, &e) < 0);
+	assert_string_equal(e.message, "too many options at --isolated");
+}
+
+/* One line an option: its name, and what it does. */
+static void test_help(void **state)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT(65536);
+	int p[2];
+
+	assert_int_equal(pipe(p), 0);
+	run_options_help(p[1]);
+	close(p[1]);
+	assert_int_equal(read_all(p[0], &b), 0);
+	close(p[0]);
+	for (size_t i = 0; i < policy_keys_count; i++) {
+		char line[64];
+
+		if (!policy_keys[i].option)
+			continue;
+		snprintf(line, sizeof(line), "\n  --%s ", policy_keys[i].option);
+		assert_non_null(strstr(b.data, line));
+	}
+	assert_non_null(strstr(b.data, "  -p, --profile"));
+	assert_string_equal(b.data + b.len - 1, "\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_nothing),
+		cmocka_unit_test(test_own_options),
+		cmocka_unit_test(test_where_options_end),
+		cmocka_unit_test(test_policy_options),
+		cmocka_unit_test(test_every_policy_option),
+		cmocka_unit_test(test_order_is_kept),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_help),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
