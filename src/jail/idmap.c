@@ -58,9 +58,9 @@ static int write_maps(struct jail *j)
 static int open_idmapped(struct jail *j, const struct plan_mount *m, int userns)
 {
 	struct mount_attr attr = {
-		.attr_set = MOUNT_ATTR_IDMAP,
+		.attr_set = m->flags & PMF_IDMAP ? MOUNT_ATTR_IDMAP : 0,
 		.propagation = MS_PRIVATE,
-		.userns_fd = (uint64_t)userns,
+		.userns_fd = m->flags & PMF_IDMAP ? (uint64_t)userns : 0,
 	};
 	static char buf[PATH_MAX];
 	const char *source = j->launch->workspace;
@@ -108,7 +108,7 @@ int jail_write_ids(struct jail *j)
 	if (userns < 0)
 		return err_set(&j->err, userns, "ids", "open %s", path);
 	for (uint32_t i = 0; i < j->plan->mounts.count && r >= 0; i++) {
-		if (!(m[i].flags & PMF_IDMAP))
+		if (!(m[i].flags & (PMF_IDMAP | PMF_OUTSIDE)))
 			continue;
 		if (n == JAIL_IDMAPS_MAX)
 			r = err_set(&j->err, E2BIG, "ids", "more than %d id-mapped mounts",

@@ -2,6 +2,7 @@
 #include "jail/jail.h"
 
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,6 +12,18 @@
 
 /* PID 1 needs little: the deepest it goes is vsnprintf for an error. */
 static char pid1_stack[16 * 1024] __attribute__((__aligned__(64)));
+
+/* One that leads to its peer and nowhere else: a connected UNIX socket. */
+static bool is_private_socket(int fd)
+{
+	struct sockaddr_storage peer;
+	int domain = 0;
+	socklen_t size = sizeof(domain), peer_size = sizeof(peer);
+
+	/* A socket keeps the network namespace that it was made in; see SO_DOMAIN, socket(7). */
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX &&
+	       getpeername(fd, (struct sockaddr *)&peer, &peer_size) == 0;
+}
 
 /*
  * Only 0, 1 and 2 go inside. A directory among them would be a way out of the
@@ -23,6 +36,13 @@ static int check_stdio(struct jail *j)
 		struct stat st;
 		int flags = (int)sys_call(SYS_fcntl, fd, F_GETFL);
 
+		if (fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) && !is_private_socket(fd)) {
+			err_set(&j->err, EPROTO, "stdio",
+				"descriptor %d is a socket of the host's network, through which "
+				"the command could reach others", fd);
+			err_remedy(&j->err, "put a pipe between: … | purple run … | …");
+			return -EPROTO;
+		}
 		if (fstat(fd, &st) < 0 || S_ISDIR(st.st_mode) || (flags & O_PATH)) {
 			err_set(&j->err, EPROTO, "stdio",
 				"descriptor %d is a directory, through which the command could "

@@ -242,7 +242,7 @@ static int mount_bind(struct jail *j, const struct plan_mount *m)
 
 	if (!source || !target)
 		return -j->err.code;
-	if (m->flags & PMF_IDMAP) {
+	if (m->flags & (PMF_IDMAP | PMF_OUTSIDE)) {
 		tree = take_idmapped(j, m);
 	} else {
 		fd = sys_open_canonical(source, O_PATH);
@@ -287,45 +287,64 @@ static int mount_workspace(struct jail *j, const struct plan_mount *m)
 	return tree < 0 ? tree : attach(j, m, tree, path);
 }
 
-static int new_fs(struct jail *j, const struct plan_mount *m, const char *type, const char *key,
-		  const char *value)
+/* A new file system; @options: pairs of name and value, then NULL. */
+static int new_fs(struct jail *j, const struct plan_mount *m, const char *type,
+		  const char *const *options)
 {
 	int fs = sys_fsopen(type), fd, r = 0;
 
 	if (fs < 0)
 		return fail(j, fs, type, m);
-	if (key)
-		r = sys_fsconfig_string(fs, key, value);
+	for (; *options && r == 0; options += 2)
+		r = sys_fsconfig_string(fs, options[0], options[1]);
 	if (r == 0)
 		r = sys_fsconfig_create(fs);
 	fd = r < 0 ? r : sys_fsmount(fs, (unsigned)to_attrs(m->flags));
 	sys_close(fs);
-	return fd < 0 ? fail(j, fd, type, m) : attach(j, m, fd, plan_string(j->plan, m->target));
+	if (fd >= 0)
+		return attach(j, m, fd, plan_string(j->plan, m->target));
+	fail(j, fd, type, m);
+	if (fd == -EPERM && m->kind == PM_PROC)
+		err_remedy(&j->err, "part of this host's own /proc is covered, as in containers; "
+			   "`purple doctor` says what to do; --proc=none goes without");
+	else if (fd == -EPERM && m->kind == PM_SYSFS)
+		err_remedy(&j->err, "part of this host's own /sys is covered; --sys=false goes "
+			   "without");
+	return fd;
 }
 
 static int mount_tmpfs(struct jail *j, const struct plan_mount *m)
 {
-	char size[24];
+	char size[24], mode[8];
+	const char *const options[] = { "size", size, "mode", mode, NULL };
 
-	snprintf(size, sizeof(size), "%llu", (unsigned long long)m->size);
-	return new_fs(j, m, "tmpfs", "size", size);
+	snprintf(size, sizeof(size), "%llu", (unsigned long long)j->plan->root_size);
+	snprintf(mode, sizeof(mode), "%o", m->mode);
+	return new_fs(j, m, "tmpfs", options);
 }
 
 static int mount_proc(struct jail *j, const struct plan_mount *m)
 {
 	const char *subset = plan_string(j->plan, m->data);
 
-	return new_fs(j, m, "proc", subset ? "subset" : NULL, subset);
+	const char *const options[] = { subset ? "subset" : NULL, subset, NULL };
+
+	return new_fs(j, m, "proc", options);
 }
 
 static int mount_sysfs(struct jail *j, const struct plan_mount *m)
 {
-	return new_fs(j, m, "sysfs", NULL, NULL);
+	static const char *const options[] = { NULL };
+
+	return new_fs(j, m, "sysfs", options);
 }
 
+/* At most 64 terminals: the kernel's own limit is for all instances together. */
 static int mount_devpts(struct jail *j, const struct plan_mount *m)
 {
-	return new_fs(j, m, "devpts", "ptmxmode", "0666");
+	static const char *const options[] = { "ptmxmode", "0666", "max", "64", NULL };
+
+	return new_fs(j, m, "devpts", options);
 }
 
 /* A directory of the root tmpfs, mounted onto itself: stays writable. */
@@ -336,6 +355,10 @@ static int mount_scratch(struct jail *j, const struct plan_mount *m)
 
 	if (fd < 0)
 		return fail(j, fd, "make the scratch directory", m);
+	if (!is_ours(j, fd)) { /* a directory of the host: leave it as it is, cover it */
+		sys_close(fd);
+		return mount_tmpfs(j, m);
+	}
 	r = (int)sys_call(SYS_fchmodat, j->root_fd, path + 1, m->mode);
 	tree = r < 0 ? fail(j, r, "set the mode of", m) : clone_tree(j, m, fd, "");
 	if (tree >= 0) {
@@ -433,7 +456,7 @@ static int make_symlink(struct jail *j, const struct plan_mount *m)
 
 static int (*const makers[PM_KINDS])(struct jail *, const struct plan_mount *) = {
 	[PM_BIND] = mount_bind,	      [PM_WORKSPACE] = mount_workspace,
-	[PM_TMPFS] = mount_tmpfs,     [PM_SCRATCH] = mount_scratch,
+	[PM_SCRATCH] = mount_scratch,
 	[PM_PROC] = mount_proc,	      [PM_SYSFS] = mount_sysfs,
 	[PM_DEVPTS] = mount_devpts,   [PM_DEVICE] = mount_device,
 	[PM_MASK_FILE] = mount_mask,  [PM_MASK_DIR] = mount_mask,

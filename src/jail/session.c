@@ -87,6 +87,24 @@ int jail_loopback(struct jail *j)
 }
 
 /*
+ * inotify instances are charged to the caller's own limit (128 as a rule), so a
+ * sandbox could take all of them. Bounded in our user namespace; inotify(7).
+ */
+int jail_inotify(struct jail *j)
+{
+	int r;
+
+	if (!(j->plan->steps & STEP_BOUND_INOTIFY))
+		return 0;
+	r = sys_write_file(AT_FDCWD, "/proc/sys/user/max_inotify_instances", "64", 2);
+	/* ENOENT: a kernel that does not count them. */
+	return r < 0 && r != -ENOENT ? err_set(&j->err, r, "limits",
+					       "bound the inotify instances "
+					       "(/proc/sys/user/max_inotify_instances)")
+				     : 0;
+}
+
+/*
  * No user namespace can be made below ours: user_namespaces(7),
  * /proc/sys/user/max_user_namespaces counts per namespace. The command has no
  * capability to raise it again.

@@ -141,7 +141,7 @@ int build_layers(struct builder *b)
 	if (r < 0)
 		return r;
 	b->head.steps |= STEP_KEYRING | STEP_NO_NEW_PRIVS | STEP_NEW_SESSION | STEP_PTY |
-			 STEP_CLOSE_FDS;
+			 STEP_CLOSE_FDS | STEP_BOUND_INOTIFY;
 	if (b->policy->network.loopback)
 		b->head.steps |= STEP_LOOPBACK;
 	if (!b->policy->nesting)
@@ -160,9 +160,18 @@ static void add_limit(struct builder *b, uint32_t resource, const struct policy_
 		buf_add(&b->rlimits, &l, sizeof(l));
 }
 
+/* These are charged to the caller, on the whole host: getrlimit(2). No policy key needs them. */
+static const struct plan_rlimit shared[] = {
+	{ .resource = RLIMIT_SIGPENDING, .soft = 4096, .hard = 4096 },
+	{ .resource = RLIMIT_MSGQUEUE, .soft = 819200, .hard = 819200 },
+	{ .resource = RLIMIT_MEMLOCK, .soft = 8 << 20, .hard = 8 << 20 },
+};
+
 int build_limits(struct builder *b)
 {
 	const struct policy *p = b->policy;
+
+	buf_add(&b->rlimits, shared, sizeof(shared));
 
 	/* Counted in the sandbox's own user namespace since 5.14: its processes only. */
 	add_limit(b, RLIMIT_NPROC, &p->resources.pids_limit);

@@ -446,8 +446,8 @@ static int bind_policy(struct builder *b, const struct policy_bind *bind, const 
 	/* Older policies list what filesystem.system has brought already. */
 	if ((flags & PMF_RDONLY) && streq(host, inside) && is_system(b, host))
 		return 0;
-	if (b->host->root && !(flags & PMF_RDONLY))
-		flags |= PMF_IDMAP;
+	if (b->host->root)
+		flags |= flags & PMF_RDONLY ? PMF_OUTSIDE : PMF_OUTSIDE | PMF_IDMAP;
 	if (host[0] == '.') {
 		struct plan_mount m = { .kind = PM_BIND,
 					.flags = flags | PMF_RECURSIVE,

@@ -134,11 +134,10 @@ static bool check_table(struct check *c, struct plan_table t, size_t item, const
 
 /* Which strings each kind of mount must have. */
 static const struct mount_kind {
-	bool source, any_source, target, size, rdev;
+	bool source, any_source, target, rdev;
 } mount_kinds[PM_KINDS] = {
 	[PM_BIND] = { .source = true, .target = true },
 	[PM_WORKSPACE] = { 0 },
-	[PM_TMPFS] = { .target = true, .size = true },
 	[PM_SCRATCH] = { .target = true },
 	[PM_PROC] = { .target = true },
 	[PM_SYSFS] = { .target = true },
@@ -164,8 +163,6 @@ static bool check_mount(struct check *c, const struct plan_mount *m)
 		return fail(c, "mount: unknown flag");
 	if (m->landlock & ~(uint64_t)LANDLOCK_FS_ALL)
 		return fail(c, "mount: unknown Landlock right");
-	if (k->size && m->size == 0)
-		return fail(c, "mount: a tmpfs without a size");
 	if (k->rdev != (m->rdev != 0))
 		return fail(c, "mount: bad device number");
 	if (k->source || k->any_source) {

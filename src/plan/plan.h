@@ -43,8 +43,7 @@ struct plan_table {
 enum plan_mount_kind {
 	PM_BIND,      /* the host's @source, opened by descriptor */
 	PM_WORKSPACE, /* the directory that the launch names, at the same path */
-	PM_TMPFS,     /* a new tmpfs: @size bytes, @mode */
-	PM_SCRATCH,   /* a writable directory of the root tmpfs */
+	PM_SCRATCH,   /* a writable directory of the root tmpfs; in a bind: a tmpfs of its own */
 	PM_PROC,      /* a new procfs; @data: "subset=pid" or absent */
 	PM_SYSFS,     /* a new sysfs */
 	PM_DEVPTS,    /* a new devpts instance */
@@ -65,7 +64,8 @@ enum plan_mount_flags {
 	PMF_RECURSIVE = 1 << 4, /* bind with what is mounted below */
 	PMF_IDMAP = 1 << 5,	/* as root: shift ids into the sandbox's range */
 	PMF_IS_FILE = 1 << 6,	/* the source is no directory */
-	PMF_ALL = (1 << 7) - 1
+	PMF_OUTSIDE = 1 << 7,	/* as root: opened by the launcher, which can reach it */
+	PMF_ALL = (1 << 8) - 1
 };
 
 struct plan_mount {
@@ -73,7 +73,6 @@ struct plan_mount {
 	uint16_t mode; /* for what is created */
 	uint32_t flags;
 	struct plan_str source, target, data;
-	uint64_t size;
 	uint64_t rdev;	   /* PM_DEVICE: st_rdev, else 0 */
 	uint64_t landlock; /* LANDLOCK_ACCESS_FS_* granted beneath it */
 };
@@ -146,7 +145,8 @@ enum plan_steps {		       /* things that are on or off */
 	STEP_NEW_SESSION = 1 << 5,     /* setsid, so no controlling terminal */
 	STEP_PTY = 1 << 6,	       /* a terminal is replaced by one of its own */
 	STEP_CLOSE_FDS = 1 << 7,       /* nothing but 0-2 reaches the command */
-	STEP_ALL = (1 << 8) - 1
+	STEP_BOUND_INOTIFY = 1 << 8,   /* max_inotify_instances = 64 */
+	STEP_ALL = (1 << 9) - 1
 };
 
 struct plan {

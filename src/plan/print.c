@@ -113,10 +113,6 @@ static void print_mount(struct buf *b, const struct plan *p, const struct plan_m
 	}
 	if (m->mode)
 		buf_printf(b, " mode %04o", m->mode);
-	if (m->size) {
-		buf_puts(b, " size ");
-		size(b, m->size);
-	}
 	if (m->rdev)
 		buf_printf(b, " device 0x%" PRIx64, m->rdev);
 	print_str(b, p, m->kind == PM_FILE ? " content: " : " ", m->data);

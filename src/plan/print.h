@@ -18,7 +18,7 @@
  *   identity       {idmap, hostname, working_dir, umask}
  *   namespaces[]   names; steps[] names
  *   root           {size, inodes}
- *   mounts[]       {kind, source, target, data, flags[], mode, size, device, landlock[]}
+ *   mounts[]       {kind, source, target, data, flags[], mode, device, landlock[]}
  *   rlimits[]      {resource, soft, hard}; null: unlimited
  *   capabilities   {bounding[], permitted[], effective[], inheritable[], ambient[]}
  *   securebits[]

@@ -180,7 +180,6 @@ static void print_mounts(struct json *j, const struct plan *p)
 		string(j, "data", plan_string(p, m[i].data));
 		bits(j, "flags", m[i].flags, mount_flag_names);
 		mode(j, "mode", m[i].mode);
-		number(j, "size", m[i].size);
 		number(j, "device", m[i].rdev);
 		bits(j, "landlock", m[i].landlock, landlock_fs_names);
 		close_(j, "}");

@@ -32,6 +32,7 @@ const struct bit_name step_names[] = {
 const struct bit_name mount_flag_names[] = {
 	{ PMF_RDONLY, "ro" },	      { PMF_NOSUID, "nosuid" },	  { PMF_NODEV, "nodev" },
 	{ PMF_NOEXEC, "noexec" },     { PMF_RECURSIVE, "rec" },	  { PMF_IDMAP, "idmap" },
+	{ PMF_OUTSIDE, "outside" },
 	{ PMF_IS_FILE, "file" },      { 0, NULL },
 };
 
@@ -63,7 +64,7 @@ const struct bit_name securebit_names[] = {
 };
 
 const char *const mount_kind_names[PM_KINDS] = {
-	[PM_BIND] = "bind",	    [PM_WORKSPACE] = "workspace", [PM_TMPFS] = "tmpfs",
+	[PM_BIND] = "bind",	    [PM_WORKSPACE] = "workspace",
 	[PM_SCRATCH] = "scratch",   [PM_PROC] = "proc",		  [PM_SYSFS] = "sysfs",
 	[PM_DEVPTS] = "devpts",	    [PM_DEVICE] = "device",	  [PM_MASK_FILE] = "mask_file",
 	[PM_MASK_DIR] = "mask_dir", [PM_DIR] = "dir",		  [PM_FILE] = "file",
