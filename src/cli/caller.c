@@ -2,9 +2,11 @@
 #include "cli/caller.h"
 
 #include <linux/capability.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/macros.h"
 #include "sys/files.h"
 
 enum { RANGE_FIRST = 0x70000000, RANGE_SIZE = 65536, RANGES = 4096 };
@@ -37,6 +39,40 @@ bool caller_is_root(void)
 	while (n > 0 && packed[n - 1] == ' ')
 		n--;
 	return n == sizeof(all) - 1 && memcmp(packed, all, n) == 0;
+}
+
+/* In place, since it only ever becomes shorter. False: of no use as a directory. */
+static bool clean_directory(char *path)
+{
+	char *to = path;
+
+	if (path[0] != '/')
+		return false;
+	for (const char *from = path; *from != '\0';) {
+		size_t n = strcspn(from + 1, "/");
+
+		if (n == 2 && from[1] == '.' && from[2] == '.')
+			return false;
+		if (n > 0 && !(n == 1 && from[1] == '.')) {
+			memmove(to, from, n + 1);
+			to += n + 1;
+		}
+		from += n + 1;
+	}
+	*to = '\0';
+	return to > path;
+}
+
+void caller_clean_environment(void)
+{
+	static const char *const names[] = { "HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		char *value = getenv(names[i]);
+
+		if (value && !clean_directory(value))
+			unsetenv(names[i]);
+	}
 }
 
 int caller_reserve_ids(uint32_t *base)

@@ -14,6 +14,14 @@
 bool caller_is_root(void);
 
 /*
+ * Bring HOME and the XDG directories of the environment into the one form that
+ * all else compares: absolute, without empty or "." parts and without a slash
+ * at the end. What is not absolute, has ".." in it or is "/" alone is unset: no
+ * home. To be called once, first.
+ */
+void caller_clean_environment(void);
+
+/*
  * Reserve a range of 65536 host ids that no other sandbox of this machine
  * uses, for as long as the returned descriptor is open: a lock on one byte of
  * /run/purple/ids, which the kernel drops with the last process that holds it.

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "base/buf.h"
@@ -23,7 +22,11 @@ int report_open(struct report *r, const char *where, struct err *e)
 	clock_gettime(CLOCK_MONOTONIC, &r->start);
 	number = str_after(where, "fd:");
 	if (!number) {
-		r->fd = sys_openat(AT_FDCWD, where, O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY, 0600);
+		/* No link is followed: a sandbox of before may have left one here. */
+		r->fd = sys_openat(AT_FDCWD, where,
+				   O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_NOFOLLOW, 0600);
+		if (r->fd == -ELOOP)
+			err_remedy(e, "it is a symbolic link, which is not followed");
 		return r->fd < 0 ? err_set(e, r->fd, "report", "%s", where) : 0;
 	}
 	if (parse_u64(number, &fd) < 0 || fd > 65535 ||
@@ -104,7 +107,7 @@ static long long ms(struct timeval t)
 void report_write(struct report *r, const struct outcome *out, const struct err *e)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT(65536);
-	struct rusage u = { 0 };
+	const struct rusage *u = &out->usage;
 	struct timespec now;
 	const char *name;
 	int lost;
@@ -112,7 +115,6 @@ void report_write(struct report *r, const struct outcome *out, const struct err 
 	if (r->fd < 0)
 		return;
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	getrusage(RUSAGE_CHILDREN, &u);
 	name = r->plan ? plan_string(r->plan, r->plan->profile) : NULL;
 	buf_puts(&b, "{\"version\":1,");
 	add_pair(&b, "profile", name ? name : "");
@@ -123,7 +125,7 @@ void report_write(struct report *r, const struct outcome *out, const struct err 
 		   "\"max_rss_kb\":%ld}}\n",
 		   (now.tv_sec - r->start.tv_sec) * 1000LL +
 			   (now.tv_nsec - r->start.tv_nsec) / 1000000,
-		   ms(u.ru_utime), ms(u.ru_stime), u.ru_maxrss);
+		   ms(u->ru_utime), ms(u->ru_stime), u->ru_maxrss);
 	lost = b.failed ? -ENOMEM : write_full(r->fd, b.data, b.len);
 	if (lost < 0) {
 		struct err told = { 0 };

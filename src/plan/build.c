@@ -64,6 +64,9 @@ static void lay(struct buf *out, struct plan_table *t, const struct buf *items, 
 static int assemble(struct builder *b, struct buf *out)
 {
 	struct plan *h = &b->head;
+	const struct buf *const parts[] = { &b->strings, &b->mounts,  &b->after,      &b->rlimits,
+					    &b->env_set, &b->env_pass, &b->layers,    &b->downgrades,
+					    &b->facts,	 &b->sources, &b->filter };
 
 	buf_add(&b->mounts, b->after.data, b->after.len);
 	buf_add(out, h, sizeof(*h));
@@ -78,7 +81,9 @@ static int assemble(struct builder *b, struct buf *out)
 	lay(out, &h->facts, &b->facts, sizeof(struct plan_fact));
 	lay(out, &h->sources, &b->sources, sizeof(struct plan_source));
 	buf_align(out, 8);
-	if (out->failed || b->strings.failed || b->mounts.failed || b->filter.failed)
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+		out->failed |= parts[i]->failed;
+	if (out->failed)
 		return err_set(b->e, E2BIG, "plan", "the plan is larger than %d bytes", PLAN_MAX);
 	h->size = (uint32_t)out->len;
 	h->checksum = 0;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -25,7 +26,8 @@ static int make_dirs(const char *path)
 			continue;
 		memcpy(part, path, i);
 		part[i] = '\0';
-		if (mkdir(part, 0700) < 0 && errno != EEXIST)
+		/* The exact mode: the caller's umask may leave even the owner nothing. */
+		if (mkdir(part, 0700) == 0 ? chmod(part, 0700) < 0 : errno != EEXIST)
 			return -errno;
 	}
 	return 0;
@@ -77,8 +79,13 @@ int cache_store(const char *dir, const uint8_t key[SHA256_SIZE], const void *dat
 	char name[2 * SHA256_SIZE + 1];
 	_cleanup_close_ int fd = -1;
 	struct stat st;
-	int r = make_dirs(dir);
+	const char *home = getenv("HOME");
+	int r;
 
+	/* A home that is not there is not made for the sake of a cache. */
+	if (geteuid() != 0 && home && access(home, F_OK) < 0)
+		return -errno;
+	r = make_dirs(dir);
 	if (r < 0)
 		return r;
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);

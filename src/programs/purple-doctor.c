@@ -9,9 +9,11 @@
  * May call: clone with new namespaces, mounts inside them, seccomp, Landlock:
  *           each in a child that ends at once. Changes nothing outside them.
  */
+#include "cli/caller.h"
 #include "cli/cmd_doctor.h"
 
 int main(int argc, char **argv)
 {
+	caller_clean_environment();
 	return cmd_doctor(argc, argv);
 }

@@ -40,6 +40,11 @@ __attribute__((__noreturn__, __used__)) static void init_main(char **stack)
 	for (;;) {
 		long pid = sys_call(SYS_wait4, -1, &status, 0, 0);
 
+		if (pid > 0 && WIFSTOPPED(status)) {
+			/* It made us its tracer (PTRACE_TRACEME): we will not be. */
+			sys_call(SYS_ptrace, 17 /* PTRACE_DETACH */, pid, 0, WSTOPSIG(status));
+			continue;
+		}
 		if (pid == command) {
 			uint64_t report = (uint64_t)(uint32_t)status + 1;
 

@@ -5,9 +5,11 @@
  * Trusts:   the caller's own command line and environment.
  * May call: anything; it starts nothing and changes nothing.
  */
+#include "cli/caller.h"
 #include "cli/cmd_plan.h"
 
 int main(int argc, char **argv)
 {
+	caller_clean_environment();
 	return cmd_plan(argc, argv);
 }

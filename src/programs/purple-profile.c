@@ -8,9 +8,11 @@
  * May call: the editor, for `edit`. Writes below the caller's own profile
  *           directory and nowhere else.
  */
+#include "cli/caller.h"
 #include "cli/cmd_profile.h"
 
 int main(int argc, char **argv)
 {
+	caller_clean_environment();
 	return cmd_profile(argc, argv);
 }

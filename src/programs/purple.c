@@ -9,11 +9,13 @@
  * Static and without libraries: what stands here stands between the user and
  * execve.
  */
+#include "cli/caller.h"
 #include "cli/dispatch.h"
 #include "sys/prefault.h"
 
 int main(int argc, char **argv)
 {
 	sys_prefault_program(12 * 1024);
+	caller_clean_environment();
 	return dispatch(argc, argv);
 }

@@ -117,7 +117,7 @@ int supervisor_run(const struct plan *plan, struct launch *launch, struct outcom
 	r = jail_start(&j, plan, launch);
 	if (r == 0) {
 		loop(&j, &pty, signals);
-		sys_call(SYS_waitid, P_PIDFD, j.pid1_fd, &info, WEXITED, 0);
+		sys_call(SYS_waitid, P_PIDFD, j.pid1_fd, &info, WEXITED, &ret->usage);
 		judge(&j, &info, ret);
 	}
 	sys_close(signals);

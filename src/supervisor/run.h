@@ -12,6 +12,7 @@
 #define PURPLE_SUPERVISOR_RUN_H
 
 #include <stdbool.h>
+#include <sys/resource.h>
 
 #include "base/err.h"
 #include "jail/launch.h"
@@ -22,6 +23,7 @@ struct outcome {
 	int wait_status; /* of the command, as wait(2) gives it; valid if started */
 	bool killed;	 /* the sandbox was killed from outside; wait_status says by what */
 	int exit_status; /* what purple shall exit with */
+	struct rusage usage; /* of all that ran inside */
 };
 
 /*
