@@ -562,6 +562,8 @@ def test_workspace_with_an_odd_name(as_user, name):
 def test_workspace_refused(as_user, where):
     where = {"HOME": as_user.home, "above HOME": as_user.base,
              "far above HOME": as_user.base.parent}.get(where, where)
+    if not os.path.isdir(where):
+        pytest.skip(f"there is no {where} here")
     err = refused(shell(as_user, "echo ran", options=["-w", where]), 125, "workspace")
     assert "-w DIR" in err
     if str(where) != "/proc" and os.access(where, os.X_OK):
@@ -745,7 +747,7 @@ def test_system_is_read_only(as_user):
 
 
 def test_hostname_and_accounts(as_user):
-    out = ok(shell(as_user, "hostname; cat /etc/hostname 2>/dev/null; id -un; cat /etc/passwd"))
+    out = ok(shell(as_user, "uname -n; cat /etc/hostname 2>/dev/null; id -un; cat /etc/passwd"))
     lines = out.splitlines()
     assert lines[0] == "purple"
     assert len(lines) <= 6
@@ -918,7 +920,7 @@ def test_nested(as_user, purple_prefix):
 def test_twenty_at_once(as_user):
     def one(i):
         return shell(as_user, f"echo {i} >/tmp/mine; mkdir out-{i}; sleep 0.1; cat /tmp/mine; "
-                     f"hostname; exit {i}")
+                     f"uname -n; exit {i}")
 
     with concurrent.futures.ThreadPoolExecutor(20) as pool:
         for i, done in enumerate(pool.map(one, range(20))):
