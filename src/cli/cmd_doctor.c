@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -82,6 +83,34 @@ static void gather_install(struct doctor_install *in)
 	}
 	snprintf(path, sizeof(path), "%s/bin/purple", in->prefix);
 	in->launcher_dynamic = elf_dynamic(path);
+}
+
+/*
+ * Could caller_reserve_ids() open or make its file? Makes nothing: access(2)
+ * says of a file system that is mounted read-only that it cannot be written.
+ */
+static int try_id_lock(void)
+{
+	static const struct {
+		const char *path;
+		int mode;
+	} places[] = {
+		{ "/run/purple/ids", R_OK | W_OK },
+		{ "/run/purple", W_OK | X_OK },
+		{ "/run", W_OK | X_OK },
+	};
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		if (lstat(places[i].path, &st) == 0) {
+			if (i > 0 && stat(places[i].path, &st) == 0 && !S_ISDIR(st.st_mode))
+				return ENOTDIR;
+			return access(places[i].path, places[i].mode) == 0 ? 0 : errno;
+		}
+		if (errno != ENOENT)
+			return errno;
+	}
+	return ENOENT;
 }
 
 /* ---- printing ---- */
@@ -191,6 +220,8 @@ int cmd_doctor(int argc, char **argv)
 		return EXIT_PURPLE;
 	}
 	gather_install(&facts.install);
+	if (facts.probe.root)
+		facts.id_lock = try_id_lock();
 	n = doctor_judge(&facts, verdicts);
 	if (json)
 		doctor_json(verdicts, n, &out);

@@ -24,6 +24,7 @@ struct doctor_install {
 struct doctor_facts {
 	struct probe_full probe;
 	struct doctor_install install;
+	int id_lock; /* as root: /run/purple/ids can be there (0), or the errno of why not */
 };
 
 enum doctor_state {

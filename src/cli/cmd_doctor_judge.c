@@ -2,7 +2,7 @@
 /*
  * The judgement of `purple doctor`, as two tables.
  *
- * A check is something that is tried: an errno in struct probe_full (0: it
+ * A check is something that is tried: an errno in struct doctor_facts (0: it
  * works). Its rules say, in order, what an outcome means: the first one whose
  * condition holds gives the state, the reason and the remedy. Without one, 0
  * is ok and an errno is missing.
@@ -34,14 +34,14 @@ struct rule {
 struct check {
 	const char *id, *layer;
 	bool required;
-	size_t error;	 /* of an int in struct probe_full; NO_ERROR: 0 */
+	size_t error;	 /* of an int in struct doctor_facts; NO_ERROR: 0 */
 	const char *ok;	 /* text of an outcome that no rule takes; may be NULL */
 	const char *arg; /* {arg} */
 	const struct rule *rules;
 };
 
 #define NO_ERROR SIZE_MAX
-#define AT(field) offsetof(struct probe_full, field)
+#define AT(field) offsetof(struct doctor_facts, probe.field)
 #define NS(i) (AT(namespaces) + (i) * sizeof(int))
 
 /* ---- conditions ---- */
@@ -136,6 +136,16 @@ static bool not_root(const struct doctor_facts *f, int error)
 	return !f->probe.root;
 }
 
+static bool read_only(const struct doctor_facts *f, int error)
+{
+	return error == EROFS;
+}
+
+static bool absent_file(const struct doctor_facts *f, int error)
+{
+	return error == ENOENT;
+}
+
 static bool no_cgroups(const struct doctor_facts *f, int error)
 {
 	return f->probe.cgroup_kind == 0;
@@ -206,8 +216,9 @@ static bool launcher_dynamic(const struct doctor_facts *f, int error)
 #define REMEDY_CHROOT                                                                      \
 	"enter the directory with pivot_root instead, in a mount namespace of its own\n"   \
 	"(as root, from outside; DIR is the root directory that you chroot to):\n"         \
-	"  unshare -m sh -c 'mount --rbind DIR DIR && cd DIR && pivot_root . mnt && "      \
-	"cd / && umount -l /mnt && exec purple doctor'\n"                                  \
+	"  unshare -m sh -c 'mount --rbind DIR DIR && cd DIR && "                          \
+	"{ [ -e proc/self ] || mount -t proc proc proc; } && "                             \
+	"pivot_root . mnt && cd / && umount -l /mnt && exec purple doctor'\n"              \
 	"systemd-nspawn -D DIR does so too"
 
 #define RULE_USERNS \
@@ -371,6 +382,19 @@ static const struct rule idmap_rules[] = {
 	{ 0 },
 };
 
+static const struct rule id_lock_rules[] = {
+	{ not_root, DOC_NOTE, "not used: it is for sandboxes that root starts", "" },
+	{ read_only, DOC_MISSING, "/run is read-only, and sandboxes of root reserve their ids there",
+	  "mount -t tmpfs -o mode=755 tmpfs /run   (Docker, Podman: --tmpfs /run)\n"
+	  "or run Purple as an ordinary user, who needs no such file" },
+	{ absent_file, DOC_MISSING, "there is no /run, where sandboxes of root reserve their ids",
+	  "mkdir /run" },
+	{ failed, DOC_MISSING, "{error}: sandboxes of root reserve their ids there",
+	  "/run and /run/purple: directories that root may write; /run/purple/ids: made when "
+	  "needed\nor run Purple as an ordinary user, who needs no such file" },
+	{ 0 },
+};
+
 static const struct rule overlay_rules[] = {
 	{ failed, DOC_NOTE, "{error}; nothing in the default profile needs it",
 	  "Linux 5.11 or newer, with CONFIG_OVERLAY_FS" },
@@ -447,6 +471,8 @@ static const struct check checks[] = {
 	{ "root-tmpfs", "mount", true, AT(userns_mount), NULL, "", tmpfs_rules },
 	{ "proc", "mount", true, AT(userns_proc), NULL, "", proc_rules },
 	{ "idmapped-mounts", "user", true, AT(idmapped_mount), NULL, "", idmap_rules },
+	{ "id-ranges", "user", true, offsetof(struct doctor_facts, id_lock), "/run/purple/ids", "",
+	  id_lock_rules },
 	{ "clone3", "pid", true, AT(clone3), NULL, "", clone3_rules },
 	{ "close-range", "pid", true, AT(close_range), NULL, "", close_range_rules },
 	{ "pidfd", "pid", true, AT(pidfd), NULL, "", pidfd_rules },
@@ -551,7 +577,7 @@ static void judge(const struct check *c, const struct doctor_facts *f, struct do
 	int error = 0;
 
 	if (c->error != NO_ERROR)
-		memcpy(&error, (const char *)&f->probe + c->error, sizeof(error));
+		memcpy(&error, (const char *)f + c->error, sizeof(error));
 	*v = (struct doctor_verdict){ .id = c->id, .layer = c->layer, .required = c->required };
 	r = find_rule(c, f, error);
 	if (!r && error != 0)

@@ -47,17 +47,25 @@ static void usage(int fd)
 static int exec_program(const char *program, char **argv)
 {
 	static struct dirs dirs;
-	char path[PATH_MAX];
+	char path[PATH_MAX] = "";
 	struct err e = { 0 };
-	int r = dirs_init(&dirs);
+	char c;
+	int r;
 
+	if (readlink("/proc/self/exe", &c, 1) < 0) {
+		err_set(&e, -errno, "start", "read /proc/self/exe");
+		err_remedy(&e, "mount /proc: mount -t proc proc /proc");
+		err_print(&e);
+		return EXIT_PURPLE;
+	}
+	r = dirs_init(&dirs);
 	if (r == 0 && !dirs_program(&dirs, program, path, sizeof(path)))
 		r = -ENAMETOOLONG;
 	if (r == 0) {
 		execv(path, argv);
 		r = -errno;
 	}
-	err_set(&e, r, "start", "%s", r == 0 ? program : path);
+	err_set(&e, r, "start", "%s", path[0] ? path : program);
 	err_remedy(&e, "this installation of Purple is not whole; install it again");
 	err_print(&e);
 	return EXIT_PURPLE;

@@ -60,7 +60,8 @@ def test_here(as_user):
 @needs_root
 def test_leaves_nothing_behind(doctor):
     """In a mount namespace of its own, since others may mount meanwhile."""
-    script = 'cat /proc/self/mountinfo > a; "$0" > report; cat /proc/self/mountinfo > b; cmp a b'
+    script = ('mount -t tmpfs none /run; cat /proc/self/mountinfo > a; "$0" > report; '
+              'cat /proc/self/mountinfo > b; cmp a b && test -z "$(ls /run)"')
     with tempfile.TemporaryDirectory() as directory:
         subprocess.run(["unshare", "-m", "sh", "-c", script, doctor], cwd=directory, check=True)
         assert sorted(os.listdir(directory)) == ["a", "b", "report"]
@@ -167,6 +168,18 @@ def test_under_a_filter(doctor):
     assert verdicts["no_new_privs"]["state"] == "ok"
 
 
+@needs_root
+@pytest.mark.parametrize("command", [["doctor"], ["plan"], ["profile", "list"], ["run", "--", "id"]])
+def test_commands_without_proc(purple, tmp_path, command):
+    """The cause is named, whatever the command."""
+    done = subprocess.run(["unshare", "-m", "sh", "-c", 'umount -l /proc && exec "$@"', "sh",
+                           purple, *command], capture_output=True, text=True, check=False,
+                          cwd=tmp_path)
+    assert done.returncode == 125
+    assert "read /proc/self/exe: No such file" in done.stderr
+    assert "mount -t proc proc /proc" in done.stderr
+
+
 @pytest.fixture
 def tree(tmp_path, doctor):
     """A root directory that holds the doctor and a shell, and what they load."""
@@ -220,6 +233,18 @@ def test_the_remedy_for_chroot_works(tree):
 
 
 @needs_root
+@needs_userns
+def test_the_remedy_for_chroot_works_without_proc(tree):
+    _, verdicts = judge(["chroot", tree, "/bin/purple-doctor", "--json"])
+    assert "/proc is not mounted" in verdicts["user"]["why"]
+    _, verdicts = judge(in_namespace(tree, 'exec chroot "$0" /bin/purple-doctor --json'))
+    command = re.search(r"unshare -m sh -c '.*'", verdicts["user"]["remedy"]).group(0)
+    command = command.replace("DIR", str(tree)).replace("purple doctor", "/bin/purple-doctor --json")
+    _, verdicts = judge(["sh", "-c", f"exec {command}"])
+    assert all(verdicts[layer]["state"] in ("ok", "degraded") for layer in LAYERS)
+
+
+@needs_root
 def test_no_proc(tree):
     status, verdicts = judge(["chroot", tree, "/bin/purple-doctor", "--json"])
     assert status == 1
@@ -234,12 +259,16 @@ def limit(kind):
 
 
 COVERED = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /proc/sys/kernel && exec "$@"', "sh"]
+READ_ONLY_RUN = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o ro none /run && exec "$@"', "sh"]
+FRESH_RUN = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o mode=755 none /run && exec "$@"', "sh"]
 HOSTS = {
     "as it is": ([], None, True),
     "in a user namespace": (["unshare", "-Ur"], None, True),
     "no user namespaces": (limit("user"), None, False),
     "no network namespaces": (limit("net"), None, False),
     "no time namespaces": (limit("time"), None, False),
+    "run read-only": (READ_ONLY_RUN, None, False),
+    "no run/purple yet": (FRESH_RUN, None, True),
     "proc covered": (COVERED, None, False),
     "filtered": ([], load_filter, False),
 }

@@ -206,6 +206,24 @@ static void old_filesystem(struct doctor_facts *f)
 	f->probe.idmapped_mount = EINVAL;
 }
 
+static void run_read_only(struct doctor_facts *f)
+{
+	root(f);
+	f->id_lock = EROFS;
+}
+
+static void no_run(struct doctor_facts *f)
+{
+	root(f);
+	f->id_lock = ENOENT;
+}
+
+static void run_is_a_file(struct doctor_facts *f)
+{
+	root(f);
+	f->id_lock = ENOTDIR;
+}
+
 static void no_delegation(struct doctor_facts *f)
 {
 	f->probe.cgroup_writable = false;
@@ -296,6 +314,11 @@ static const struct scenario {
 	{ few_net_namespaces, false, "net", DOC_MISSING, "limit", "user.max_net_namespaces=" },
 	{ few_mount_namespaces, false, "mount", DOC_MISSING, "limit", "user.max_mnt_namespaces=" },
 	{ old_filesystem, false, "idmapped-mounts", DOC_MISSING, "file system", "ext4" },
+	{ as_is, true, "id-ranges", DOC_NOTE, "not used", "" },
+	{ root, true, "id-ranges", DOC_OK, "/run/purple/ids", "" },
+	{ run_read_only, false, "id-ranges", DOC_MISSING, "/run is read-only", "mount -t tmpfs" },
+	{ no_run, false, "id-ranges", DOC_MISSING, "no /run", "mkdir /run" },
+	{ run_is_a_file, false, "id-ranges", DOC_MISSING, "Not a directory", "ordinary user" },
 	{ no_delegation, true, "cgroup-limits", DOC_NOTE, "not delegated", "Delegate" },
 	{ no_cgroups, true, "cgroup-limits", DOC_NOTE, "no cgroups", "mount -t cgroup2" },
 	{ live_tiocsti, true, "terminal", DOC_NOTE, "seccomp", "dev.tty.legacy_tiocsti=0" },
