@@ -40,15 +40,18 @@ help:
 	@echo 'make install     to PREFIX=$(PREFIX); any directory will do, as any user'
 	@echo 'make clean       remove what was built'
 
+# Meson says at length what it misses, and not how to get it.
+SETUP_FAILED = cat $(BUILD).log >&2; echo 'make: if a library or a program is missing, run: make bootstrap' >&2; exit 1
+
 # The build directory, also when the tree was moved or came from another place.
 .PHONY: configured
 configured:
 	@command -v $(MESON) >/dev/null || { echo 'make: meson is missing; run: make bootstrap' >&2; exit 1; }
 	@if [ ! -e $(BUILD)/build.ninja ]; then \
-		$(MESON) setup $(BUILD) --prefix=$(OUT) $(MESON_ARGS) >$(BUILD).log 2>&1 || { cat $(BUILD).log >&2; exit 1; }; \
+		$(MESON) setup $(BUILD) --prefix=$(OUT) $(MESON_ARGS) >$(BUILD).log 2>&1 || { $(SETUP_FAILED); }; \
 		mv $(BUILD).log $(BUILD)/setup.log; \
 	elif ! grep -qsF '"source": "$(CURDIR)"' $(BUILD)/meson-info/meson-info.json; then \
-		$(MESON) setup --wipe $(BUILD) --prefix=$(OUT) $(MESON_ARGS) >$(BUILD).log 2>&1 || { cat $(BUILD).log >&2; exit 1; }; \
+		$(MESON) setup --wipe $(BUILD) --prefix=$(OUT) $(MESON_ARGS) >$(BUILD).log 2>&1 || { $(SETUP_FAILED); }; \
 		mv $(BUILD).log $(BUILD)/setup.log; \
 	fi
 
