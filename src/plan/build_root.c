@@ -433,6 +433,59 @@ static int refuse_forbidden(struct builder *b, const struct policy_bind *bind, c
 		       f->write_only ? "writable" : "given", f->why);
 }
 
+/*
+ * Whose links are followed: those right below / and in the home are the
+ * user's, those in the system's own directories the administrator's.
+ */
+static bool may_hold_links(const struct builder *b, const char *dir, size_t n)
+{
+	static const char *const trees[] = { "/etc", "/usr", "/opt", "/nix" };
+	const char *home = b->host->home;
+
+	if (n == 0 || (home && n == strlen(home) && memcmp(dir, home, n) == 0))
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(trees); i++) {
+		size_t len = strlen(trees[i]);
+
+		if (n >= len && memcmp(dir, trees[i], len) == 0 &&
+		    (dir[len] == '/' || n == len))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A path must be what it says: a link that somebody has left who may write
+ * beside it (an agent of an earlier run, another user) would hand out another
+ * directory.
+ */
+static int refuse_links(struct builder *b, const char *key, const char *path)
+{
+	struct host_path at;
+	char part[PATH_MAX];
+	size_t n = strlen(path);
+
+	for (size_t i = 1; i <= n && n < sizeof(part); i++) {
+		int r;
+
+		if (path[i] != '/' && path[i] != '\0')
+			continue;
+		memcpy(part, path, i);
+		part[i] = '\0';
+		r = look(b, part, &at);
+		if (r < 0)
+			return r;
+		if (at.kind != HK_SYMLINK ||
+		    may_hold_links(b, part, (size_t)(strrchr(part, '/') - part)))
+			continue;
+		err_set(b->e, EPROTO, "plan", "%s: %s: %s is a link to %s", key, path, part,
+			at.link);
+		err_remedy(b->e, "write where the link leads to, if that is what you mean");
+		return -EPROTO;
+	}
+	return 0;
+}
+
 static int bind_policy(struct builder *b, const struct policy_bind *bind, const char *key,
 		       uint32_t flags)
 {
@@ -473,6 +526,9 @@ static int bind_policy(struct builder *b, const struct policy_bind *bind, const 
 	if (at.target != HK_DIR && at.target != HK_FILE)
 		return err_set(b->e, EPROTO, "plan", "%s: %s is neither a file nor a directory",
 			       key, at.real);
+	r = refuse_links(b, key, host);
+	if (r < 0)
+		return r;
 	add_fact(b, PF_IS, host, at.identity);
 	r = refuse_forbidden(b, bind, key, at.real, !(flags & PMF_RDONLY));
 	return r < 0 ? r : bind_real(b, &at, inside, flags);
