@@ -32,4 +32,7 @@ void caller_clean_environment(void);
  */
 int caller_reserve_ids(uint32_t *base);
 
+/* Is this host id one of those ranges'? */
+bool caller_is_range(uint32_t id);
+
 #endif

@@ -235,7 +235,7 @@ static void give_pipes(const struct launch *l)
 
 		/* FIFOs with a name in a file system stay as they are. */
 		if (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) && fstatfs(fd, &fs) == 0 &&
-		    fs.f_type == PIPEFS_MAGIC && st.st_uid == 0)
+		    fs.f_type == PIPEFS_MAGIC && (st.st_uid == 0 || caller_is_range(st.st_uid)))
 			sys_call(SYS_fchown, fd, l->range_base + l->uid, l->range_base + l->gid);
 	}
 }

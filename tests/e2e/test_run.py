@@ -270,6 +270,15 @@ def test_dev_stderr(as_user):
     pipes = as_user.run(["sh", "-c", '{ "$0" run -- sh -c "$1" 2>&1 >&3 | sed s/^/err:/; } 3>&1 '
                          '| cat', as_user.purple, script])
     assert sorted(pipes.stdout.splitlines()) == ["err:e", "f", "o"], pipes.stderr
+    # Again, when the first run has used the pipe.
+    twice = as_user.run(["sh", "-c", '{ "$0" run -- true; "$0" run -- sh -c "$1"; } 2>&1 | cat',
+                         as_user.purple, script])
+    assert sorted(twice.stdout.splitlines()) == ["e", "f", "o"], twice.stderr
+    if as_user.uid != 0:  # root's files are not those of the ids inside
+        as_user.run(["sh", "-c", '"$0" run -- sh -c "$1" >out 2>err', as_user.purple,
+                     "echo e >>/dev/stderr; echo o >>/dev/stdout"])
+        assert (as_user.workspace / "err").read_text() == "e\n"
+        assert (as_user.workspace / "out").read_text() == "o\n"
 
 
 def test_append_goes_on(as_user):
