@@ -20,8 +20,7 @@ int jail_undumpable(struct jail *j);
 int jail_keyring(struct jail *j);
 int jail_hostname(struct jail *j);
 int jail_loopback(struct jail *j);
-int jail_no_nesting(struct jail *j);
-int jail_inotify(struct jail *j);
+int jail_user_limits(struct jail *j);
 int jail_terminal(struct jail *j);
 
 /* root.c: the root file system */

@@ -87,39 +87,36 @@ int jail_loopback(struct jail *j)
 }
 
 /*
- * inotify instances are charged to the caller's own limit (128 as a rule), so a
- * sandbox could take all of them. Bounded in our user namespace; inotify(7).
+ * Limits that count per user namespace: user_namespaces(7), /proc/sys/user. The
+ * command has no capability to raise them again.
+ *
+ * No user namespace can be made below ours. inotify(7) instances are charged to
+ * the caller's own limit, 128 as a rule, so a sandbox could take all of them.
  */
-int jail_inotify(struct jail *j)
+static const struct {
+	unsigned step;
+	const char *file, *value;
+} user_limits[] = {
+	{ STEP_NO_NESTING, "max_user_namespaces", "0" },
+	{ STEP_BOUND_INOTIFY, "max_inotify_instances", "64" },
+};
+
+int jail_user_limits(struct jail *j)
 {
-	int r;
+	static const char dir[] = "/proc/sys/user";
+	int fd = sys_openat(AT_FDCWD, dir, O_PATH | O_DIRECTORY, 0), r = fd < 0 ? fd : 0;
 
-	if (!(j->plan->steps & STEP_BOUND_INOTIFY))
-		return 0;
-	r = sys_write_file(AT_FDCWD, "/proc/sys/user/max_inotify_instances", "64", 2);
-	/* ENOENT: a kernel that does not count them. */
-	return r < 0 && r != -ENOENT ? err_set(&j->err, r, "limits",
-					       "bound the inotify instances "
-					       "(/proc/sys/user/max_inotify_instances)")
-				     : 0;
-}
-
-/*
- * No user namespace can be made below ours: user_namespaces(7),
- * /proc/sys/user/max_user_namespaces counts per namespace. The command has no
- * capability to raise it again.
- */
-int jail_no_nesting(struct jail *j)
-{
-	int r;
-
-	if (!(j->plan->steps & STEP_NO_NESTING))
-		return 0;
-	r = sys_write_file(AT_FDCWD, "/proc/sys/user/max_user_namespaces", "0", 1);
-	return r < 0 ? err_set(&j->err, r, "namespaces",
-			       "forbid nested user namespaces "
-			       "(/proc/sys/user/max_user_namespaces)")
-		     : 0;
+	for (size_t i = 0; i < ARRAY_SIZE(user_limits) && r == 0; i++) {
+		if (!(j->plan->steps & user_limits[i].step))
+			continue;
+		r = sys_write_file(fd, user_limits[i].file, user_limits[i].value,
+				   strlen(user_limits[i].value));
+		if (r < 0)
+			err_set(&j->err, r, "namespaces", "write %s to %s/%s",
+				user_limits[i].value, dir, user_limits[i].file);
+	}
+	sys_close(fd);
+	return fd < 0 ? err_set(&j->err, fd, "namespaces", "open %s", dir) : r;
 }
 
 /* The settings and the size of the caller's terminal carry over. */
