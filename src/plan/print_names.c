@@ -21,6 +21,7 @@ const struct bit_name step_names[] = {
 	{ STEP_KEYRING, "keyring" },
 	{ STEP_LOOPBACK, "loopback" },
 	{ STEP_NO_NESTING, "no_nesting" },
+	{ STEP_BOUND_INOTIFY, "bound_inotify" },
 	{ STEP_NO_NEW_PRIVS, "no_new_privs" },
 	{ STEP_DROP_CAPS, "drop_capabilities" },
 	{ STEP_NEW_SESSION, "new_session" },
