@@ -23,7 +23,7 @@ static int (*const steps[])(struct jail *) = {
 	jail_landlock_open, /* an empty ruleset; each mount adds its rule */
 	jail_init_open,	    /* purple-init, while its path can be walked */
 	jail_wait_ids,	    /* the launcher has written the maps: take on the id */
-	jail_user_limits,   /* no user namespaces below this one, and what is charged to the caller */
+	jail_user_limits,   /* no user namespaces below this one; what the caller pays for */
 	jail_root_open,	    /* an empty tmpfs */
 	jail_mounts,	    /* the plan's mounts, in order */
 	jail_terminal,	    /* a terminal from the sandbox's own devpts */
