@@ -52,11 +52,14 @@ static void type_text(const struct policy_key *k, char *buf, size_t size)
 
 static void put_key(struct buf *out, const struct policy_key *k)
 {
-	char type[256];
+	char type[256], not_yet[128];
 
 	type_text(k, type, sizeof(type));
+	policy_key_not_yet(k, not_yet, sizeof(not_yet));
 	buf_printf(out, "%s: %s\n", k->path, type);
 	put_wrapped(out, k->help);
+	if (not_yet[0] != '\0')
+		buf_printf(out, "    %s.\n", not_yet);
 	buf_puts(out, "    ");
 	if (k->status == KEY_NO_EFFECT)
 		buf_puts(out, "Accepted, with a warning: it has no effect.");
@@ -111,13 +114,16 @@ static void put_troff(struct buf *out, const char *text)
 
 static void put_man_key(struct buf *out, const struct policy_key *k)
 {
-	char type[256];
+	char type[256], not_yet[128];
 
 	type_text(k, type, sizeof(type));
+	policy_key_not_yet(k, not_yet, sizeof(not_yet));
 	buf_puts(out, ".TP\n.B ");
 	put_troff(out, k->path);
 	buf_puts(out, "\n");
 	put_troff(out, k->help);
+	if (not_yet[0] != '\0')
+		buf_printf(out, "\n.B %s.", not_yet);
 	buf_puts(out, "\n.br\nValue: ");
 	put_troff(out, type);
 	if (k->status == KEY_NO_EFFECT) {
@@ -149,6 +155,7 @@ static const char man_head[] =
 	"and the profiles that come with Purple, in this order; a name with a \\(aq/\\(aq is a file.\n"
 	"An unknown key, a wrong type and a value out of range are errors, and\n"
 	".B purple profile check\nreports them all.\n"
+	"What is marked as not supported yet is checked too, but a run with it is refused.\n"
 	".PP\n"
 	"Paths are absolute, or start with\n.B ~/\n(the home directory),\n.B .\n"
 	"(the workspace) or one of\n"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/keys.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -56,8 +57,8 @@ const struct policy_key policy_keys[] = {
 	  .help = "Paths of the host that take results; written as writable_paths are." },
 	{ "filesystem.scratch_paths", KEY_LIST, AT(filesystem.scratch_paths),
 	  .check = check_inner_path, .form = "/tmp", .option = "scratch",
-	  .help = "Empty directories in memory that end with the sandbox. /tmp, /var/tmp and "
-		  "/run are there without being named. Where an output path is the same, it wins." },
+	  .help = "Empty directories in memory that end with the sandbox. /tmp and /var/tmp are "
+		  "there without being named. Where an output path is the same, it wins." },
 	{ "filesystem.working_dir", KEY_PATH, AT(filesystem.working_dir), .fallback = ".",
 	  .option = "workdir",
 	  .help = "Where the command starts. '.' is the workspace, or / if there is none." },
@@ -65,7 +66,8 @@ const struct policy_key policy_keys[] = {
 	  .names = names_workspace, .option = "workspace",
 	  .help = "The directory that the sandbox was started in. direct: writable. read-only. "
 		  "none: not there. review: changes wait for `purple apply`. scratch: changes are "
-		  "thrown away." },
+		  "thrown away.",
+	  .not_yet = "review scratch" },
 	{ "filesystem.home", KEY_ENUM, AT(filesystem.home), .fallback = "scratch",
 	  .names = names_home, .option = "home",
 	  .help = "The home directory. scratch: empty, and gone at the end. none: not there." },
@@ -105,25 +107,30 @@ const struct policy_key policy_keys[] = {
 
 	{ "resources.cpu_shares", KEY_CORES, AT(resources.cpu_millis), .min = 10,
 	  .max = 1024 * 1000, .option = "cpus", .aliases = { "resources.cpus" },
-	  .help = "How many processor cores' worth of time all processes together may use." },
+	  .help = "How many processor cores' worth of time all processes together may use.",
+	  .not_yet = NOT_YET_ANY },
 	{ "resources.memory_limit_bytes", KEY_SIZE, AT(resources.memory_limit_bytes), .min = MIB,
 	  .max = 1024 * TIB, .option = "memory", .aliases = { "resources.memory" },
-	  .help = "How much memory all processes together may use." },
+	  .help = "How much memory all processes together may use.",
+	  .not_yet = NOT_YET_ANY },
 	{ "resources.pids_limit", KEY_COUNT, AT(resources.pids_limit), .min = 1, .max = 4194304,
 	  .option = "pids-limit", .aliases = { "resources.pids" },
 	  .help = "How many processes and threads there may be at once." },
 	{ "resources.block_io_limit", KEY_RATE, AT(resources.block_io_limit), .min = 4 * KIB,
 	  .max = TIB, .option = "io-limit",
-	  .help = "How fast all processes together may read, and write, block devices." },
+	  .help = "How fast all processes together may read, and write, block devices.",
+	  .not_yet = NOT_YET_ANY },
 	{ "resources.session_timeout_seconds", KEY_COUNT, AT(resources.session_timeout_seconds),
 	  .min = 1, .max = 366 * DAY, .option = "timeout",
-	  .help = "After this time the sandbox is ended; the exit status is 124." },
+	  .help = "After this time the sandbox is ended; the exit status is 124.",
+	  .not_yet = NOT_YET_ANY },
 	{ "resources.cpu_time_seconds", KEY_COUNT, AT(resources.cpu_time_seconds), .min = 1,
 	  .max = 366 * DAY, .option = "cpu-time",
 	  .help = "How much processor time a single process may use." },
 	{ "resources.kill_grace_seconds", KEY_COUNT, AT(resources.kill_grace_seconds), .min = 0,
 	  .max = 3600, .option = "kill-grace",
-	  .help = "How long processes have between SIGTERM and SIGKILL when a sandbox is ended." },
+	  .help = "How long processes have between SIGTERM and SIGKILL when a sandbox is ended.",
+	  .not_yet = NOT_YET_ANY },
 	{ "resources.open_files", KEY_COUNT, AT(resources.open_files), .min = 8, .max = 1 << 20,
 	  .option = "open-files", .help = "How many files a single process may have open." },
 	{ "resources.file_size_bytes", KEY_SIZE, AT(resources.file_size_bytes), .min = 0,
@@ -145,49 +152,60 @@ const struct policy_key policy_keys[] = {
 
 	{ "network.isolated", KEY_BOOL, AT(network.isolated), .fallback = "true",
 	  .option = "isolated",
-	  .help = "No network at all. This beats every rule of the section." },
+	  .help = "No network at all. This beats every rule of the section.",
+	  .not_yet = "false" },
 	{ "network.loopback", KEY_BOOL, AT(network.loopback), .fallback = "true",
 	  .option = "loopback", .help = "Programs inside may talk to each other over 127.0.0.1." },
 	{ "network.allow_outgoing", KEY_LIST, AT(network.allow_outgoing), .check = check_net_rule,
 	  .form = "\"api.example.com:443\"", .option = "allow-net",
 	  .help = "Where connections may go: \"443\" (any host), \"api.example.com\" (any port), "
 		  "\"*.example.com:443\", \"10.0.0.0/8:5432\", \"8.8.8.8:53/udp\", "
-		  "\"[2001:db8::/32]:443\". Nothing else is reachable." },
+		  "\"[2001:db8::/32]:443\". Nothing else is reachable.",
+	  .not_yet = NOT_YET_ANY },
 	{ "network.allow_incoming", KEY_LIST, AT(network.allow_incoming),
 	  .check = check_net_listen, .form = "\"8080\"", .option = "publish",
 	  .help = "Ports of the sandbox that the host can reach: on its loopback, unless an "
-		  "address is given." },
+		  "address is given.",
+	  .not_yet = NOT_YET_ANY },
 	{ "network.blocked_ips", KEY_LIST, AT(network.blocked_ips), .check = check_net_target,
 	  .form = "\"169.254.0.0/16\"", .option = "block-net",
 	  .help = "Addresses and names that are refused, whatever allow_outgoing says." },
 	{ "network.dns_servers", KEY_LIST, AT(network.dns_servers), .check = check_net_addr,
 	  .form = "\"9.9.9.9\"", .option = "dns",
 	  .help = "Who resolves allowed names on the host's side. Without it, the host's own "
-		  "resolver does." },
+		  "resolver does.",
+	  .not_yet = NOT_YET_ANY },
 
 	{ "environment.pass", KEY_LIST, AT(environment.pass), .check = check_env_pass,
 	  .form = "OPENAI_*", .option = "pass-env",
-	  .help = "Variables handed on from the caller: a name, or a beginning and '*'." },
+	  .help = "Variables handed on from the caller: a name, or a beginning and '*'. One that Purple "
+		  "sets itself (PATH, HOME, USER, LOGNAME, SHELL) is then the caller's, or unset." },
 	{ "environment.set", KEY_ENVS, AT(environment.set), .form = "NAME: value", .option = "env",
 	  .help = "Variables with a value of their own." },
 
 	{ "devices.allow", KEY_LIST, AT(devices.allow), .check = check_device, .form = "/dev/kvm",
 	  .option = "device",
-	  .help = "Devices of the host: a node of /dev, or the name of a CDI device." },
+	  .help = "Devices of the host: a node of /dev, or the name of a CDI device.",
+	  .not_yet = NOT_YET_ANY },
 	{ "devices.gpu", KEY_LIST, AT(devices.gpu), .check = check_gpu, .form = "all",
-	  .option = "gpu", .help = "Graphics processors: all, or a list of indices." },
+	  .option = "gpu", .help = "Graphics processors: all, or a list of indices.",
+	  .not_yet = NOT_YET_ANY },
 
 	{ "audit.enabled", KEY_BOOL, AT(audit.enabled), .fallback = "false", .option = "audit",
-	  .help = "What happens is written down." },
+	  .help = "What happens is written down.",
+	  .not_yet = "true" },
 	{ "audit.log_path", KEY_PATH, AT(audit.log_path), .option = "audit-log",
-	  .help = "The file of the host that the audit trail is appended to." },
+	  .help = "The file of the host that the audit trail is appended to.",
+	  .not_yet = NOT_YET_ANY },
 	{ "audit.detail_level", KEY_LIST, AT(audit.detail_level), .check = check_detail,
 	  .form = "filesystem",
 	  .help = "What is written down: resource, filesystem, syscall, network, api_calls, "
-		  "budget_usage, security_events." },
+		  "budget_usage, security_events.",
+	  .not_yet = NOT_YET_ANY },
 	{ "audit.on_failure", KEY_ENUM, AT(audit.on_failure), .fallback = "stop",
 	  .names = names_on_failure,
-	  .help = "When the trail cannot be written. stop: the sandbox ends. warn: it goes on." },
+	  .help = "When the trail cannot be written. stop: the sandbox ends. warn: it goes on.",
+	  .not_yet = "stop warn" },
 
 	{ "ai_policy", KEY_SUBTREE, KEY_NO_EFFECT,
 	  .help = "Budgets and rate limits of older policy files." },
@@ -307,6 +325,25 @@ int names_index(const char *const *names, const char *text)
 		if (streq(names[i], text))
 			return i;
 	return -1;
+}
+
+void policy_key_not_yet(const struct policy_key *k, char *buf, size_t size)
+{
+	const char *what = k->not_yet;
+	size_t n = 0;
+
+	buf[0] = '\0';
+	if (!what)
+		return;
+	n = (size_t)snprintf(buf, size, "Not supported yet%s", streq(what, NOT_YET_ANY) ? "" : ": ");
+	if (streq(what, NOT_YET_ANY))
+		return;
+	for (; *what != '\0' && n + 2 < size; what++) {
+		if (*what == ' ')
+			buf[n++] = ',';
+		buf[n++] = *what;
+	}
+	buf[n] = '\0';
 }
 
 const char *policy_key_type_text(const struct policy_key *k)

@@ -59,8 +59,15 @@ struct policy_key {
 	const char *form;	  /* what a value or an item looks like, for help */
 	const char *option;	  /* of `purple run`, without the dashes; NULL: none */
 	const char *help;	  /* one or two sentences */
+	/*
+	 * What nothing enforces yet and a plan therefore refuses: the values of a
+	 * KEY_BOOL or KEY_ENUM with blanks between them, else NOT_YET_ANY. NULL: nothing.
+	 */
+	const char *not_yet;
 	const char *aliases[2];	  /* other names that are accepted */
 };
+
+#define NOT_YET_ANY "any"
 
 extern const struct policy_key policy_keys[];
 extern const size_t policy_keys_count;
@@ -83,6 +90,9 @@ int names_index(const char *const *names, const char *text); /* -1: not in it */
 
 /* What the type is called: "a size such as 512M". */
 const char *policy_key_type_text(const struct policy_key *k);
+
+/* "Not supported yet: review, scratch"; "" if all of the key is. */
+void policy_key_not_yet(const struct policy_key *k, char *buf, size_t size);
 
 /* The bounds of a number as one would write them, "1M to 64G"; "" for other types. */
 void policy_key_range(const struct policy_key *k, char *buf, size_t size);
