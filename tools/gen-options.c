@@ -6,6 +6,8 @@
  */
 #include <stdio.h>
 
+#include "base/macros.h"
+#include "policy/check.h"
 #include "policy/keys.h"
 
 static void print_string(const char *s)
@@ -33,17 +35,53 @@ static const char *kind(const struct policy_key *k)
 	}
 }
 
+/* What stands for the value in the help; an item of a list by what checks it. */
+static const char *form(const struct policy_key *k)
+{
+	static const char *const types[KEY_TYPES] = {
+		[KEY_TEXT] = "TEXT",   [KEY_PATH] = "PATH",   [KEY_ENUM] = "WORD",
+		[KEY_COUNT] = "N",     [KEY_SIZE] = "SIZE",   [KEY_RATE] = "RATE",
+		[KEY_CORES] = "CORES", [KEY_BINDS] = "PATH",  [KEY_ENVS] = "NAME=VALUE",
+	};
+	static const struct {
+		key_check *check;
+		const char *form;
+	} items[] = {
+		{ check_inner_path, "PATH" },  { check_syscall, "CALL" },
+		{ check_cap_add, "CAP" },      { check_cap_drop, "CAP" },
+		{ check_net_rule, "HOST:PORT" }, { check_net_listen, "PORT" },
+		{ check_net_target, "ADDRESS" }, { check_net_addr, "ADDRESS" },
+		{ check_env_pass, "NAME" },    { check_device, "DEVICE" },
+		{ check_gpu, "GPU" },
+	};
+
+	if (k->type == KEY_BOOL)
+		return "";
+	for (size_t i = 0; k->type == KEY_LIST && i < ARRAY_SIZE(items); i++)
+		if (items[i].check == k->check)
+			return items[i].form;
+	return types[k->type] ? types[k->type] : "VALUE";
+}
+
+static bool on(const struct policy_key *k)
+{
+	return k->type == KEY_BOOL && k->fallback && k->fallback[0] == 't';
+}
+
 int main(void)
 {
 	puts("/* Generated from src/policy/keys.c by tools/gen-options.c. */");
 	for (size_t i = 0; i < policy_keys_count; i++) {
 		const struct policy_key *k = &policy_keys[i];
+		char not_yet[128];
 
 		if (!k->option)
 			continue;
-		printf("{ \"%s\", \"%s\", %s, ", k->option, k->path, kind(k));
+		printf("{ \"%s\", \"%s\", %s, \"%s%s\", ", k->option, k->path, kind(k),
+		       k->type == KEY_BOOL ? on(k) ? "[=false]" : "" : " ", form(k));
 		print_string(k->help);
-		puts(" },");
+		policy_key_not_yet(k, not_yet, sizeof(not_yet));
+		printf(", \"%s\" },\n", not_yet);
 	}
 	return 0;
 }

@@ -2,6 +2,9 @@
 #include "cli/options.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/fd.h"
@@ -12,40 +15,57 @@ enum option_kind { OPTION_FLAG, OPTION_VALUE, OPTION_LIST };
 static const struct run_option {
 	const char *name, *key;
 	enum option_kind kind;
+	const char *form; /* " PATH", "[=false]" or "": what follows the name in the help */
 	const char *help;
+	const char *not_yet; /* what of it is refused; "": nothing */
 } policy_options[] = {
 #include "options.inc"
 };
 
-/* The options that are no policy keys. */
 enum own_option { OWN_PROFILE, OWN_DIR, OWN_SET, OWN_BEST_EFFORT, OWN_NO_CACHE, OWN_REPORT,
-		  OWN_JSON, OWN_HELP };
+		  OWN_JSON, OWN_VERBOSE, OWN_HELP };
+enum command { RUN = 1, PLAN = 2, BOTH = RUN | PLAN };
 
-static const struct {
+/* The options that are no policy keys. */
+static const struct own_option_row {
 	const char *name, *letter;
 	enum own_option id;
-	bool value;
+	enum command of;
+	const char *form; /* " FILE"; NULL: it takes no value */
 	const char *help;
 } own_options[] = {
-	{ "--profile", "-p", OWN_PROFILE, true, "a profile's name, or a policy file (with a /)" },
-	{ "--dir", "-w", OWN_DIR, true, "the workspace; default: the current directory" },
-	{ "--set", NULL, OWN_SET, true, "KEY=VALUE: override any policy key; KEY+=ITEM adds" },
-	{ "--best-effort", NULL, OWN_BEST_EFFORT, false,
+	{ "--profile", "-p", OWN_PROFILE, BOTH, " NAME",
+	  "a profile's name, or a policy file (with a /)" },
+	{ "--dir", "-w", OWN_DIR, RUN, " DIR", "the workspace; default: the current directory" },
+	{ "--set", NULL, OWN_SET, BOTH, " KEY=VALUE",
+	  "override any policy key; KEY+=ITEM adds to a list" },
+	{ "--best-effort", NULL, OWN_BEST_EFFORT, BOTH, NULL,
 	  "go without layers that are missing here, as named downgrades" },
-	{ "--no-cache", NULL, OWN_NO_CACHE, false, "compile the policy anew, and do not keep it" },
-	{ "--report", NULL, OWN_REPORT, true, "write how it ended as JSON to a file, or fd:N" },
-	{ "--json", NULL, OWN_JSON, false, "plan: print JSON" },
-	{ "--help", "-h", OWN_HELP, false, "this text" },
+	{ "--no-cache", NULL, OWN_NO_CACHE, RUN, NULL,
+	  "compile the policy anew, and do not keep it" },
+	{ "--report", NULL, OWN_REPORT, RUN, " FILE",
+	  "write how it ended as JSON to a file, fd:N, or - for standard output" },
+	{ "--json", NULL, OWN_JSON, PLAN, NULL, "print everything as one JSON object" },
+	{ "--verbose", "-v", OWN_VERBOSE, PLAN, NULL, "name every system call" },
+	{ "--help", "-h", OWN_HELP, BOTH, NULL, "this text" },
 };
 
-static int usage_error(struct err *e, const char *fmt, const char *option)
+static int usage_error(struct err *e, enum command of, const char *fmt, ...) _printf_(3, 4);
+
+static int usage_error(struct err *e, enum command of, const char *fmt, ...)
 {
-	/* The formats are ours, each with one %s. */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	err_set(e, EPROTO, "usage", fmt, option);
-#pragma GCC diagnostic pop
-	err_remedy(e, "`purple run --help` lists the options; the command follows after --");
+	char message[sizeof(e->message)];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(message, sizeof(message), fmt, ap);
+	va_end(ap);
+	err_set(e, EPROTO, "usage", "%s", message);
+	if (of == PLAN)
+		err_remedy(e, "`purple plan --help` lists the options");
+	else
+		err_remedy(e,
+			   "`purple run --help` lists the options; the command follows after --");
 	return -EPROTO;
 }
 
@@ -56,7 +76,7 @@ static int add_override(struct run_options *o, const char *origin, const char *k
 	char *text;
 
 	if (o->overrides_count == RUN_OVERRIDES_MAX)
-		return usage_error(e, "too many options at %s", origin);
+		return usage_error(e, RUN, "too many options at %s", origin);
 	text = malloc(n);
 	if (!text)
 		return err_set(e, ENOMEM, "usage", "%s", origin);
@@ -76,7 +96,7 @@ static void take_own(struct run_options *o, enum own_option id, const char *valu
 		o->workspace = value;
 		break;
 	case OWN_REPORT:
-		o->report = value;
+		o->report = streq(value, "-") ? "fd:1" : value;
 		break;
 	case OWN_BEST_EFFORT:
 		o->best_effort = true;
@@ -86,6 +106,9 @@ static void take_own(struct run_options *o, enum own_option id, const char *valu
 		break;
 	case OWN_JSON:
 		o->json = true;
+		break;
+	case OWN_VERBOSE:
+		o->verbose = true;
 		break;
 	case OWN_HELP:
 		o->help = true;
@@ -105,51 +128,90 @@ static const struct run_option *find_policy_option(const char *name, size_t n)
 	return NULL;
 }
 
-/* One word of argv that starts with '-'. @i is moved past its value. */
-static int parse_one(int argc, char **argv, int *i, struct run_options *o, struct err *e)
+/* Where the value of one word is: behind its name, or in the next word. */
+struct word {
+	const char *text, *equals; /* @equals: the '=' in it, or its end */
+	size_t name_len;
+};
+
+/* The row that @w names; *attached: what follows a letter at once, as in -ppython. */
+static const struct own_option_row *find_own_option(const struct word *w, const char **attached)
 {
-	const char *word = argv[*i], *equals = strchrnul(word, '=');
-	const struct run_option *p;
-	const char *value;
-	size_t n = (size_t)(equals - word);
+	*attached = NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(own_options); i++) {
+		const struct own_option_row *row = &own_options[i];
 
-	for (size_t k = 0; k < ARRAY_SIZE(own_options); k++) {
-		bool is_short = own_options[k].letter && streq(word, own_options[k].letter);
-
-		if (!is_short && (strlen(own_options[k].name) != n ||
-				  memcmp(own_options[k].name, word, n) != 0))
+		if (strlen(row->name) == w->name_len &&
+		    memcmp(row->name, w->text, w->name_len) == 0)
+			return row;
+		if (!row->letter || strncmp(w->text, row->letter, 2) != 0)
 			continue;
-		if (!own_options[k].value && *equals == '=')
-			return usage_error(e, "%s takes no value", own_options[k].name);
-		value = *equals == '=' && !is_short ? equals + 1 :
-			own_options[k].value	    ? argv[++*i] :
-						      "";
-		if (own_options[k].value && (*i >= argc || *value == '\0'))
-			return usage_error(e, "%s needs a value", word);
-		if (own_options[k].id == OWN_SET)
-			return add_override(o, "--set", value, "", "", e);
-		take_own(o, own_options[k].id, value);
-		return 0;
+		if (w->text[2] == '\0')
+			return row;
+		if (row->form && w->text[2] != '=') {
+			*attached = w->text + 2;
+			return row;
+		}
 	}
-	p = n > 2 && word[1] == '-' ? find_policy_option(word + 2, n - 2) : NULL;
-	if (!p)
-		return usage_error(e, "unknown option %s", word);
-	if (*equals == '=')
-		value = equals + 1;
-	else
-		value = p->kind == OPTION_FLAG ? "true" : argv[++*i];
-	if (*i >= argc)
-		return usage_error(e, "%s needs a value", word);
-	/* What diagnostics call it: without the value. */
-	if (*equals == '=') {
-		word = strndup(word, n);
-		if (!word)
-			return err_set(e, ENOMEM, "usage", "--%s", p->name);
-	}
-	return add_override(o, word, p->key, p->kind == OPTION_LIST ? "+=" : "=", value, e);
+	return NULL;
 }
 
-int run_options_parse(int argc, char **argv, struct run_options *o, struct err *e)
+static int parse_own(const struct own_option_row *row, const struct word *w, const char *value,
+		     char **argv, int *i, enum command of, struct run_options *o, struct err *e)
+{
+	if (!(row->of & of))
+		return usage_error(e, of, "%s is an option of `purple %s`, not of `purple %s`",
+				   row->name, of == RUN ? "plan" : "run",
+				   of == RUN ? "run" : "plan");
+	if (!row->form && *w->equals == '=')
+		return usage_error(e, of, "%s takes no value", row->name);
+	if (!row->form)
+		value = "";
+	else if (!value)
+		value = *w->equals == '=' ? w->equals + 1 : argv[++*i];
+	if (row->form && (!value || *value == '\0'))
+		return usage_error(e, of, "%s needs a value", w->text);
+	if (row->id == OWN_SET)
+		return add_override(o, "--set", value, "", "", e);
+	take_own(o, row->id, value);
+	return 0;
+}
+
+/* One word of argv that starts with '-'. @i is moved past its value. */
+static int parse_one(char **argv, int *i, enum command of, struct run_options *o, struct err *e)
+{
+	const char *text = argv[*i], *next = argv[*i + 1], *value;
+	struct word w = { .text = text, .equals = strchrnul(text, '=') };
+	const struct own_option_row *own;
+	const struct run_option *p;
+
+	w.name_len = (size_t)(w.equals - text);
+	own = find_own_option(&w, &value);
+	if (own)
+		return parse_own(own, &w, value, argv, i, of, o, e);
+	p = w.name_len > 2 && text[1] == '-' ? find_policy_option(text + 2, w.name_len - 2) : NULL;
+	if (!p)
+		return usage_error(e, of, "unknown option %s", text);
+	if (p->kind == OPTION_FLAG && *w.equals != '=' && next &&
+	    (streq(next, "true") || streq(next, "false")))
+		return usage_error(e, of, "%s %s: write %s=%s, or -- before a command of that name",
+				   text, next, text, next);
+	if (*w.equals == '=')
+		value = w.equals + 1;
+	else
+		value = p->kind == OPTION_FLAG ? "true" : argv[++*i];
+	if (!value)
+		return usage_error(e, of, "%s needs a value", text);
+	/* What diagnostics call it: without the value. */
+	if (*w.equals == '=') {
+		text = strndup(text, w.name_len);
+		if (!text)
+			return err_set(e, ENOMEM, "usage", "--%s", p->name);
+	}
+	return add_override(o, text, p->key, p->kind == OPTION_LIST ? "+=" : "=", value, e);
+}
+
+static int parse(int argc, char **argv, enum command of, struct run_options *o, struct err *e)
 {
 	int i = 1, r;
 
@@ -160,7 +222,7 @@ int run_options_parse(int argc, char **argv, struct run_options *o, struct err *
 			i++;
 			break;
 		}
-		r = parse_one(argc, argv, &i, o, e);
+		r = parse_one(argv, &i, of, o, e);
 		if (r < 0)
 			return r;
 	}
@@ -168,34 +230,66 @@ int run_options_parse(int argc, char **argv, struct run_options *o, struct err *
 	return 0;
 }
 
-static void put_option(int fd, const char *letter, const char *name, const char *help)
+int run_options_parse(int argc, char **argv, struct run_options *o, struct err *e)
 {
-	enum { COLUMN = 26 };
-	struct buf b = BUF_INIT(4096);
+	return parse(argc, argv, RUN, o, e);
+}
 
-	buf_puts(&b, "  ");
-	buf_puts(&b, letter ? letter : "");
-	buf_puts(&b, letter ? ", " : "");
-	buf_puts(&b, name);
+int plan_options_parse(int argc, char **argv, struct run_options *o, struct err *e)
+{
+	int r = parse(argc, argv, PLAN, o, e);
+
+	if (r < 0 || !o->command[0] || o->help)
+		return r;
+	return usage_error(e, PLAN, "unexpected word %s: `purple plan` takes no command",
+			   o->command[0]);
+}
+
+static void put_option(int fd, const char *letter, const char *name, const char *form,
+		       const char *help, const char *not_yet)
+{
+	enum { COLUMN = 28 };
+	_cleanup_buf_ struct buf b = BUF_INIT(4096);
+
+	buf_printf(&b, "  %s%s%s%s", letter ? letter : "", letter ? ", " : "", name,
+		   form ? form : "");
 	do
 		buf_puts(&b, " ");
 	while (b.len < COLUMN);
 	buf_puts(&b, help);
+	if (not_yet[0] != '\0')
+		buf_printf(&b, " %s.", not_yet);
 	buf_puts(&b, "\n");
 	if (!b.failed)
 		write_full(fd, b.data, b.len);
-	buf_free(&b);
+}
+
+static void put_options(int fd, enum command of)
+{
+	static const char head[] =
+		"\nEach of these sets one policy key (`purple profile explain`). A switch is off "
+		"with =false.\n";
+	char name[64];
+
+	for (size_t i = 0; i < ARRAY_SIZE(own_options); i++)
+		if (own_options[i].of & of)
+			put_option(fd, own_options[i].letter, own_options[i].name,
+				   own_options[i].form, own_options[i].help, "");
+	write_full(fd, head, sizeof(head) - 1);
+	for (size_t i = 0; i < ARRAY_SIZE(policy_options); i++) {
+		const struct run_option *p = &policy_options[i];
+
+		stpcpy(stpcpy(name, "--"), p->name);
+		put_option(fd, NULL, name, p->form, p->help, p->not_yet);
+	}
 }
 
 void run_options_help(int fd)
 {
-	char name[64];
+	put_options(fd, RUN);
+}
 
-	for (size_t i = 0; i < ARRAY_SIZE(own_options); i++)
-		put_option(fd, own_options[i].letter, own_options[i].name, own_options[i].help);
-	write_full(fd, "\nEach of these sets one policy key (`purple profile explain`):\n", 63);
-	for (size_t i = 0; i < ARRAY_SIZE(policy_options); i++) {
-		stpcpy(stpcpy(name, "--"), policy_options[i].name);
-		put_option(fd, NULL, name, policy_options[i].help);
-	}
+void plan_options_help(int fd)
+{
+	put_options(fd, PLAN);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The options that `purple run` and `purple plan` share. Each of the policy's
+ * The options of `purple run` and `purple plan`; most are shared. Each of the policy's
  * options stands for one key and nothing else: it becomes an override, which
  * the policy's own parser checks. For the static launcher too.
  */
@@ -17,8 +17,10 @@ enum { RUN_OVERRIDES_MAX = 128 };
 struct run_options {
 	const char *profile;   /* -p; "default" if not given */
 	const char *workspace; /* -w; NULL: the current directory */
-	const char *report;    /* --report; NULL: none */
-	bool best_effort, no_cache, json, help;
+	const char *report;    /* --report: a file, or fd:N ("-" comes as fd:1); NULL: none */
+	bool best_effort, help;
+	bool no_cache;	    /* of run alone, as -w and --report */
+	bool json, verbose; /* of plan alone */
 	/* Pairs: the option as typed ("--memory"), "key=value"; NULL-terminated. */
 	const char *overrides[2 * RUN_OVERRIDES_MAX + 1];
 	size_t overrides_count;
@@ -26,13 +28,17 @@ struct run_options {
 };
 
 /*
- * Parse argv[1…]. Stops at "--" or at the first word that is no option.
- * Overrides are allocated and live as long as the process. 0, or -errno with
- * @e set.
+ * Parse argv[1…] of `purple run`. Stops at "--" or at the first word that is no
+ * option. Overrides are allocated and live as long as the process. 0, or
+ * -errno with @e set. What only the other command has is an error.
  */
 int run_options_parse(int argc, char **argv, struct run_options *o, struct err *e);
 
+/* The same of `purple plan`, which takes no command. */
+int plan_options_parse(int argc, char **argv, struct run_options *o, struct err *e);
+
 /* The list of options for `--help`, to @fd. */
 void run_options_help(int fd);
+void plan_options_help(int fd);
 
 #endif

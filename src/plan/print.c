@@ -205,10 +205,19 @@ static void print_environment(struct buf *b, const struct plan *p)
 	}
 }
 
-/* The known calls with the answer @want, or NULL: by argument; nothing if there are none. */
-static void print_calls(struct buf *b, const struct plan *p, const uint32_t *want)
+static void print_answer(struct buf *b, const uint32_t *want)
 {
-	unsigned column = 0;
+	buf_puts(b, "  ");
+	if (want)
+		bpf_action(b, *want);
+	else
+		buf_puts(b, "by argument");
+}
+
+/* The known calls with the answer @want, or NULL: by argument; nothing if there are none. */
+static void print_calls(struct buf *b, const struct plan *p, const uint32_t *want, bool names)
+{
+	unsigned column = 0, count = 0;
 	uint32_t ret;
 	char name[64];
 
@@ -217,13 +226,10 @@ static void print_calls(struct buf *b, const struct plan *p, const uint32_t *wan
 
 		if ((want ? !known || ret != *want : known) || !syscall_name(nr, 0, name))
 			continue;
-		if (column == 0) {
-			buf_puts(b, "  ");
-			if (want)
-				bpf_action(b, *want);
-			else
-				buf_puts(b, "by argument");
-		}
+		if (count++ == 0)
+			print_answer(b, want);
+		if (!names)
+			continue;
 		if (column == 0 || column + strlen(name) + 1 > WIDTH) {
 			buf_puts(b, "\n   ");
 			column = 3;
@@ -231,7 +237,9 @@ static void print_calls(struct buf *b, const struct plan *p, const uint32_t *wan
 		buf_printf(b, " %s", name);
 		column += (unsigned)strlen(name) + 1;
 	}
-	if (column)
+	if (!names && count > 0)
+		buf_printf(b, ": %u", count);
+	if (count > 0)
 		buf_puts(b, "\n");
 }
 
@@ -253,7 +261,7 @@ static void print_other_calls(struct buf *b, const struct plan *p)
 	}
 }
 
-static void print_seccomp(struct buf *b, const struct plan *p)
+static void print_seccomp(struct buf *b, const struct plan *p, bool names)
 {
 	static const uint32_t answers[] = {
 		SECCOMP_RET_ALLOW,	    SECCOMP_RET_ERRNO | EPERM,
@@ -261,12 +269,13 @@ static void print_seccomp(struct buf *b, const struct plan *p)
 		SECCOMP_RET_ERRNO | ENOSYS,
 	};
 
-	buf_printf(b, "\nsystem calls, a filter of %u instructions\n", p->filter.count);
+	buf_printf(b, "\nsystem calls, a filter of %u instructions%s\n", p->filter.count,
+		   names ? "" : " (-v names the calls)");
 	if (p->filter.count == 0)
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(answers); i++)
-		print_calls(b, p, &answers[i]);
-	print_calls(b, p, NULL);
+		print_calls(b, p, &answers[i], names);
+	print_calls(b, p, NULL, names);
 	print_other_calls(b, p);
 }
 
@@ -291,10 +300,11 @@ static void print_origins(struct buf *b, const struct plan *p)
 		buf_puts(b, "\n");
 	}
 	hex_encode(p->key, SHA256_SIZE, hex);
-	buf_printf(b, "  key %s\n", hex);
+	if (hex[strspn(hex, "0")] != '\0') /* `purple plan` has none */
+		buf_printf(b, "  key %s\n", hex);
 }
 
-void plan_print_text(const struct plan *p, struct buf *b)
+void plan_print_text(const struct plan *p, bool calls, struct buf *b)
 {
 	buf_puts(b, "profile ");
 	print_str(b, p, "", p->profile);
@@ -305,6 +315,6 @@ void plan_print_text(const struct plan *p, struct buf *b)
 	print_mounts(b, p);
 	print_process(b, p);
 	print_environment(b, p);
-	print_seccomp(b, p);
+	print_seccomp(b, p, calls);
 	print_origins(b, p);
 }

@@ -2,7 +2,8 @@
 /*
  * A plan for people and for programs. Nothing is done that is not printed: by
  * both, but for the filter's instructions, which only the JSON lists. The text
- * names the calls that they answer "by argument".
+ * names the calls that they answer "by argument". A key of zeros, which is no
+ * key, is not in the text.
  *
  * The plan must come from plan_open(). Only memory can fail: @b->failed.
  *
@@ -33,12 +34,15 @@
 #ifndef PURPLE_PLAN_PRINT_H
 #define PURPLE_PLAN_PRINT_H
 
+#include <stdbool.h>
+
 #include "base/buf.h"
 #include "plan/plan.h"
 
 #define PLAN_JSON_SCHEMA 1
 
-void plan_print_text(const struct plan *p, struct buf *b);
+/* @calls: name every system call; else only say how many get which answer. */
+void plan_print_text(const struct plan *p, bool calls, struct buf *b);
 void plan_print_json(const struct plan *p, struct buf *b);
 
 #endif

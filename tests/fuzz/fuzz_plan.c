@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	p = plan_open(exact, b.len, NULL);
 	if (p) {
 		plan_print_json(p, &out);
-		plan_print_text(p, &out);
+		plan_print_text(p, true, &out);
 	}
 	return 0;
 }

@@ -36,10 +36,15 @@ static int parse_as(int (*command)(int, char **, struct run_options *, struct er
 	argv[argc] = NULL;
 	memset(e, 0, sizeof(*e));
 	memset(o, 0x55, sizeof(*o));
-	r = run_options_parse(argc, argv, o, e);
+	r = command(argc, argv, o, e);
 	for (size_t i = 0; i < 2 * o->overrides_count && kept_count < ARRAY_SIZE(kept); i++)
 		kept[kept_count++] = o->overrides[i];
 	return r;
+}
+
+static int parse(const char *const *words, struct run_options *o, struct err *e)
+{
+	return parse_as(run_options_parse, words, o, e);
 }
 
 #define PARSE(o, e, ...) parse((const char *const[]){ __VA_ARGS__ __VA_OPT__(, ) NULL }, o, e)

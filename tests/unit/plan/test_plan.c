@@ -28,7 +28,7 @@ static const char *open_why(struct buf *b)
 	assert_true((p != NULL) == (why == NULL));
 	if (p) {
 		plan_print_json(p, &out);
-		plan_print_text(p, &out);
+		plan_print_text(p, true, &out);
 		assert_false(out.failed);
 	}
 	buf_free(&out);
@@ -276,11 +276,16 @@ static void test_text(void **state)
 	struct buf b = BUF_INIT(PLAN_MAX), out = BUF_INIT(1 << 20);
 
 	plan_sample(&b);
-	plan_print_text(plan_open(b.data, b.len, NULL), &out);
+	plan_print_text(plan_open(b.data, b.len, NULL), true, &out);
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
 		if (!strstr(out.data, parts[i]))
 			fail_msg("no %s in %s", parts[i], out.data);
 	}
+	/* Only how many, and nothing of a key that is none. */
+	buf_free(&out);
+	plan_print_text(plan_open(b.data, b.len, NULL), false, &out);
+	assert_non_null(strstr(out.data, "by argument: 1\n"));
+	assert_null(strstr(out.data, "    ioctl"));
 	buf_free(&b);
 	buf_free(&out);
 }
