@@ -3,8 +3,9 @@
  * A policy: what one sandbox may do, as plain data.
  *
  * bytes → struct policy, by policy_load() and policy_set(), against the key
- * table of keys.h. This folder is pure: it reads policy files and nothing
- * else of the host, and decides nothing about how a grant is enforced.
+ * table of keys.h. This folder reads policy files and nothing else of the host,
+ * but for where Purple's own state is (policy_forbidden()). It decides nothing
+ * about how a grant is enforced.
  *
  * Ownership: everything a struct policy points to lives in its arena. Lists
  * are arrays with counts. Strings are NUL-terminated UTF-8 without NUL.
@@ -231,7 +232,9 @@ struct policy_forbidden {
  * What forbids @path, or NULL. @path is absolute and canonical, or starts with
  * "~" for the home directory. *above: it was not named, but lies over what is.
  * policy_validate() asks this of what a policy says; whoever follows links
- * asks again of where they lead.
+ * asks again of where they lead. The caller's HOME, XDG_CONFIG_HOME and
+ * XDG_CACHE_HOME count, for Purple's own state is there. What is returned
+ * holds until the next call.
  */
 const struct policy_forbidden *policy_forbidden(const char *path, bool write, bool *above);
 

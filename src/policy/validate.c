@@ -2,7 +2,9 @@
 /* Faults that no single key shows. */
 #include <errno.h>
 #include <fnmatch.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -42,7 +44,7 @@ static const struct policy_forbidden forbidden[] = {
 	{ "/var/lib/containerd", "a container engine's files", false, false },
 	{ "/var/cache/purple", "Purple's own state", true, true },
 	{ "/var/lib", "the system's state; name a directory below it", true, true },
-	{ "/etc/purple", "Purple's policies", true, true },
+	{ "/etc", "the system's configuration, and Purple's policies", true, true },
 	{ "/usr", "the system's programs", true, true },
 	{ "~/.config/purple", "Purple's policies", true, true },
 	{ "~/.cache/purple", "Purple's own state", true, true },
@@ -105,11 +107,8 @@ static bool matches_above(const char *path, const char *pattern)
 static const char *const not_forbidden[] = { "/run/systemd/resolve/stub-resolv.conf",
 					     "/run/systemd/resolve/resolv.conf" };
 
-const struct policy_forbidden *policy_forbidden(const char *path, bool write, bool *above)
+static const struct policy_forbidden *look_up(const char *path, bool write, bool *above)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(not_forbidden) && !write; i++)
-		if (streq(path, not_forbidden[i]))
-			return NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(forbidden); i++) {
 		if (forbidden[i].write_only && !write)
 			continue;
@@ -121,6 +120,97 @@ const struct policy_forbidden *policy_forbidden(const char *path, bool write, bo
 			return &forbidden[i];
 	}
 	return NULL;
+}
+
+static const char *absolute_env(const char *name)
+{
+	const char *s = getenv(name);
+
+	return s && s[0] == '/' ? s : NULL;
+}
+
+/* A normal path as it is below the caller's home: "~/x" for "/home/u/x"; false if it is not. */
+static bool to_home(const char *path, char ret[NORMAL_MAX])
+{
+	const char *home = absolute_env("HOME"), *rest;
+	char normal[NORMAL_MAX];
+
+	if (!home || !path_normal(home, normal, sizeof(normal)) || streq(normal, "/"))
+		return false;
+	rest = str_after(path, normal);
+	if (!rest || (*rest != '/' && *rest != '\0'))
+		return false;
+	snprintf(ret, NORMAL_MAX, "~%s", rest);
+	return true;
+}
+
+/* The other way round: "~/x" as an absolute path. */
+static bool from_home(const char *path, char ret[NORMAL_MAX])
+{
+	const char *home = absolute_env("HOME");
+	char joined[2 * NORMAL_MAX];
+
+	if (path[0] != '~' || !home)
+		return false;
+	snprintf(joined, sizeof(joined), "%s%s", home, path + 1);
+	return path_normal(joined, ret, NORMAL_MAX);
+}
+
+/*
+ * Where Purple keeps what is the user's, when the environment says so: the
+ * table has the places without it. As it is written, and where it leads.
+ */
+static const struct policy_forbidden *look_up_own(const char *path, bool *above)
+{
+	static struct policy_forbidden own[] = {
+		{ NULL, "Purple's policies", true, true },
+		{ NULL, "Purple's own state", true, true },
+	};
+	static const char *const variables[] = { "XDG_CONFIG_HOME", "XDG_CACHE_HOME" };
+	static char places[ARRAY_SIZE(own)][NORMAL_MAX];
+	char absolute[NORMAL_MAX], joined[PATH_MAX], real[PATH_MAX];
+
+	if (from_home(path, absolute))
+		path = absolute;
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
+		const char *dir = absolute_env(variables[i]);
+
+		for (int follow = 0; dir && follow < 2; follow++) {
+			const char *use = follow ? real : dir;
+
+			/* The last component may not be there yet. */
+			if (follow && !realpath(dir, real))
+				break;
+			if (snprintf(joined, sizeof(joined), "%s/purple", use) >=
+			    (int)sizeof(joined))
+				break;
+			if (follow && realpath(joined, real))
+				snprintf(joined, sizeof(joined), "%s", real);
+			if (!path_normal(joined, places[i], NORMAL_MAX))
+				break;
+			own[i].path = places[i];
+			*above = !path_below(path, places[i]);
+			if (!*above || path_below(places[i], path))
+				return &own[i];
+		}
+	}
+	return NULL;
+}
+
+const struct policy_forbidden *policy_forbidden(const char *path, bool write, bool *above)
+{
+	const struct policy_forbidden *f;
+	char home[NORMAL_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(not_forbidden) && !write; i++)
+		if (streq(path, not_forbidden[i]))
+			return NULL;
+	f = look_up(path, write, above);
+	if (!f && to_home(path, home))
+		f = look_up(home, write, above);
+	if (!f && write)
+		f = look_up_own(path, above);
+	return f;
 }
 
 /* False, and reported, if the host's path may not be shown. */
@@ -335,7 +425,7 @@ static void check_calls(const struct policy *p, struct diags *d)
 	    p->syscalls.allow.count == 0 && p->syscalls.advanced_rules.count == 0)
 		diag_error(
 			d, policy_where(p, "syscalls.baseline"), "syscalls.baseline",
-			"none, and nothing is allowed: no program can start; fill syscalls.allow");
+			"none, and nothing is allowed beyond the start of a command; fill syscalls.allow");
 	if (!p->syscalls.default_deny)
 		diag_warn(d, policy_where(p, "syscalls.default_deny"), "syscalls.default_deny",
 			  "every known call is allowed that no rule denies, but for those that endanger "
@@ -372,7 +462,8 @@ static void check_network(const struct policy *p, struct diags *d)
 	for (size_t i = 0; i < ARRAY_SIZE(rules) && p->network.isolated; i++)
 		if (rules[i].list->count > 0)
 			diag_warn(d, rules[i].list->items[0].pos, rules[i].key,
-				  "this has no effect, for network.isolated is true");
+				  "this has no effect, for network.isolated is true (and "
+				  "anything else is not supported yet)");
 }
 
 /* The audit trail must be out of reach of what it watches. */

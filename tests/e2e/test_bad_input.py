@@ -191,7 +191,7 @@ VALUES = (
      "conditions: [{arg: 6, op: eq, value: 1}]}]}\n", "advanced_rules[0]"),
     ("a rule's comparison", "syscalls: {advanced_rules: [{syscall: read, action: deny, "
      "conditions: [{arg: 0, op: like, value: 1}]}]}\n", "advanced_rules[0]"),
-    ("nothing could start", "syscalls: {baseline: none}\n", "no program can start"),
+    ("nothing could start", "syscalls: {baseline: none}\n", "nothing is allowed beyond the start"),
     ("no capability", "capabilities: {add: [CAP_NOSUCH]}\n", "unknown capability CAP_NOSUCH"),
     ("capabilities kept", "capabilities: {default_drop: false}\n", "capabilities.default_drop"),
     ("variable's name", "environment: {set: {'A B': 1}}\n", "not the name of a variable"),
@@ -216,8 +216,8 @@ UNSUPPORTED = (
     ("network", "network: {isolated: false}\n", "network.isolated"),
     ("review", "filesystem: {workspace: review}\n", "filesystem.workspace"),
     ("scratch", "filesystem: {workspace: scratch}\n", "filesystem.workspace"),
-    ("audit", "audit: {enabled: true}\n", "audit: "),
-    ("audit by its path", "audit: {log_path: /srv/log}\n", "audit: "),
+    ("audit", "audit: {enabled: true}\n", "audit.enabled: true: "),
+    ("audit by its path", "audit: {log_path: /srv/log}\n", "audit.log_path: "),
     ("devices", "devices: {allow: [/dev/kvm]}\n", "devices.allow"),
     ("gpu", "devices: {gpu: [all]}\n", "devices.gpu"),
 )

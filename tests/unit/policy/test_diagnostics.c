@@ -104,7 +104,7 @@ static const struct {
 	{ BIND("/run"), "t:1:32: filesystem.immutable_paths[0]: /run cannot be given, for /run/docker.sock is in it (a container engine's socket: whoever has it has the machine); name what is needed" },
 	{ BIND("/run/user/1000"), "t:1:32: filesystem.immutable_paths[0]: /run/user/1000 cannot be given, for /run/user/*/docker.sock is in it (a container engine's socket); name what is needed" },
 	{ BINDW("/usr/local"), "t:1:31: filesystem.writable_paths[0]: /usr/local cannot be writable: the system's programs" },
-	{ BINDW("/etc"), "t:1:31: filesystem.writable_paths[0]: /etc cannot be writable, for /etc/purple is in it (Purple's policies); name what is needed" },
+	{ BINDW("/etc"), "t:1:31: filesystem.writable_paths[0]: /etc cannot be writable: the system's configuration, and Purple's policies" },
 	{ BINDW("\"${XDG_CONFIG_HOME}/purple/profiles\""), "t:1:31: filesystem.writable_paths[0]: ${XDG_CONFIG_HOME}/purple/profiles cannot be writable: Purple's policies" },
 	{ BINDW("\"${HOME}\""), "t:1:31: filesystem.writable_paths[0]: ${HOME} cannot be writable, for ~/.config/purple is in it (Purple's policies); name what is needed" },
 	{ BIND("{host_path: /a, sandbox_path: /proc/x}"), "t:1:32: filesystem.immutable_paths[0]: /proc/x: /proc is the sandbox's own; nothing can be put there" },
@@ -117,7 +117,7 @@ static const struct {
 	{ "filesystem: {immutable_paths: [/a], scratch_paths: [/a]}", "t:1:53: filesystem.scratch_paths[0]: /a is taken by filesystem.immutable_paths[0] already; keep one" },
 	{ "filesystem: {workspace: none, working_dir: .}", "t:1:44: filesystem.working_dir: there is no workspace to start in (filesystem.workspace: none); write /" },
 	{ "filesystem: {home: none, working_dir: ~/x}", "t:1:39: filesystem.working_dir: there is no home to start in (filesystem.home: none)" },
-	{ "syscalls: {baseline: none}", "t:1:22: syscalls.baseline: none, and nothing is allowed: no program can start; fill syscalls.allow" },
+	{ "syscalls: {baseline: none}", "t:1:22: syscalls.baseline: none, and nothing is allowed beyond the start of a command; fill syscalls.allow" },
 	{ "audit: {log_path: ./log}", "t:1:19: audit.log_path: in the workspace, where the sandbox could change it" },
 	{ "audit: {log_path: /srv/a/log}\n" BINDW("/srv"), "t:1:19: audit.log_path: below /srv, where the sandbox could change it" },
 	/* rules of system calls */
@@ -166,7 +166,7 @@ static const struct {
 } warnings[] = {
 	{ "ai_policy: {budget: [1]}", "t:1:1: ai_policy: warning: this has no effect; Purple does not enforce it" },
 	{ "ebpf_monitoring: true", "t:1:1: ebpf_monitoring: warning: this has no effect; Purple does not enforce it" },
-	{ "network: {isolated: true, allow_outgoing: [\"443\"]}", "t:1:44: network.allow_outgoing: warning: this has no effect, for network.isolated is true" },
+	{ "network: {isolated: true, allow_outgoing: [\"443\"]}", "t:1:44: network.allow_outgoing: warning: this has no effect, for network.isolated is true (and anything else is not supported yet)" },
 	{ "capabilities: {add: [sys_admin]}", "t:1:22: capabilities.add[0]: warning: CAP_SYS_ADMIN mounts, and undoes most of the sandbox; add it only to programs that you trust" },
 	{ "capabilities: {add: [CHOWN], drop: [chown]}", "t:1:22: capabilities.add[0]: warning: CAP_CHOWN is in capabilities.drop too, which wins" },
 	{ "capabilities: {add: [CHOWN], drop: [all]}", "t:1:22: capabilities.add: warning: nothing is added, for capabilities.drop names ALL" },
