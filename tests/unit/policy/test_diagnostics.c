@@ -2,6 +2,10 @@
 /* Every form of diagnostic: a policy, and the one line that it must get. */
 #include "policy_test.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "base/str.h"
 
 #define BIND(path) "filesystem: {immutable_paths: [" path "]}"
@@ -215,6 +219,62 @@ static void test_warnings(void **state)
 	assert_int_equal(wrong, 0);
 }
 
+/* Purple's own state is where the environment puts it, links followed. */
+static void test_own_state(void **state)
+{
+	static const struct {
+		const char *yaml, *line;
+	} cases[] = {
+		{ BINDW("/x/config"), "t:1:31: filesystem.writable_paths[0]: /x/config cannot be writable, for /x/config/purple is in it (Purple's policies); name what is needed" },
+		{ BINDW("/x/config/purple/profiles"), "t:1:31: filesystem.writable_paths[0]: /x/config/purple/profiles cannot be writable: Purple's policies" },
+		{ BINDW("/x"), "t:1:31: filesystem.writable_paths[0]: /x cannot be writable, for /x/config/purple is in it (Purple's policies); name what is needed" },
+		{ BINDW("~/tmp/cache"), "t:1:31: filesystem.writable_paths[0]: ~/tmp/cache cannot be writable, for /srv/u/tmp/cache/purple is in it (Purple's own state); name what is needed" },
+		{ BINDW("/srv/u/tmp"), "t:1:31: filesystem.writable_paths[0]: /srv/u/tmp cannot be writable, for /srv/u/tmp/cache/purple is in it (Purple's own state); name what is needed" },
+		{ BINDW("/srv/u/.config"), "t:1:31: filesystem.writable_paths[0]: /srv/u/.config cannot be writable, for ~/.config/purple is in it (Purple's policies); name what is needed" },
+		{ BINDW("/srv/u"), "t:1:31: filesystem.writable_paths[0]: /srv/u cannot be writable, for ~/.config/purple is in it (Purple's policies); name what is needed" },
+	};
+	static const char *const good[] = { BINDW("/x/other"), BINDW("/x/config/purpler"),
+					    BINDW("~/tmp/c"), BINDW("/srv/u2"), BIND("/x/config") };
+	char *home = getenv("HOME");
+	char link[] = "/tmp/purple-test-XXXXXX", yaml[128];
+	struct policy p;
+	int wrong = 0;
+
+	home = home ? strdup(home) : NULL;
+	setenv("HOME", "/srv//u/", 1);
+	setenv("XDG_CONFIG_HOME", "/x//config/", 1);
+	setenv("XDG_CACHE_HOME", "/srv/u/tmp/cache", 1);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		wrong += check_line(cases[i].yaml, cases[i].line, true);
+	assert_int_equal(wrong, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		parse_good(&p, good[i]);
+		policy_free(&p);
+	}
+	/* /tmp/purple-test-…/link leads to its own directory. */
+	assert_non_null(mkdtemp(link));
+	snprintf(yaml, sizeof(yaml), "%s/link", link);
+	assert_int_equal(symlink(link, yaml), 0);
+	setenv("XDG_CACHE_HOME", yaml, 1);
+	snprintf(yaml, sizeof(yaml), BINDW("%s"), link);
+	{
+		_cleanup_diags_ struct diags d = DIAGS_INIT;
+
+		assert_true(parse_text(&p, yaml, &d) < 0);
+		policy_free(&p);
+	}
+	unlink(getenv("XDG_CACHE_HOME"));
+	setenv("XDG_CACHE_HOME", "/nonexistent", 1);
+	parse_good(&p, yaml);
+	policy_free(&p);
+	rmdir(link);
+	unsetenv("XDG_CONFIG_HOME");
+	unsetenv("XDG_CACHE_HOME");
+	if (home)
+		setenv("HOME", home, 1);
+	free(home);
+}
+
 /* One pass finds them all, and a flood is cut. */
 static void test_all_at_once(void **state)
 {
@@ -269,6 +329,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_warnings),
+		cmocka_unit_test(test_own_state),
 		cmocka_unit_test(test_all_at_once),
 		cmocka_unit_test(test_limits),
 	};
