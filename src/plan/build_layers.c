@@ -183,12 +183,20 @@ int build_limits(struct builder *b)
 	return 0;
 }
 
-/* A policy's own value beats ours. */
-static bool policy_sets(const struct policy *p, const char *name)
+/* A value that the policy sets beats ours, and so does the caller's that it passes. */
+static bool policy_names(const struct policy *p, const char *name)
 {
 	for (size_t i = 0; i < p->environment.set.count; i++)
 		if (streq(p->environment.set.items[i].name, name))
 			return true;
+	for (size_t i = 0; i < p->environment.pass.count; i++) {
+		const char *want = p->environment.pass.items[i].s;
+		size_t n = strlen(want);
+
+		if (n > 0 && want[n - 1] == '*' ? strncmp(name, want, n - 1) == 0
+						: streq(name, want))
+			return true;
+	}
 	return false;
 }
 
@@ -223,7 +231,7 @@ int build_environment(struct builder *b)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
-		if (!policy_sets(p, ours[i].name))
+		if (!policy_names(p, ours[i].name))
 			set_env(b, ours[i].name, ours[i].value);
 	for (size_t i = 0; i < p->environment.set.count; i++)
 		set_env(b, p->environment.set.items[i].name, p->environment.set.items[i].value);

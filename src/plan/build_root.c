@@ -405,6 +405,16 @@ static bool is_system(const struct builder *b, const char *path)
 	return false;
 }
 
+/* "p.yaml:3", or the option that said it. */
+static const char *where(struct builder *b, struct pos pos)
+{
+	const char *s = !pos.file  ? "policy" :
+			pos.line > 0 ? arena_printf(&b->arena, "%s:%u", pos.file, pos.line) :
+				       pos.file;
+
+	return s ? s : "policy";
+}
+
 /* A link must not lead to what a policy could not name. */
 static int refuse_forbidden(struct builder *b, const struct policy_bind *bind, const char *key,
 			    const char *real, bool write)
@@ -428,9 +438,10 @@ static int refuse_forbidden(struct builder *b, const struct policy_bind *bind, c
 	f = policy_forbidden(path, write, &above);
 	if (!f)
 		return 0;
-	return err_set(b->e, EPROTO, "plan", "%s:%u: %s: %s leads to %s, which cannot be %s: %s",
-		       bind->pos.file ? bind->pos.file : "", bind->pos.line, key, bind->host, real,
-		       f->write_only ? "writable" : "given", f->why);
+	return err_set(b->e, EPROTO, "plan", "%s: %s: %s leads to %s, which cannot be %s%s%s: %s",
+		       where(b, bind->pos), key, bind->host, real,
+		       f->write_only ? "writable" : "given", above ? ", for this is in it: " : "",
+		       above ? f->path : "", f->why);
 }
 
 /*
@@ -518,9 +529,12 @@ static int bind_policy(struct builder *b, const struct policy_bind *bind, const 
 		return 0;
 	}
 	if (at.target == HK_ABSENT || at.kind == HK_ABSENT) {
-		err_set(b->e, ENOENT, "plan", "%s:%u: %s: %s", bind->pos.file ? bind->pos.file : "",
-			bind->pos.line, key, host);
-		err_remedy(b->e, "make it, or mark the entry `optional: true`");
+		err_set(b->e, ENOENT, "plan", "%s: %s: %s", where(b, bind->pos), key, host);
+		if (bind->pos.line > 0)
+			err_remedy(b->e, "make it, or mark the entry `optional: true`");
+		else
+			err_remedy(b->e, "make it, or leave the option out; only an entry of a "
+					 "policy file can be `optional: true`");
 		return -ENOENT;
 	}
 	if (at.target != HK_DIR && at.target != HK_FILE)

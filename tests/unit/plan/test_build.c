@@ -658,6 +658,20 @@ static void test_environment(void **state)
 	assert_true(has_env(&t, false, "LANG"));
 	assert_false(has_env(&t, false, "LD_*"));
 	done(&t);
+	/* What is passed on is the caller's, and never ours instead. */
+	build(&t, "environment: {pass: [PATH, 'US*'], set: {HOME: /y}}\n", &h);
+	assert_non_null(t.plan);
+	assert_true(has_env(&t, false, "PATH"));
+	for (uint32_t i = 0; i < t.plan->env_set.count; i++) {
+		const char *text = plan_string(
+			t.plan, plan_items(t.plan, env_set, struct plan_env)[i].text);
+
+		assert_null(str_after(text, "PATH="));
+		assert_null(str_after(text, "USER="));
+	}
+	assert_true(has_env(&t, true, "HOME=/y"));
+	assert_true(has_env(&t, true, "LOGNAME=u"));
+	done(&t);
 }
 
 static void test_limits(void **state)
