@@ -129,16 +129,17 @@ int profile_create(const struct dirs *dirs, const char *name, const char *parent
 	struct buf b = BUF_INIT(POLICY_FILE_MAX);
 	_cleanup_close_
 	int dir = -1;
-	char file[80], path[PATH_MAX], admin[PATH_MAX];
+	char file[80], path[PATH_MAX], other[PATH_MAX];
 	struct policy_dirs first = { .admin = dirs->policy.admin };
+	struct policy_dirs shipped = { .shipped = dirs->policy.shipped };
 	int r;
 
 	if (!file_name(name, file, sizeof(file)))
 		return fail_name(name);
 	if (parent && streq(parent, name))
 		return profile_fail(0, "a profile cannot extend itself; take another name");
-	if (policy_find(name, &first, admin, sizeof(admin)) == 0)
-		return profile_fail(0, "%s would win over yours; take another name", admin);
+	if (policy_find(name, &first, other, sizeof(other)) == 0)
+		return profile_fail(0, "%s would win over yours; take another name", other);
 	template(&b, name, parent);
 	snprintf(path, sizeof(path), "%s/%s", dirs->policy.user ? dirs->policy.user : "", file);
 	if (b.failed || !good(dirs, path, &b))
@@ -152,6 +153,9 @@ int profile_create(const struct dirs *dirs, const char *name, const char *parent
 				    path, name);
 	if (r < 0)
 		return profile_fail(r, "cannot write %s", path);
+	if (policy_find(name, &shipped, other, sizeof(other)) == 0)
+		fprintf(stderr, "purple: profile: it takes the place of %s%s\n", other,
+			parent ? "" : ", and has none of its settings");
 	printf("%s\n", path);
 	return fflush(stdout) == 0 ? 0 : profile_fail(errno, "cannot write");
 }
@@ -180,21 +184,28 @@ static int read_own(int dir, const char *file, struct buf *b)
 	return S_ISREG(st.st_mode) ? read_all(fd, b) : -EINVAL;
 }
 
-/* Run $VISUAL, $EDITOR or vi on @path: words split at blanks, no shell. 0, -errno, or its status. */
+static const char *editor(void)
+{
+	static const char *const variables[] = { "VISUAL", "EDITOR" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(variables); i++) {
+		const char *s = getenv(variables[i]);
+
+		if (s && s[strspn(s, " \t")] != '\0')
+			return s;
+	}
+	return "vi";
+}
+
+/* Run editor() on @path: words split at blanks, no shell. 0, -errno, or its status. */
 static int run_editor(const char *path)
 {
-	const char *editor = getenv("VISUAL");
 	_cleanup_free_
-	char *words = NULL;
+	char *words = strdup(editor());
 	char *argv[EDITOR_WORDS_MAX + 2], *save = NULL;
 	int argc = 0, status;
 	pid_t pid;
 
-	if (!editor || editor[strspn(editor, " ")] == '\0')
-		editor = getenv("EDITOR");
-	if (!editor || editor[strspn(editor, " ")] == '\0')
-		editor = "vi";
-	words = strdup(editor);
 	if (!words)
 		return -ENOMEM;
 	for (char *w = strtok_r(words, " \t", &save); w && argc < EDITOR_WORDS_MAX;
@@ -227,7 +238,8 @@ static int take_edit(const struct dirs *dirs, int dir, const char *tmp, const ch
 	if (r < 0)
 		return profile_fail(r, "cannot read back what was edited");
 	snprintf(path, sizeof(path), "%s/%s", dirs->policy.user, file);
-	if (after.len == before->len && memcmp(after.data, before->data, after.len) == 0) {
+	if (after.len == before->len &&
+	    (after.len == 0 || memcmp(after.data, before->data, after.len) == 0)) {
 		unlinkat(dir, tmp, 0);
 		fputs("nothing was changed\n", stderr);
 		return 0;
@@ -271,14 +283,14 @@ int profile_edit(const struct dirs *dirs, const char *name)
 	if (snprintf(path, sizeof(path), "%s/%s", dirs->policy.user, tmp) >= (int)sizeof(path))
 		return profile_fail(ENAMETOOLONG, "%s", dirs->policy.user);
 	r = run_editor(path);
-	if (r != 0) {
-		unlinkat(dir, tmp, 0);
-		return r < 0 ? profile_fail(r, "cannot start an editor")
-			     : profile_fail(0,
-					    "the editor ended with status %d; nothing was changed",
-					    r);
-	}
-	return take_edit(dirs, dir, tmp, file, &before);
+	if (r == 0)
+		return take_edit(dirs, dir, tmp, file, &before);
+	unlinkat(dir, tmp, 0);
+	if (r < 0)
+		return profile_fail(r, "cannot start an editor");
+	if (r == EXIT_NOT_FOUND)
+		return profile_fail(0, "there is no editor %s; set VISUAL or EDITOR", editor());
+	return profile_fail(0, "the editor ended with status %d; nothing was changed", r);
 }
 
 int profile_delete(const struct dirs *dirs, const char *name)
