@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "plan/filter.h"
 #include "policy/keys.h"
 
 enum { OUTPUT_MAX = 16 << 20, PROFILES_MAX = 1024 };
@@ -165,7 +166,7 @@ static int do_check(const struct dirs *dirs, int count, char **what)
 		char path[PATH_MAX];
 		struct stat st;
 		bool here;
-		int r;
+		int r, names;
 
 		/* A word can be a profile or a file of this directory. */
 		here = !strchr(what[i], '/') && stat(what[i], &st) == 0 && S_ISREG(st.st_mode) &&
@@ -173,8 +174,9 @@ static int do_check(const struct dirs *dirs, int count, char **what)
 		r = policy_load(&p, here ? path : what[i], &dirs->policy, &d);
 		if (r == 0)
 			r = policy_validate(&p, &d);
+		names = filter_check(&p, &d);
 		put_diags(&d);
-		if (r < 0)
+		if (r < 0 || names < 0)
 			status = 1;
 		else
 			printf("%s: good%s\n", what[i], d.warnings ? ", with warnings" : "");

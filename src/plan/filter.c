@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "plan/bpf.h"
@@ -58,10 +59,10 @@ static int unknown_call(struct err *e, const char *list, const char *name, struc
 	int r;
 
 	if (pos.file)
-		r = err_set(e, EINVAL, "seccomp", "%s:%u:%u: %s: no system call is called '%s'",
+		r = err_set(e, EPROTO, "seccomp", "%s:%u:%u: %s: no system call is called '%s'",
 			    pos.file, pos.line, pos.column, list, name);
 	else
-		r = err_set(e, EINVAL, "seccomp", "%s: no system call is called '%s'", list, name);
+		r = err_set(e, EPROTO, "seccomp", "%s: no system call is called '%s'", list, name);
 	if (syscall_nearest(name, near))
 		err_remedy(e, "did you mean '%s'?", near);
 	return r;
@@ -83,11 +84,11 @@ static int find_call(struct calls *c, const char *list, const char *name, struct
 
 static int refuse_needed(struct err *e, const char *list, const char *name, struct pos pos)
 {
-	err_set(e, EINVAL, "seccomp",
+	err_set(e, EPROTO, "seccomp",
 		"%s:%u:%u: %s: '%s' cannot be denied: no command starts without it",
 		pos.file ? pos.file : "policy", pos.line, pos.column, list, name);
 	err_remedy(e, "leave it out, or deny some of its uses with an advanced rule");
-	return -EINVAL;
+	return -EPROTO;
 }
 
 static enum syscall_level policy_level(const struct policy *p)
@@ -185,7 +186,7 @@ static int check_conds(const struct policy_sysrule *rule, struct err *e)
 		else if ((c->op == OP_GT || c->op == OP_LTE) && c->value == UINT64_MAX)
 			fault = "no number is above 2^64-1";
 		if (fault)
-			return err_set(e, EINVAL, "seccomp",
+			return err_set(e, EPROTO, "seccomp",
 				       "%s:%u:%u: syscalls.advanced_rules: %s: condition %zu: %s",
 				       rule->pos.file ? rule->pos.file : "policy", rule->pos.line,
 				       rule->pos.column, rule->syscall, i, fault);
@@ -231,6 +232,8 @@ static bool guard_applies(const struct syscall_guard *g, const struct policy *p)
 		return !p->nesting;
 	case GW_LOOPBACK:
 		return p->network.loopback;
+	case GW_SMALL:
+		return policy_level(p) <= SL_STRICT;
 	}
 	return false;
 }
@@ -390,6 +393,22 @@ static size_t compile_spans(struct bpf_prog *b, const struct calls *c, struct sp
 	return n;
 }
 
+/*
+ * A call with clauses runs the filter each time, without the kernel's bitmap.
+ * The one that programs make most is asked for before all others.
+ */
+static size_t compile_hot(struct bpf_prog *b, const struct calls *c, const struct span *s, size_t n,
+			  size_t top)
+{
+	int nr = syscall_number("openat", c->arch);
+
+	for (size_t i = 0; i < n; i++) {
+		if (s[i].leaf && (int)s[i].start == nr)
+			return bpf_branch(b, BPF_JEQ, s[i].start, s[i].label, top);
+	}
+	return top;
+}
+
 static void compile(struct bpf_prog *b, const struct calls *c)
 {
 	struct span spans[SYSCALL_LIMIT + 1];
@@ -406,6 +425,7 @@ static void compile(struct bpf_prog *b, const struct calls *c)
 				       bpf_return(b, SECCOMP_RET_KILL_PROCESS));
 		top = bpf_branch(b, BPF_JGE, X32_BIT, minus_one, top);
 	}
+	top = compile_hot(b, c, spans, n, top);
 	bpf_goto(b, top);
 	top = bpf_load(b, offsetof(struct seccomp_data, nr));
 	bpf_branch(b, BPF_JEQ, c->arch, top, bpf_return(b, SECCOMP_RET_KILL_PROCESS));
@@ -434,4 +454,54 @@ int filter_build(const struct policy *p, const struct filter_options *o, struct 
 	if (insns->failed)
 		return err_set(e, ENOMEM, "seccomp", "no room for the filter");
 	return 0;
+}
+
+static bool check_name(const char *list, size_t i, const char *name, struct pos pos,
+		       struct diags *d)
+{
+	char near[64], path[64];
+
+	if (!name || syscall_number(name, 0) != -2) /* NULL: in a policy with other faults */
+		return true;
+	snprintf(path, sizeof(path), "%s[%zu]", list, i);
+	if (syscall_nearest(name, near))
+		diag_error(d, pos, path, "no system call is called '%s'; did you mean '%s'?", name,
+			   near);
+	else
+		diag_error(d, pos, path, "no system call is called '%s'", name);
+	return false;
+}
+
+int filter_check(const struct policy *p, struct diags *d)
+{
+	const struct policy_sysrules *rules = &p->syscalls.advanced_rules;
+	const struct {
+		const char *path;
+		const struct policy_strs *names;
+	} lists[] = { { "syscalls.allow", &p->syscalls.allow },
+		      { "syscalls.deny", &p->syscalls.deny } };
+	_cleanup_buf_ struct buf insns = BUF_INIT(BPF_PROG_MAX * sizeof(struct sock_filter));
+	struct err e = { 0 };
+	bool good = d->errors == 0;
+	char *rest;
+
+	for (size_t k = 0; k < ARRAY_SIZE(lists); k++) {
+		const struct policy_strs *l = lists[k].names;
+
+		for (size_t i = 0; i < l->count; i++)
+			good &= check_name(lists[k].path, i, l->items[i].s, l->items[i].pos, d);
+	}
+	for (size_t i = 0; i < rules->count; i++)
+		good &= check_name("syscalls.advanced_rules", i, rules->items[i].syscall,
+				   rules->items[i].pos, d);
+	if (!good)
+		return -EINVAL;
+	if (filter_build(p, &(struct filter_options){ 0 }, &insns, &e) == 0)
+		return 0;
+	/* "FILE:LINE:COLUMN: …" */
+	rest = strstr(e.message, ": ");
+	if (rest)
+		*rest = '\0';
+	return diag_error(d, (struct pos){ .file = rest ? e.message : NULL }, "", "%s%s%s",
+			  rest ? rest + 2 : e.message, e.remedy[0] ? "; " : "", e.remedy);
 }

@@ -18,8 +18,8 @@
  *   2. advanced rules that allow (without conditions: always)
  *   3. syscalls.allow, the baseline, `nesting`: allowed, but within the guards
  *      of syscall_groups.c (no namespace flags for clone and unshare, socket
- *      families, TIOCSTI, device nodes …). To list `ioctl` or `clone3` does
- *      not lift a guard; an advanced rule does.
+ *      families, TIOCSTI, device nodes, set-user-ID bits …). To list `ioctl`
+ *      or `clone3` does not lift a guard; an advanced rule does.
  *   4. everything else is refused
  * What purple-init and an exec need is always allowed, and denying it without
  * conditions is an error: a policy that cannot start anything is a mistake.
@@ -30,8 +30,9 @@
  * that these tables do not know is refused under every baseline.
  *
  * Refusals: EPERM for what the policy denies; ENOSYS for unknown and new
- * calls, io_uring and clone3, so that programs fall back; EAFNOSUPPORT for
- * socket families, for the same reason (libaudit and getaddrinfo expect it).
+ * calls, io_uring, aio, clone3 and openat2, so that programs fall back;
+ * EAFNOSUPPORT for socket families, for the same reason (libaudit and
+ * getaddrinfo expect it).
  * With syscalls.kill what would be EPERM ends the process; the others stay.
  * See seccomp(2).
  */
@@ -43,6 +44,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "policy/diag.h"
 #include "policy/policy.h"
 
 /* What the plan adds to the policy's own words. */
@@ -55,9 +57,18 @@ struct filter_options {
  * architecture are an error (with the nearest known name); names that only
  * this architecture lacks (fork on arm64) are skipped. x86_64 and aarch64 are
  * supported, others are -EOPNOTSUPP. More than 4096 instructions: -E2BIG.
+ * What is wrong in the policy's words: -EPROTO.
  */
 int filter_build(const struct policy *p, const struct filter_options *o, struct buf *insns,
 		 struct err *e);
+
+/*
+ * What filter_build() would refuse on this machine, as diagnostics: every
+ * unknown name; if nothing is wrong and @d holds no error, the first fault of
+ * another kind. @p may be what policy_load() refused. 0, or -EINVAL if it
+ * reported something or @d held an error already.
+ */
+int filter_check(const struct policy *p, struct diags *d);
 
 /* The number of a call on @arch (0: this machine's); -1: not there, -2: no such name anywhere. */
 int syscall_number(const char *name, uint32_t arch);

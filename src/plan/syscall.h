@@ -42,7 +42,12 @@ extern const size_t syscall_groups_count;
  * call are tried in order and the first that holds decides; if none holds the
  * call is allowed.
  */
-enum guard_when { GW_ALWAYS, GW_NOT_NESTING, GW_LOOPBACK };
+enum guard_when {
+	GW_ALWAYS,
+	GW_NOT_NESTING,
+	GW_LOOPBACK,
+	GW_SMALL /* baselines strict and none */
+};
 
 struct syscall_guard {
 	const char *syscall;

@@ -65,8 +65,7 @@ static const char *const default_[] = {
 	"removexattr", "lremovexattr", "fremovexattr", "utime", "utimes", "futimesat", "mknod",
 	"mknodat", "sync", "syncfs", "sync_file_range", "splice", "tee", "vmsplice",
 	"name_to_handle_at", "inotify_init", "inotify_init1", "inotify_add_watch",
-	"inotify_rm_watch", "io_setup", "io_destroy", "io_getevents", "io_pgetevents",
-	"io_submit", "io_cancel", "memfd_create",
+	"inotify_rm_watch", "memfd_create",
 	/* sockets: the guards name the families */
 	"socket", "socketpair", "connect", "bind", "listen", "accept", "accept4", "sendto",
 	"recvfrom", "sendmsg", "recvmsg", "sendmmsg", "recvmmsg", "shutdown", "getsockname",
@@ -101,7 +100,7 @@ static const char *const default_[] = {
 };
 
 static const char *const default_new[] = {
-	"openat2", "epoll_pwait2", "pidfd_open", "pidfd_send_signal", "pidfd_getfd",
+	"epoll_pwait2", "pidfd_open", "pidfd_send_signal", "pidfd_getfd",
 	"process_madvise", "process_mrelease", "memfd_secret", "landlock_create_ruleset",
 	"landlock_add_rule", "landlock_restrict_self", "futex_waitv", "set_mempolicy_home_node",
 	"cachestat", "fchmodat2", "map_shadow_stack", "futex_wake", "futex_wait",
@@ -116,7 +115,11 @@ static const char *const permissive[] = {
 	"ustat", "sysfs",
 };
 
-static const char *const permissive_new[] = { "statmount", "listmount" };
+static const char *const permissive_new[] = {
+	"statmount", "listmount",
+	/* not new: fs.aio-max-nr is one number for all of the host, and databases fall back */
+	"io_setup", "io_destroy", "io_getevents", "io_pgetevents", "io_submit", "io_cancel",
+};
 
 static const char *const nesting[] = {
 	"mount", "umount2", "pivot_root", "chroot", "setns", "sethostname", "setdomainname",
@@ -139,8 +142,8 @@ static const char *const dangerous[] = {
 };
 
 static const char *const absent[] = {
-	/* its flags are in memory, out of a filter's sight; libc falls back to clone */
-	"clone3",
+	/* their flags are in memory, out of a filter's sight; callers fall back to clone, openat */
+	"clone3", "openat2",
 	/* its operations pass by seccomp */
 	"io_uring_setup", "io_uring_enter", "io_uring_register",
 	/* lists namespaces of others */
@@ -190,8 +193,10 @@ enum {
 	INETS = 2, INETS_MASK = (int)~8u,
 	STREAM = 1, DGRAM = 2, SOCK_TYPE = 0xf,
 	NEW_LISTENER = 8,	/* SECCOMP_FILTER_FLAG_NEW_LISTENER */
-	STI = 0x5412, LINUX = 0x541c, /* TIOC* */
+	STI = 0x5412, LINUX = 0x541c, SETD = 0x5423, /* TIOC* */
 	DEVICE_MASK = 0xb000, DEVICE = 0x2000, /* S_IFCHR and S_IFBLK, of S_IFMT */
+	SETUID = 04000, SETGID = 02000,
+	CREATE = 0x400040, /* O_CREAT and __O_TMPFILE: with one of them open looks at the mode */
 	LINUX32 = 8, UNAME26 = 0x20000, NO_RANDOMIZE = 0x40000,
 };
 
@@ -214,12 +219,39 @@ const struct syscall_guard syscall_guards[] = {
 
 	{ "ioctl", GW_ALWAYS, EPERM, 1, { IS(1, STI) } },
 	{ "ioctl", GW_ALWAYS, EPERM, 1, { IS(1, LINUX) } },
+	/* Loads a line discipline's module. */
+	{ "ioctl", GW_ALWAYS, EPERM, 1, { IS(1, SETD) } },
 
 	/* A listener of the payload's would answer before ours. */
 	{ "seccomp", GW_ALWAYS, EPERM, 1, { HAS(1, NEW_LISTENER) } },
 
 	{ "mknod", GW_ALWAYS, EPERM, 1, { BITS(1, DEVICE_MASK, DEVICE) } },
 	{ "mknodat", GW_ALWAYS, EPERM, 1, { BITS(2, DEVICE_MASK, DEVICE) } },
+
+	/*
+	 * A set-user-ID file in a writable path is one on the host, for every user
+	 * there: nosuid binds our mounts only. The set-group-ID bit of a directory
+	 * is everyday (git, tar and cp set it again), and chmod cannot tell the two
+	 * apart, so only the small baselines refuse it there. mkdir drops both.
+	 */
+	{ "chmod", GW_ALWAYS, EPERM, 1, { HAS(1, SETUID) } },
+	{ "chmod", GW_SMALL, EPERM, 1, { HAS(1, SETGID) } },
+	{ "fchmod", GW_ALWAYS, EPERM, 1, { HAS(1, SETUID) } },
+	{ "fchmod", GW_SMALL, EPERM, 1, { HAS(1, SETGID) } },
+	{ "fchmodat", GW_ALWAYS, EPERM, 1, { HAS(2, SETUID) } },
+	{ "fchmodat", GW_SMALL, EPERM, 1, { HAS(2, SETGID) } },
+	{ "fchmodat2", GW_ALWAYS, EPERM, 1, { HAS(2, SETUID) } },
+	{ "fchmodat2", GW_SMALL, EPERM, 1, { HAS(2, SETGID) } },
+	{ "creat", GW_ALWAYS, EPERM, 1, { HAS(1, SETUID | SETGID) } },
+	{ "mknod", GW_ALWAYS, EPERM, 1, { HAS(1, SETUID | SETGID) } },
+	{ "mknodat", GW_ALWAYS, EPERM, 1, { HAS(2, SETUID | SETGID) } },
+	{ "open", GW_ALWAYS, EPERM, 2, { HAS(1, CREATE), HAS(2, SETUID | SETGID) } },
+	{ "openat", GW_ALWAYS, EPERM, 2, { HAS(2, CREATE), HAS(3, SETUID | SETGID) } },
+	{ "openat2", GW_ALWAYS, ENOSYS, 0, {} },
+
+	/* PID 1 and what else has our uid outside of Landlock's sight: new limits can end it. */
+	{ "prlimit64", GW_NOT_NESTING, EPERM, 2,
+	  { HAS(0, LOW), { .arg = 2, .op = OP_NEQ, .value = 0 } } },
 
 	/* PER_LINUX or PER_LINUX32, UNAME26; ADDR_NO_RANDOMIZE for gdb; -1 asks. */
 	{ "personality", GW_ALWAYS, 0, 1, { BITS(0, LOW & ~(LINUX32 | UNAME26), 0) } },

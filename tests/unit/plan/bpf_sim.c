@@ -5,14 +5,25 @@
 
 uint32_t bpf_sim(const struct sock_filter *insns, size_t n, const struct seccomp_data *data)
 {
+	unsigned steps;
+
+	return bpf_sim_steps(insns, n, data, &steps);
+}
+
+uint32_t bpf_sim_steps(const struct sock_filter *insns, size_t n, const struct seccomp_data *data,
+		       unsigned *steps)
+{
 	uint32_t a = 0;
 	size_t pc = 0;
+
+	*steps = 0;
 
 	if (n == 0 || n > 4096)
 		return BPF_SIM_BAD;
 	while (pc < n) {
 		struct sock_filter i = insns[pc++];
 
+		++*steps;
 		if (i.code == 0x20) { /* ld [k] */
 			if (i.k % 4 != 0 || i.k >= sizeof(*data))
 				return BPF_SIM_BAD;

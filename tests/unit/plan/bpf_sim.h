@@ -15,5 +15,8 @@
 #define BPF_SIM_BAD 0xdeadbeefu
 
 uint32_t bpf_sim(const struct sock_filter *insns, size_t n, const struct seccomp_data *data);
+/* @steps: how many instructions ran. */
+uint32_t bpf_sim_steps(const struct sock_filter *insns, size_t n, const struct seccomp_data *data,
+		       unsigned *steps);
 
 #endif

@@ -103,6 +103,68 @@ static void test_refusals(void **state)
 	buf_free(&b);
 }
 
+/* In a new directory. No file gets a set-user-ID or set-group-ID bit by whatever makes one. */
+static void try_modes(void)
+{
+	struct stat st;
+	int fd = open("f", O_CREAT | O_RDWR | O_CLOEXEC, 0755);
+	uint64_t how[3] = { O_CREAT | O_WRONLY, 06755, 0 };
+
+	umask(0);
+	if (fd < 0)
+		_exit(1);
+	REFUSED(2, fchmod(fd, 04755), EPERM);
+	REFUSED(3, fchmodat(AT_FDCWD, "f", 04755, 0), EPERM);
+	REFUSED(4, syscall(452, AT_FDCWD, "f", 04755, 0), EPERM); /* fchmodat2 */
+	REFUSED(5, open("g", O_CREAT | O_WRONLY | O_CLOEXEC, 04755), EPERM);
+	REFUSED(6, open("g", O_CREAT | O_WRONLY | O_CLOEXEC, 02755), EPERM);
+	REFUSED(7, open(".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 06755), EPERM);
+	REFUSED(8, syscall(437, AT_FDCWD, "g", how, sizeof(how)), ENOSYS); /* openat2 */
+	REFUSED(9, mknodat(AT_FDCWD, "g", S_IFREG | 04755, 0), EPERM);
+	REFUSED(10, syscall(SYS_prlimit64, getppid(), 7, how, 0), EPERM);
+	REFUSED(11, syscall(SYS_io_setup, 1, how), ENOSYS);
+	REFUSED(12, syscall(SYS_ioctl, 0, 0x5423UL, how), EPERM);
+#ifdef __x86_64__
+	REFUSED(13, syscall(SYS_chmod, "f", 06755), EPERM);
+	REFUSED(14, syscall(SYS_open, "g", O_CREAT | O_WRONLY, 06755), EPERM);
+	REFUSED(15, syscall(SYS_creat, "g", 02755), EPERM);
+	REFUSED(16, syscall(SYS_mknod, "g", S_IFREG | 02755, 0), EPERM);
+#endif
+	/* Not asked for what the kernel does itself: mkdir drops the bits. */
+	if (mkdir("d", 06755) < 0 || stat("d", &st) < 0 || (st.st_mode & 07777) != 0755)
+		_exit(17);
+	if (mkdirat(AT_FDCWD, "e", 06755) < 0 || stat("e", &st) < 0 || (st.st_mode & 06000))
+		_exit(18);
+	/* What git and tar do: a shared directory. And without O_CREAT the mode is rubbish. */
+	if (chmod("d", 02775) < 0 || stat("d", &st) < 0 || (st.st_mode & 07777) != 02775)
+		_exit(19);
+	if (open("f", O_RDONLY | O_CLOEXEC, 07777) < 0 || fchmod(fd, 0700) < 0 ||
+	    syscall(SYS_prlimit64, 0, 7, 0, how) < 0)
+		_exit(20);
+	if (stat("f", &st) < 0 || (st.st_mode & 07777) != 0700 || access("g", F_OK) == 0)
+		_exit(21);
+}
+
+static void test_live_modes(void **state)
+{
+	struct buf b = build(BASELINE_DEFAULT, false);
+	char dir[] = "/tmp/purple-modes-XXXXXX";
+	int status, home = open(".", O_PATH | O_CLOEXEC);
+
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(chdir(dir), 0);
+	status = under(&b, try_modes);
+	if (status != 0)
+		fail_msg("status 0x%x", status);
+	unlink("f");
+	rmdir("d");
+	rmdir("e");
+	assert_int_equal(fchdir(home), 0);
+	close(home);
+	assert_int_equal(rmdir(dir), 0);
+	buf_free(&b);
+}
+
 static void exec_true(void)
 {
 	execl("/bin/sh", "sh", "-c", "exec 3>/dev/null; echo x >&3; cat /dev/null; exit 7", NULL);
@@ -183,8 +245,9 @@ static void test_other_abis(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refusals),    cmocka_unit_test(test_exec),
-		cmocka_unit_test(test_exec_needed), cmocka_unit_test(test_kill),
+		cmocka_unit_test(test_refusals),   cmocka_unit_test(test_live_modes),
+		cmocka_unit_test(test_exec),	   cmocka_unit_test(test_exec_needed),
+		cmocka_unit_test(test_kill),
 #ifdef __x86_64__
 		cmocka_unit_test(test_other_abis),
 #endif
