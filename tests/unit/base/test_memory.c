@@ -295,7 +295,7 @@ static void test_strings(void **state)
 	assert_string_equal(text, "");
 	assert_true(str_copy(text, 1, ""));
 	assert_int_equal(str_distance("same", "same"), 0);
-	assert_int_equal(str_distance("netwrok", "network"), 1);
+	assert_int_equal(str_distance("workspcae", "workspace"), 1);
 	assert_int_equal(str_distance("kitten", "sitting"), 3);
 	assert_int_equal(str_distance("abc", ""), 3);
 }
