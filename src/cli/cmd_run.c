@@ -56,12 +56,14 @@ static void tell_downgrades(const struct plan *p)
 	}
 }
 
-static int start(const struct plan *plan, const struct run_options *o, const struct dirs *dirs,
-		 struct outcome *out, struct err *e)
+static int start(const struct report *report, const struct run_options *o,
+		 const struct dirs *dirs, struct outcome *out, struct err *e)
 {
 	static struct launch launch;
+	const struct plan *plan = report->plan;
 	int r = launch_prepare(&launch, plan, o, dirs, e);
 
+	launch.keep_fd = report->fd;
 	return r < 0 ? r : supervisor_run(plan, &launch, out, e);
 }
 
@@ -86,7 +88,7 @@ static int run_planned(const struct run_options *o, const struct dirs *dirs, str
 	if (report->plan->steps & STEP_CLOSE_FDS)
 		report_close_others(report);
 	checksum = report->plan->checksum;
-	r = start(report->plan, o, dirs, out, e);
+	r = start(report, o, dirs, out, e);
 	if (r == 0 || origin != PLAN_CACHED || out->started || e->exit_code != EXIT_PURPLE)
 		return r;
 	origin = PLAN_COMPILED;
@@ -96,7 +98,7 @@ static int run_planned(const struct run_options *o, const struct dirs *dirs, str
 	*e = again;
 	/* PID 1 made our memory undumpable, and so /proc/PID/uid_map of the next one root's. */
 	sys_prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
-	return report->plan ? start(report->plan, o, dirs, out, e) : -e->code;
+	return report->plan ? start(report, o, dirs, out, e) : -e->code;
 }
 
 static int run(int argc, char **argv, struct outcome *out, struct report *report, struct err *e)

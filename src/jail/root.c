@@ -120,13 +120,10 @@ static int open_parent(struct jail *j, const char *path, const char **last)
 			name[n] = '\0';
 			next = enter_dir(j, fd, name, 0755);
 		}
-		if (fd != j->root_fd)
-			sys_close(fd);
 		if (next < 0)
 			return next;
 		fd = next;
 	}
-	sys_close(p->fd);
 	*p = (struct jail_parent){ .path = path, .len = (size_t)(end - path), .fd = fd,
 				   .ours = is_ours(j, fd) };
 	return fd;
@@ -171,28 +168,22 @@ static void forget_parent(struct jail *j, const char *path)
 	size_t n = strlen(path);
 
 	if (j->parent.fd >= 0 && n <= j->parent.len && memcmp(j->parent.path, path, n) == 0)
-		sys_close(TAKE_FD(j->parent.fd));
+		j->parent.fd = -1;
 }
 
-/* Attach the detached mount @tree (consumed) where @m says. */
+/* Attach the detached mount @tree where @m says. */
 static int attach(struct jail *j, const struct plan_mount *m, int tree, const char *path)
 {
 	int to, r;
 
 	to = open_target(j, path, m->flags & PMF_IS_FILE, m->mode ? m->mode : 0755);
-	if (to < 0) {
-		sys_close(tree);
+	if (to < 0)
 		return fail(j, to, "make the place for", m);
-	}
 	r = sys_move_mount(tree, to);
 	if (r < 0)
-		fail(j, r, "mount", m);
-	else
-		r = grant(j, m, tree);
-	sys_close(to);
-	sys_close(tree);
+		return fail(j, r, "mount", m);
 	forget_parent(j, path);
-	return r;
+	return grant(j, m, tree);
 }
 
 /* Give the tree the plan's flags; private, so that no host mount follows it in. */
@@ -219,8 +210,6 @@ static int clone_tree(struct jail *j, const struct plan_mount *m, int fd, const 
 	if (tree < 0)
 		return fail(j, tree, "bind", m);
 	r = set_flags(j, m, tree);
-	if (r < 0)
-		sys_close(tree);
 	return r < 0 ? r : tree;
 }
 
@@ -249,11 +238,10 @@ static int mount_bind(struct jail *j, const struct plan_mount *m)
 		if (fd < 0)
 			return fail(j, fd, "bind", m);
 		tree = clone_tree(j, m, fd, "");
-		sys_close(fd);
 	}
 	tree = tree < 0 ? tree : attach(j, m, tree, target);
 	if (target == target_buf)
-		sys_close(TAKE_FD(j->parent.fd)); /* its path is in our buffer */
+		j->parent.fd = -1; /* its path is in our buffer */
 	return tree;
 }
 
@@ -283,7 +271,6 @@ static int mount_workspace(struct jail *j, const struct plan_mount *m)
 		tree = fail(j, ESTALE, "another directory took the place of", m);
 	else
 		tree = clone_tree(j, m, fd, "");
-	sys_close(fd);
 	return tree < 0 ? tree : attach(j, m, tree, path);
 }
 
@@ -300,7 +287,6 @@ static int new_fs(struct jail *j, const struct plan_mount *m, const char *type,
 	if (r == 0)
 		r = sys_fsconfig_create(fs);
 	fd = r < 0 ? r : sys_fsmount(fs, (unsigned)to_attrs(m->flags));
-	sys_close(fs);
 	if (fd >= 0)
 		return attach(j, m, fd, plan_string(j->plan, m->target));
 	fail(j, fd, type, m);
@@ -355,24 +341,19 @@ static int mount_scratch(struct jail *j, const struct plan_mount *m)
 
 	if (fd < 0)
 		return fail(j, fd, "make the scratch directory", m);
-	if (!is_ours(j, fd)) { /* a directory of the host: leave it as it is, cover it */
-		sys_close(fd);
+	if (!is_ours(j, fd)) /* a directory of the host: leave it as it is, cover it */
 		return mount_tmpfs(j, m);
-	}
 	r = (int)sys_call(SYS_fchmodat, j->root_fd, path + 1, m->mode);
-	tree = r < 0 ? fail(j, r, "set the mode of", m) : clone_tree(j, m, fd, "");
-	if (tree >= 0) {
-		r = sys_move_mount(tree, fd);
-		tree = r < 0 ? (sys_close(tree), fail(j, r, "mount", m)) : tree;
-	}
-	if (tree >= 0) {
-		r = grant(j, m, tree);
-		sys_close(tree);
-		tree = r;
-	}
-	sys_close(fd);
+	if (r < 0)
+		return fail(j, r, "set the mode of", m);
+	tree = clone_tree(j, m, fd, "");
+	if (tree < 0)
+		return tree;
+	r = sys_move_mount(tree, fd);
+	if (r < 0)
+		return fail(j, r, "mount", m);
 	forget_parent(j, path);
-	return tree;
+	return grant(j, m, tree);
 }
 
 /* The host's node, if it is the device that the plan means (CVE-2025-31133). */
@@ -384,10 +365,8 @@ static int mount_device(struct jail *j, const struct plan_mount *m)
 	if (tree < 0)
 		return tree;
 	if (sys_call(SYS_newfstatat, tree, "", &st, AT_EMPTY_PATH) != 0 || !S_ISCHR(st.st_mode) ||
-	    st.st_rdev != m->rdev) {
-		sys_close(tree);
+	    st.st_rdev != m->rdev)
 		return fail(j, ENODEV, "it is not the expected device:", m);
-	}
 	return attach(j, m, tree, plan_string(j->plan, m->target));
 }
 
@@ -403,23 +382,17 @@ static int mount_mask(struct jail *j, const struct plan_mount *m)
 	if (to < 0)
 		return fail(j, to, "mask", m);
 	tree = clone_tree(j, m, j->root_fd, cover);
-	r = tree < 0 ? tree : sys_move_mount(tree, to);
-	if (r < 0 && tree >= 0)
-		fail(j, r, "mask", m);
-	sys_close(tree);
-	sys_close(to);
-	return r < 0 ? r : 0;
+	if (tree < 0)
+		return tree;
+	r = sys_move_mount(tree, to);
+	return r < 0 ? fail(j, r, "mask", m) : 0;
 }
 
 static int make_dir(struct jail *j, const struct plan_mount *m)
 {
-	int fd = open_target(j, plan_string(j->plan, m->target), false, m->mode), r;
+	int fd = open_target(j, plan_string(j->plan, m->target), false, m->mode);
 
-	if (fd < 0)
-		return fail(j, fd, "make the directory", m);
-	r = grant(j, m, fd);
-	sys_close(fd);
-	return r;
+	return fd < 0 ? fail(j, fd, "make the directory", m) : grant(j, m, fd);
 }
 
 static int make_file(struct jail *j, const struct plan_mount *m)
@@ -435,7 +408,7 @@ static int make_file(struct jail *j, const struct plan_mount *m)
 		     -EROFS;
 	if (fd >= 0 && data)
 		n = sys_write(fd, data, m->data.len);
-	sys_close(fd);
+	sys_close(fd); /* a file open for writing would keep the root from becoming read-only */
 	if (fd < 0 || n < 0)
 		return fail(j, fd < 0 ? fd : (int)n, "write", m);
 	return 0;
@@ -464,14 +437,41 @@ static int (*const makers[PM_KINDS])(struct jail *, const struct plan_mount *) =
 	[PM_SYMLINK] = make_symlink,
 };
 
+/*
+ * What the entries open is closed by one call for some of them: a system call
+ * saved for each. Not all of them at once: the descriptor table would have to
+ * grow beyond its 64, which while it is shared waits for an RCU grace period
+ * (expand_fdtable() in the kernel's fs/file.c).
+ */
+enum { BATCH = 8 };
+
+static void close_batch(struct jail *j)
+{
+	int last = MAX(j->root_fd, MAX(j->ruleset_fd, j->init_fd));
+
+	/* The launcher opens nothing while PID 1 is here; what it has is below these. */
+	last = MAX(last, MAX(j->status_fd, MAX(j->parent_fd, j->pid1_fd)));
+	for (unsigned i = 0; i < JAIL_IDMAPS_MAX; i++)
+		last = MAX(last, j->idmap_fds[i]);
+	if (j->launch->keep_fd > last) {
+		sys_close_range((unsigned)last + 1, (unsigned)j->launch->keep_fd - 1, 0);
+		last = j->launch->keep_fd;
+	}
+	sys_close_range((unsigned)last + 1, ~0U, 0);
+	j->parent.fd = -1;
+}
+
 int jail_mounts(struct jail *j)
 {
 	const struct plan_mount *m = plan_items(j->plan, mounts, struct plan_mount);
 	int r = 0;
 
-	for (uint32_t i = 0; i < j->plan->mounts.count && r == 0; i++)
+	for (uint32_t i = 0; i < j->plan->mounts.count && r == 0; i++) {
 		r = makers[m[i].kind](j, &m[i]);
-	sys_close(TAKE_FD(j->parent.fd));
+		if (i % BATCH == BATCH - 1)
+			close_batch(j);
+	}
+	close_batch(j);
 	return r;
 }
 
