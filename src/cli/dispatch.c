@@ -102,7 +102,7 @@ int dispatch(int argc, char **argv)
 		usage(STDOUT_FILENO);
 		return 0;
 	}
-	if (streq(name, "--version") || streq(name, "version")) {
+	if (streq(name, "--version") || streq(name, "-V") || streq(name, "version")) {
 		put(STDOUT_FILENO, "purple " PURPLE_VERSION "\n");
 		return 0;
 	}

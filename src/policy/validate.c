@@ -206,7 +206,8 @@ const struct policy_forbidden *policy_forbidden(const char *path, bool write, bo
 		if (streq(path, not_forbidden[i]))
 			return NULL;
 	f = look_up(path, write, above);
-	if (!f && to_home(path, home))
+	/* The shell has made /root/x of ~/x: that is the caller's own. */
+	if ((!f || streq(f->path, "/root")) && to_home(path, home))
 		f = look_up(home, write, above);
 	if (!f && write)
 		f = look_up_own(path, above);
@@ -217,7 +218,7 @@ const struct policy_forbidden *policy_forbidden(const char *path, bool write, bo
 static bool check_host(const struct policy_bind *b, const char *path, bool write, struct diags *d)
 {
 	const struct policy_forbidden *f;
-	char normal[NORMAL_MAX];
+	char normal[NORMAL_MAX], home[NORMAL_MAX];
 	bool above;
 
 	if (!path_normal(b->host, normal, sizeof(normal)))
@@ -232,7 +233,8 @@ static bool check_host(const struct policy_bind *b, const char *path, bool write
 			   f->write_only ? "writable" : "given", f->why);
 	if (f)
 		return false;
-	if (streq(normal, "~") || streq(normal, "/home"))
+	if (streq(normal, "~") || streq(normal, "/home") ||
+	    (to_home(normal, home) && streq(home, "~")))
 		diag_warn(d, b->pos, path, "the whole home directory, with its keys and tokens");
 	return true;
 }

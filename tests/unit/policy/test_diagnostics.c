@@ -8,6 +8,7 @@
 
 #include "base/str.h"
 
+#define HOME "/home/somebody"
 #define BIND(path) "filesystem: {immutable_paths: [" path "]}"
 #define BINDW(path) "filesystem: {writable_paths: [" path "]}"
 #define NET(rule) "network: {isolated: false, allow_outgoing: [" rule "]}"
@@ -235,12 +236,10 @@ static void test_own_state(void **state)
 	};
 	static const char *const good[] = { BINDW("/x/other"), BINDW("/x/config/purpler"),
 					    BINDW("~/tmp/c"), BINDW("/srv/u2"), BIND("/x/config") };
-	char *home = getenv("HOME");
 	char link[] = "/tmp/purple-test-XXXXXX", yaml[128];
 	struct policy p;
 	int wrong = 0;
 
-	home = home ? strdup(home) : NULL;
 	setenv("HOME", "/srv//u/", 1);
 	setenv("XDG_CONFIG_HOME", "/x//config/", 1);
 	setenv("XDG_CACHE_HOME", "/srv/u/tmp/cache", 1);
@@ -270,9 +269,17 @@ static void test_own_state(void **state)
 	rmdir(link);
 	unsetenv("XDG_CONFIG_HOME");
 	unsetenv("XDG_CACHE_HOME");
-	if (home)
-		setenv("HOME", home, 1);
-	free(home);
+	/* Root's home is nobody else's. */
+	setenv("HOME", "/root", 1);
+	parse_good(&p, BINDW("/root/.npm"));
+	policy_free(&p);
+	wrong += check_line(BINDW("/root/.config"),
+			    "t:1:31: filesystem.writable_paths[0]: /root/.config cannot be "
+			    "writable, for ~/.config/purple is in it (Purple's policies); name "
+			    "what is needed",
+			    true);
+	assert_int_equal(wrong, 0);
+	setenv("HOME", HOME, 1);
 }
 
 /* One pass finds them all, and a flood is cut. */
@@ -334,5 +341,9 @@ int main(void)
 		cmocka_unit_test(test_limits),
 	};
 
+	/* What a policy may name depends on the caller's home. */
+	setenv("HOME", HOME, 1);
+	unsetenv("XDG_CONFIG_HOME");
+	unsetenv("XDG_CACHE_HOME");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
