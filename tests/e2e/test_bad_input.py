@@ -282,16 +282,33 @@ def test_forbidden_path(bad, key, path):
 def test_a_link_to_a_forbidden_path(bad, key, target):
     if not os.path.exists(target):
         pytest.skip(f"no {target}")
-    (bad.tmp / "dir").symlink_to(target)
-    (bad.tmp / "link").symlink_to("dir")
-    text = f"filesystem: {{{key}: [{{host_path: {bad.tmp}/link, sandbox_path: /data}}]}}\n"
+    home = bad.runner.home
+    (home / "dir").symlink_to(target)
+    (home / "link").symlink_to("dir")
+    text = f"filesystem: {{{key}: [{{host_path: {home}/link, sandbox_path: /data}}]}}\n"
     bad.refuse("-p", bad.write(text), words=("leads to", "cannot be given"))
 
 
 def test_a_link_below_a_link_to_a_forbidden_path(bad):
-    (bad.tmp / "dir").symlink_to("/proc")
-    text = f"filesystem: {{immutable_paths: [{bad.tmp}/dir/sys]}}\n"
+    home = bad.runner.home
+    (home / "dir").symlink_to("/proc")
+    text = f"filesystem: {{immutable_paths: [{home}/dir/sys]}}\n"
     bad.refuse("-p", bad.write(text), words="leads to /proc/sys, which cannot be given")
+
+
+def test_a_link_that_another_may_have_made(bad):
+    (bad.tmp / "link").symlink_to("/srv")
+    text = f"filesystem: {{immutable_paths: [{bad.tmp}/link]}}\n"
+    bad.refuse("-p", bad.write(text), words="link is a link to /srv")
+
+
+def test_purples_own_state_where_the_environment_puts_it(bad):
+    for variable, words in (("XDG_CACHE_HOME", "own state"), ("XDG_CONFIG_HOME", "policies")):
+        place = bad.write("", f"{variable}/x").parent
+        bad.env[variable] = str(place)
+        for path in (place, place / "purple", place.parent):
+            bad.refuse("--no-cache", "--rw", path, words=("cannot be writable", words))
+        del bad.env[variable]
 
 
 @pytest.mark.parametrize("links", [("loop",), ("a", "loop"), ("nowhere",)])
@@ -452,6 +469,9 @@ OPTIONS = (
     ("too small", ["--pids-limit=0"], ("--pids-limit", "out of range")),
     ("negative", ["--pids-limit", "-5"], "whole number"),
     ("a flag with a value", ["--no-cache=yes"], "takes no value"),
+    ("a switch and a word", ["--isolated", "false"], "write --isolated=false"),
+    ("an option of plan", ["--json"], "--json is an option of `purple plan`"),
+    ("system configuration", ["--rw", "/etc/nosuch"], "the system's configuration"),
     ("set without a value", ["--set", "resources.pids_limit"], "--set"),
     ("set of an unknown key", ["--set", "resources.pids_limt=3"], "pids_limit"),
     ("set of a section", ["--set", "resources=3"], "resources"),
@@ -539,4 +559,6 @@ def test_the_workspace_is_gone(bad):
 def test_plan_refuses_what_run_refuses(bad):
     bad.refuse("-p", bad.write("resources: {pids_limt: 3}\n"), words="did you mean pids_limit?",
                verb="plan", command=())
+    bad.refuse(words="takes no command", verb="plan")
+    bad.refuse("--report", "r", words="of `purple run`", verb="plan", command=())
     bad.refuse("-p", "..", words="name of a profile", verb="plan", command=())

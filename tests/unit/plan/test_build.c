@@ -67,6 +67,7 @@ static const struct entry {
 	{ "/home/u/to-nowhere", HK_SYMLINK, "none", NULL },
 	{ "/srv/data", HK_DIR },
 	{ "/srv/link", HK_SYMLINK, "data", "/srv/data", HK_DIR },
+	{ "/home/u/link", HK_SYMLINK, "/srv/data", "/srv/data", HK_DIR },
 	{ "/proc/keys", HK_FILE },
 	{ "/proc/kcore", HK_FILE },
 	{ "/proc/scsi", HK_DIR },
@@ -493,10 +494,10 @@ static void test_links(void **state)
 	const struct plan_mount *m;
 	struct built t;
 
-	build(&t, "filesystem: {writable_paths: [/srv/link], immutable_paths: [~/.gitconfig]}\n",
+	build(&t, "filesystem: {writable_paths: [~/link], immutable_paths: [~/.gitconfig]}\n",
 	      &h);
 	assert_non_null(t.plan);
-	m = find_mount(&t, "/srv/link");
+	m = find_mount(&t, "/home/u/link");
 	assert_non_null(m);
 	assert_string_equal(plan_string(t.plan, m->source), "/srv/data");
 	assert_true(m->flags & PMF_IDMAP);
@@ -514,6 +515,8 @@ static void test_links(void **state)
 	assert_null(find_mount(&t, "/etc/pki"));
 	assert_null(find_mount(&t, "/etc/shadow"));
 	done(&t);
+	expect_refused("filesystem: {immutable_paths: [/srv/link]}\n", &h,
+		       "/srv/link is a link to data", NULL);
 	expect_refused("filesystem: {immutable_paths: [~/to-proc]}\n", &h,
 		       "leads to /proc, which cannot be given", NULL);
 	expect_refused("filesystem: {writable_paths: [~/to-purple]}\n", &h,
@@ -693,12 +696,16 @@ static void test_limits(void **state)
 				: l[i].resource == RLIMIT_CPU	 ? 5
 				: l[i].resource == RLIMIT_STACK	 ? 8 << 20
 				: l[i].resource == RLIMIT_CORE	 ? 0
-								 : 99;
+				/* Of the whole host: no key, but always bounded. */
+				: l[i].resource == RLIMIT_SIGPENDING ? 4096
+				: l[i].resource == RLIMIT_MSGQUEUE   ? 819200
+				: l[i].resource == RLIMIT_MEMLOCK    ? 8 << 20
+								     : 99;
 
 		assert_int_equal(l[i].hard, want);
 		assert_int_equal(l[i].soft, want);
 	}
-	assert_int_equal(t.plan->rlimits.count, 6);
+	assert_int_equal(t.plan->rlimits.count, 9);
 	done(&t);
 }
 
