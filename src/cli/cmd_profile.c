@@ -80,12 +80,16 @@ static bool listed(const struct found_list *all, const char *name)
 	return false;
 }
 
-/* Add the profiles of @dir that no earlier directory has. */
-static void scan(struct found_list *all, const char *dir, const char *origin)
+/* Add the profiles of @dir that no earlier directory has. 0, or EXIT_PURPLE and why. */
+static int scan(struct found_list *all, const char *dir, const char *origin)
 {
 	_cleanup_(closedirp) DIR *d = dir ? opendir(dir) : NULL;
 	struct dirent *e;
 
+	if (dir && !d && errno != ENOENT && errno != ENOTDIR)
+		return profile_fail(errno, "cannot read %.300s%s", dir,
+				    errno == EACCES ? " (is HOME or XDG_CONFIG_HOME that of "
+						      "another user?)" : "");
 	while (d && (e = readdir(d)) && all->count < PROFILES_MAX) {
 		struct found *f = &all->items[all->count];
 		size_t n = strlen(e->d_name);
@@ -100,6 +104,7 @@ static void scan(struct found_list *all, const char *dir, const char *origin)
 		f->dir = dir;
 		all->count++;
 	}
+	return 0;
 }
 
 static int do_list(const struct dirs *dirs)
@@ -111,9 +116,10 @@ static int do_list(const struct dirs *dirs)
 
 	if (!all)
 		return profile_fail(ENOMEM, "cannot list");
-	scan(all, dirs->policy.admin, "administrator's");
-	scan(all, dirs->policy.user, "yours");
-	scan(all, dirs->policy.shipped, "shipped");
+	/* One that cannot be read might come before the others: no list without it. */
+	if (scan(all, dirs->policy.admin, "administrator's") ||
+	    scan(all, dirs->policy.user, "yours") || scan(all, dirs->policy.shipped, "shipped"))
+		return EXIT_PURPLE;
 	qsort(all->items, all->count, sizeof(all->items[0]), by_name);
 	for (size_t i = 0; i < all->count; i++) {
 		const struct found *f = &all->items[i];
