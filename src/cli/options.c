@@ -245,20 +245,44 @@ int plan_options_parse(int argc, char **argv, struct run_options *o, struct err 
 			   o->command[0]);
 }
 
+enum { COLUMN = 28, WIDTH = 96 };
+
+/* @text from COLUMN on, in as many lines as it takes; *at: where the last one ends. */
+static void put_wrapped(struct buf *b, const char *text, size_t *at)
+{
+	while (*text != '\0') {
+		size_t word = strcspn(text, " ");
+
+		if (*at > COLUMN && *at + 1 + word > WIDTH) {
+			buf_printf(b, "\n%*s", COLUMN, "");
+			*at = COLUMN;
+		} else if (*at > COLUMN) {
+			buf_puts(b, " ");
+			++*at;
+		}
+		buf_add(b, text, word);
+		*at += word;
+		text += word;
+		text += strspn(text, " ");
+	}
+}
+
 static void put_option(int fd, const char *letter, const char *name, const char *form,
 		       const char *help, const char *not_yet)
 {
-	enum { COLUMN = 28 };
 	_cleanup_buf_ struct buf b = BUF_INIT(4096);
+	size_t at = COLUMN;
 
 	buf_printf(&b, "  %s%s%s%s", letter ? letter : "", letter ? ", " : "", name,
 		   form ? form : "");
 	do
 		buf_puts(&b, " ");
 	while (b.len < COLUMN);
-	buf_puts(&b, help);
-	if (not_yet[0] != '\0')
-		buf_printf(&b, " %s.", not_yet);
+	put_wrapped(&b, help, &at);
+	if (not_yet[0] != '\0') {
+		put_wrapped(&b, not_yet, &at);
+		buf_puts(&b, ".");
+	}
 	buf_puts(&b, "\n");
 	if (!b.failed)
 		write_full(fd, b.data, b.len);

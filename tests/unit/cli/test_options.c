@@ -298,7 +298,7 @@ static void test_help(void **state)
 	assert_int_equal(read_all(p[0], &b), 0);
 	close(p[0]);
 	for (size_t i = 0; i < policy_keys_count; i++) {
-		const char *option = policy_keys[i].option, *at, *not_yet;
+		const char *option = policy_keys[i].option, *at, *end, *not_yet;
 		char line[64];
 
 		if (!option)
@@ -307,9 +307,13 @@ static void test_help(void **state)
 		for (at = strstr(b.data, line); at && !strchr(" [", at[strlen(line)]);)
 			at = strstr(at + 1, line);
 		assert_non_null(at);
-		not_yet = strstr(at, "Not supported yet");
+		/* The entry ends where the next one begins; a line may break in the words. */
+		end = strstr(at + 1, "\n  --");
+		not_yet = strstr(at, "Not");
+		while (not_yet && strncmp(not_yet + 3 + strspn(not_yet + 3, " \n"), "supported", 9))
+			not_yet = strstr(not_yet + 1, "Not");
 		assert_int_equal(policy_keys[i].not_yet != NULL,
-				 not_yet && not_yet < strchr(at + 1, '\n'));
+				 not_yet && (!end || not_yet < end));
 	}
 	assert_non_null(strstr(b.data, "\n  --ro PATH "));
 	assert_non_null(strstr(b.data, "\n  --memory SIZE "));
