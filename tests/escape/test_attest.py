@@ -16,7 +16,9 @@ MOUNTED = {"bind", "workspace", "tmpfs", "scratch", "proc", "sysfs", "devpts", "
            "mask_file", "mask_dir"}
 LIMITS = {"RLIMIT_NPROC": "Max processes", "RLIMIT_NOFILE": "Max open files",
           "RLIMIT_FSIZE": "Max file size", "RLIMIT_CORE": "Max core file size",
-          "RLIMIT_STACK": "Max stack size", "RLIMIT_CPU": "Max cpu time"}
+          "RLIMIT_STACK": "Max stack size", "RLIMIT_CPU": "Max cpu time",
+          "RLIMIT_SIGPENDING": "Max pending signals", "RLIMIT_MSGQUEUE": "Max msgqueue size",
+          "RLIMIT_MEMLOCK": "Max locked memory"}
 
 
 def children(pid):
