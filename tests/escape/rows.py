@@ -7,15 +7,14 @@ Promises are kept by two layers each. `base` takes the others away by editing
 the plan; with `base` the attack must still be contained, with `base + off` it
 must succeed, or (`closed`) nothing may run with that plan because other layers
 cannot be had without this one. EVERYWHERE is held by several layers and is
-tried as it is, under every profile.
+tried as it is, under every profile; its control shows that the attack works
+where nothing holds it.
 """
 import contextlib
 import os
 import socket
 import subprocess
 from dataclasses import dataclass
-
-ERRNO_ENOSYS = 38
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,8 @@ class Row:
     users: tuple = ("root", "user")
     setup: object = None  # context manager of (lab); gives the names in probe, options and ops
     before: tuple = ()  # a program of probes/ that runs purple
+    strict: tuple = ()  # the probe under the profile strict, where it differs
+    control: str = ""  # where the attack works: in a sandbox that is bare, or outside of any
 
 
 # ---- what a row needs on the host ----
@@ -149,6 +150,7 @@ def cgroup(lab):
         os.rmdir(path)
 
 
+BARE = ("off:seccomp", "off:landlock", "off:capabilities", "off:step:NO_NESTING")
 NO_PROC = ("off:pid", "drop-mount:/proc")
 SYSADMIN = ("--cap-add", "CAP_SYS_ADMIN")
 
@@ -217,18 +219,18 @@ ALONE = [
         base=NO_PROC, off=("off:landlock",)),
     Row("seccomp-io-uring", "seccomp", ("call", "io_uring", "38"), off=("off:seccomp",)),
     Row("seccomp-clone3", "seccomp", ("call", "clone3", "38"), off=("off:seccomp",)),
-    Row("seccomp-keyctl", "seccomp", ("call", "keyctl_session"), off=("off:seccomp",)),
-    Row("seccomp-add-key", "seccomp", ("call", "add_key"), off=("off:seccomp",)),
-    Row("seccomp-userfaultfd", "seccomp", ("call", "userfaultfd"), off=("off:seccomp",)),
-    Row("seccomp-perf", "seccomp", ("call", "perf"), off=("off:seccomp",)),
-    Row("seccomp-personality", "seccomp", ("call", "personality"), off=("off:seccomp",)),
-    Row("seccomp-listener", "seccomp", ("call", "listener"), source="notify stacking",
+    Row("seccomp-keyctl", "seccomp", ("call", "keyctl_session", "1"), off=("off:seccomp",)),
+    Row("seccomp-add-key", "seccomp", ("call", "add_key", "1"), off=("off:seccomp",)),
+    Row("seccomp-userfaultfd", "seccomp", ("call", "userfaultfd", "1"), off=("off:seccomp",)),
+    Row("seccomp-perf", "seccomp", ("call", "perf", "1"), off=("off:seccomp",)),
+    Row("seccomp-personality", "seccomp", ("call", "personality", "1"), off=("off:seccomp",)),
+    Row("seccomp-listener", "seccomp", ("call", "listener", "1"), source="notify stacking",
         off=("off:seccomp",)),
     Row("seccomp-vsock", "seccomp", ("call", "vsock", "97"), off=("off:seccomp",)),
     Row("seccomp-uevents", "seccomp", ("call", "uevents"), off=("off:seccomp",)),
-    Row("seccomp-fanotify", "seccomp", ("call", "fanotify"), off=("off:seccomp",)),
+    Row("seccomp-fanotify", "seccomp", ("call", "fanotify", "1"), off=("off:seccomp",)),
     Row("seccomp-ldt", "seccomp", ("call", "modify_ldt"), off=("off:seccomp",)),
-    Row("seccomp-nested", "seccomp", ("call", "unshare_user"), base=("off:step:NO_NESTING",),
+    Row("seccomp-nested", "seccomp", ("call", "unshare_user", "1"), base=("off:step:NO_NESTING",),
         off=("off:seccomp",)),
     Row("seccomp-i386", "seccomp", ("abi", "i386"), source="arch unchecked",
         off=("off:seccomp",)),
@@ -249,46 +251,69 @@ ALONE = [
 
 # ---- held by several layers; tried under every profile ----
 
+def call(name, errno=1, control="bare", strict=1):
+    """
+    A call that the filter answers with @errno, and under the profile `strict` with
+    another: any other answer is the kernel's, and to have reached it is too far.
+    """
+    return Row(f"call-{name}", "several", ("call", name, str(errno)), control=control,
+               strict=("call", name, str(strict)))
+
+
+def file(name, op, path, **kw):
+    """A file of the host; where there is none, nothing can be refused."""
+    return Row(name, "several", ("file", op, path), control="outside", **kw,
+               setup=lambda lab: contextlib.nullcontext(
+                   {} if os.path.lexists(path) else {"skip": f"this host has no {path}"}))
+
+
+def create(name, path):
+    return Row(name, "several", ("file", "create", path))  # as landlock-create
+
+
 EVERYWHERE = [
     Row("x32", "seccomp", ("abi", "x32")),
-    *(Row(f"call-{name}", "several", ("call", name)) for name in (
-        "bpf", "alg", "packet", "raw", "fs_open", "fs_pick", "open_tree", "move_mount",
-        "mount_setattr", "mount_remount", "mount_cgroup", "mount_proc", "umount_proc", "pivot",
-        "set_root", "by_handle", "join_ns", "device_node", "block_node", "host_time",
-        "kernel_log", "module", "kexec", "set_groups", "clone_user", "unshare_user", "vsock",
-        "add_key", "keyctl_session", "listener", "userfaultfd", "perf", "io_uring", "clone3")),
+    *(call(name) for name in (
+        "fs_open", "fs_pick", "open_tree", "move_mount", "mount_setattr", "mount_remount",
+        "mount_cgroup", "mount_proc", "umount_proc", "pivot", "set_root", "join_ns", "raw",
+        "module", "kexec", "host_time", "clone_user", "unshare_user", "add_key",
+        "keyctl_session", "listener", "userfaultfd", "perf")),
+    # What a user namespace does not give: only real root can show that they can succeed.
+    *(call(name, control="outside") for name in (
+        "bpf", "by_handle", "kernel_log", "set_groups", "device_node", "block_node")),
+    *(call(name, 97) for name in ("packet", "vsock")),
+    call("alg", 97, control="outside"),
+    *(call(name, 38, strict=38) for name in ("io_uring", "clone3")),
     Row("init-exe", "several", ("init", "write"), source="CVE-2019-5736"),
     Row("init-root", "several", ("init", "root")),
     Row("init-any", "several", ("init", "any")),
     Row("init-trace", "several", ("init", "trace")),
-    Row("core-pattern", "several", ("file", "write", "/proc/sys/kernel/core_pattern")),
-    Row("sysrq", "several", ("file", "write", "/proc/sysrq-trigger")),
-    Row("modprobe", "several", ("file", "write", "/proc/sys/kernel/modprobe")),
-    Row("oom", "several", ("file", "write", "/proc/self/oom_score_adj")),
-    Row("kcore", "several", ("file", "read", "/proc/kcore")),
-    Row("kmsg", "several", ("file", "read", "/proc/kmsg")),
-    Row("uid-map", "several", ("file", "write", "/proc/self/uid_map")),
-    Row("setgroups-file", "several", ("file", "write", "/proc/self/setgroups"),
-        source="CVE-2014-8989"),
-    Row("usr", "several", ("file", "create", "/usr/bin/purple-test")),
-    Row("etc", "several", ("file", "write", "/etc/passwd")),
-    Row("root-dir", "several", ("file", "create", "/purple-test")),
-    Row("dev", "several", ("file", "create", "/dev/purple-test")),
-    Row("shadow", "several", ("file", "see", "/etc/shadow")),
-    Row("root-home", "several", ("file", "see", "/root/.")),
-    Row("ssh", "several", ("file", "see", "/etc/ssh")),
-    Row("docker", "several", ("file", "connect", "/var/run/docker.sock")),
-    Row("disk", "several", ("file", "see", "/dev/mem")),
-    Row("victim-see", "several", ("proc", "see", "{pid}"), setup=victim),
-    Row("victim-send", "several", ("proc", "send", "{pid}"), setup=victim),
-    Row("victim-trace", "several", ("proc", "trace", "{pid}"), setup=victim),
-    Row("victim-peek", "several", ("proc", "peek", "{pid}"), setup=victim),
-    Row("port", "several", ("net", "tcp", "{port}"), setup=port),
-    Row("abstract", "several", ("net", "abstract", "{name}"), setup=abstract),
-    Row("shm", "several", ("shm", "find", "{key}"), setup=segment),
-    Row("name", "several", ("ns", "sethostname")),
-    Row("caps", "several", ("caps",)),
-    Row("fds-left", "several", ("fds",), source="CVE-2024-21626"),
+    file("core-pattern", "write", "/proc/sys/kernel/core_pattern"),
+    file("sysrq", "write", "/proc/sysrq-trigger"),
+    file("modprobe", "write", "/proc/sys/kernel/modprobe"),
+    file("oom", "write", "/proc/self/oom_score_adj"),
+    file("kcore", "read", "/proc/kcore"),
+    file("kmsg", "open", "/proc/kmsg"),
+    file("uid-map", "write", "/proc/self/uid_map"),
+    file("setgroups-file", "write", "/proc/self/setgroups", source="CVE-2014-8989"),
+    create("usr", "/usr/bin/purple-test"),
+    file("etc", "write", "/etc/passwd"),
+    create("root-dir", "/purple-test"),
+    create("dev", "/dev/purple-test"),
+    file("shadow", "see", "/etc/shadow"),
+    file("root-home", "see", "/root/."),
+    file("ssh", "see", "/etc/ssh"),
+    file("docker", "connect", "/var/run/docker.sock"),
+    file("disk", "see", "/dev/mem"),
+    *(Row(f"victim-{op}", "several", ("proc", op, "{pid}"), setup=victim, control="outside")
+      for op in ("see", "send", "trace", "peek")),
+    Row("port", "several", ("net", "tcp", "{port}"), setup=port, control="outside"),
+    Row("abstract", "several", ("net", "abstract", "{name}"), setup=abstract,
+        control="outside"),
+    Row("shm", "several", ("shm", "find", "{key}"), setup=segment, control="outside"),
+    Row("name", "several", ("ns", "sethostname"), control="bare"),
+    Row("caps", "several", ("caps",), control="outside"),
+    Row("fds-left", "several", ("fds",), source="CVE-2024-21626", control="outside"),
     Row("setid", "several", ("setid", "{path}"), setup=setuid, users=("root",)),
-    Row("id", "several", ("id",)),
+    Row("id", "several", ("id",), control="outside"),
 ]

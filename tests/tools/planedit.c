@@ -93,9 +93,9 @@ static void without_namespace(uint64_t flag)
 		p->hostname = (struct plan_str){ 0 };
 	if (flag != CLONE_NEWUSER)
 		return;
-	p->steps &= ~(uint32_t)STEP_NO_NESTING;
+	p->steps &= ~(uint32_t)(STEP_NO_NESTING | STEP_BOUND_INOTIFY);
 	for (uint32_t i = 0; i < p->mounts.count; i++)
-		mounts()[i].flags &= ~(uint32_t)PMF_IDMAP;
+		mounts()[i].flags &= ~(uint32_t)(PMF_IDMAP | PMF_OUTSIDE);
 }
 
 static bool switch_off(const char *what)

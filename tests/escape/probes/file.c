@@ -45,6 +45,11 @@ static long write_it(const char *path)
 	return open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
 }
 
+static long open_it(const char *path)
+{
+	return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+}
+
 static long both(const char *path)
 {
 	return open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
@@ -95,6 +100,7 @@ static const struct {
 	{ "see", see },
 	{ "read", read_it },
 	{ "real", real },
+	{ "open", open_it },
 	{ "write", write_it },
 	{ "both", both },
 	{ "create", create },
@@ -115,5 +121,5 @@ int main(int argc, char **argv)
 		snprintf(what, sizeof(what), "%s %s", argv[1], argv[2]);
 		judge(ops[i].op(argv[2]), what);
 	}
-	usage("file see|read|real|write|both|create|stay|chmod|list|run|connect PATH");
+	usage("file see|read|real|open|write|both|create|stay|chmod|list|run|connect PATH");
 }

@@ -49,7 +49,8 @@ static long read_memory(void)
 	static char here[8];
 	struct iovec to = { here, sizeof(here) }, from = { (void *)0x400000, sizeof(here) };
 
-	return process_vm_readv(1, &to, 1, &from, 1, 0);
+	/* EFAULT: it was allowed, and there is nothing at this address. */
+	return process_vm_readv(1, &to, 1, &from, 1, 0) < 0 && errno != EFAULT ? -1 : 0;
 }
 
 static long take_descriptor(void)
@@ -107,8 +108,12 @@ int main(int argc, char **argv)
 		usage("init write|root|trace|any");
 	if (strcmp(argv[1], "any") == 0)
 		any();
-	if (strcmp(argv[1], "write") == 0)
-		judge(open_file("/proc/1/exe", O_WRONLY), "write /proc/1/exe");
+	if (strcmp(argv[1], "write") == 0) {
+		long r = open_file("/proc/1/exe", O_WRONLY);
+
+		/* It may be written as soon as nobody runs it. */
+		judge(r < 0 && errno == ETXTBSY ? 0 : r, "write /proc/1/exe");
+	}
 	if (strcmp(argv[1], "root") == 0)
 		judge(open_file("/proc/1/root/.", O_PATH), "open /proc/1/root");
 	nanosleep(&(struct timespec){ .tv_nsec = 60000000 }, NULL);
