@@ -39,19 +39,24 @@ static const char *kind(const struct policy_key *k)
 static const char *form(const struct policy_key *k)
 {
 	static const char *const types[KEY_TYPES] = {
-		[KEY_TEXT] = "TEXT",   [KEY_PATH] = "PATH",   [KEY_ENUM] = "WORD",
-		[KEY_COUNT] = "N",     [KEY_SIZE] = "SIZE",   [KEY_RATE] = "RATE",
-		[KEY_CORES] = "CORES", [KEY_BINDS] = "PATH",  [KEY_ENVS] = "NAME=VALUE",
+		[KEY_TEXT] = "TEXT",   [KEY_PATH] = "PATH",  [KEY_ENUM] = "WORD",
+		[KEY_COUNT] = "N",     [KEY_SIZE] = "SIZE",  [KEY_RATE] = "RATE",
+		[KEY_CORES] = "CORES", [KEY_BINDS] = "PATH", [KEY_ENVS] = "NAME=VALUE",
 	};
 	static const struct {
 		key_check *check;
 		const char *form;
 	} items[] = {
-		{ check_inner_path, "PATH" },  { check_syscall, "CALL" },
-		{ check_cap_add, "CAP" },      { check_cap_drop, "CAP" },
-		{ check_net_rule, "HOST:PORT" }, { check_net_listen, "PORT" },
-		{ check_net_target, "ADDRESS" }, { check_net_addr, "ADDRESS" },
-		{ check_env_pass, "NAME" },    { check_device, "DEVICE" },
+		{ check_inner_path, "PATH" },
+		{ check_syscall, "CALL" },
+		{ check_cap_add, "CAP" },
+		{ check_cap_drop, "CAP" },
+		{ check_net_rule, "HOST:PORT" },
+		{ check_net_listen, "PORT" },
+		{ check_net_target, "ADDRESS" },
+		{ check_net_addr, "ADDRESS" },
+		{ check_env_pass, "NAME" },
+		{ check_device, "DEVICE" },
 		{ check_gpu, "GPU" },
 	};
 

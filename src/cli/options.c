@@ -22,8 +22,17 @@ static const struct run_option {
 #include "options.inc"
 };
 
-enum own_option { OWN_PROFILE, OWN_DIR, OWN_SET, OWN_BEST_EFFORT, OWN_NO_CACHE, OWN_REPORT,
-		  OWN_JSON, OWN_VERBOSE, OWN_HELP };
+enum own_option {
+	OWN_PROFILE,
+	OWN_DIR,
+	OWN_SET,
+	OWN_BEST_EFFORT,
+	OWN_NO_CACHE,
+	OWN_REPORT,
+	OWN_JSON,
+	OWN_VERBOSE,
+	OWN_HELP
+};
 enum command { RUN = 1, PLAN = 2, BOTH = RUN | PLAN };
 
 /* The options that are no policy keys. */
@@ -69,8 +78,8 @@ static int usage_error(struct err *e, enum command of, const char *fmt, ...)
 	return -EPROTO;
 }
 
-static int add_override(struct run_options *o, const char *origin, const char *key,
-			const char *op, const char *value, struct err *e)
+static int add_override(struct run_options *o, const char *origin, const char *key, const char *op,
+			const char *value, struct err *e)
 {
 	size_t n = strlen(key) + strlen(op) + strlen(value) + 1;
 	char *text;

@@ -335,7 +335,8 @@ void policy_key_not_yet(const struct policy_key *k, char *buf, size_t size)
 	buf[0] = '\0';
 	if (!what)
 		return;
-	n = (size_t)snprintf(buf, size, "Not supported yet%s", streq(what, NOT_YET_ANY) ? "" : ": ");
+	n = (size_t)snprintf(buf, size, "Not supported yet%s",
+			     streq(what, NOT_YET_ANY) ? "" : ": ");
 	if (streq(what, NOT_YET_ANY))
 		return;
 	for (; *what != '\0' && n + 2 < size; what++) {

@@ -429,9 +429,10 @@ static void check_calls(const struct policy *p, struct diags *d)
 			d, policy_where(p, "syscalls.baseline"), "syscalls.baseline",
 			"none, and nothing is allowed beyond the start of a command; fill syscalls.allow");
 	if (!p->syscalls.default_deny)
-		diag_warn(d, policy_where(p, "syscalls.default_deny"), "syscalls.default_deny",
-			  "every known call is allowed that no rule denies, but for those that endanger "
-			  "the host, as under baseline: permissive");
+		diag_warn(
+			d, policy_where(p, "syscalls.default_deny"), "syscalls.default_deny",
+			"every known call is allowed that no rule denies, but for those that endanger "
+			"the host, as under baseline: permissive");
 }
 
 static void check_capabilities(const struct policy *p, struct diags *d)
