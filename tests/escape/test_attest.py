@@ -210,6 +210,8 @@ def test_environment(attested):
 
 def test_descriptors_and_places(attested):
     plan, _, pid, lab = attested
+    # The loader has its libraries open for a moment.
+    wait_for(lambda: sorted(os.listdir(f"/proc/{pid}/fd")) == ["0", "1", "2"])
     assert sorted(os.listdir(f"/proc/{pid}/fd")) == ["0", "1", "2"]
     where = plan["identity"]["working_dir"]
     cwd = os.readlink(f"/proc/{pid}/cwd")
