@@ -470,11 +470,11 @@ static bool may_hold_links(const struct builder *b, const char *dir, size_t n)
  * beside it (an agent of an earlier run, another user) would hand out another
  * directory.
  */
-static int refuse_links(struct builder *b, const char *key, const char *path)
+static int refuse_links(struct builder *b, const char *key, const char *path, const char *real)
 {
+	char part[PATH_MAX], walked[2 * PATH_MAX] = "";
+	size_t n = strlen(path), last = 0;
 	struct host_path at;
-	char part[PATH_MAX];
-	size_t n = strlen(path);
 
 	for (size_t i = 1; i <= n && n < sizeof(part); i++) {
 		int r;
@@ -486,14 +486,27 @@ static int refuse_links(struct builder *b, const char *key, const char *path)
 		r = look(b, part, &at);
 		if (r < 0)
 			return r;
-		if (at.kind != HK_SYMLINK ||
-		    may_hold_links(b, part, (size_t)(strrchr(part, '/') - part)))
+		if (at.kind != HK_SYMLINK) {
+			size_t used = strlen(walked);
+
+			str_copy(walked + used, sizeof(walked) - used, part + last);
+			last = i;
 			continue;
+		}
+		if (may_hold_links(b, part, last)) {
+			str_copy(walked, PATH_MAX, at.real);
+			last = i;
+			continue;
+		}
 		err_set(b->e, EPROTO, "plan", "%s: %s: %s is a link to %s", key, path, part,
 			at.link);
 		err_remedy(b->e, "write where the link leads to, if that is what you mean");
 		return -EPROTO;
 	}
+	/* It was looked at before: somebody may have put a link there and taken it away. */
+	if (!streq(walked, real))
+		return err_set(b->e, ESTALE, "plan", "%s: %s leads to %s one time and to %s another",
+			       key, path, walked, real);
 	return 0;
 }
 
@@ -540,7 +553,7 @@ static int bind_policy(struct builder *b, const struct policy_bind *bind, const 
 	if (at.target != HK_DIR && at.target != HK_FILE)
 		return err_set(b->e, EPROTO, "plan", "%s: %s is neither a file nor a directory",
 			       key, at.real);
-	r = refuse_links(b, key, host);
+	r = refuse_links(b, key, host, at.real);
 	if (r < 0)
 		return r;
 	add_fact(b, PF_IS, host, at.identity);
