@@ -107,7 +107,7 @@ int plan_build(const struct policy *p, const struct host *h, const uint8_t key[3
 	struct buf *const bufs[] = { &b.strings,  &b.mounts, &b.after,	   &b.rlimits,
 				     &b.env_set,  &b.env_pass, &b.layers,  &b.downgrades,
 				     &b.facts,	  &b.sources,  &b.filter };
-	struct filter_options options = { 0 };
+	struct filter_options options = { .root = h->root };
 	int r;
 
 	for (size_t i = 0; i < ARRAY_SIZE(bufs); i++)

@@ -38,6 +38,7 @@ struct calls {
 	uint32_t arch;
 	uint32_t deny; /* the action of a denial */
 	struct arena arena;
+	bool root; /* see struct filter_options */
 };
 
 static void calls_done(struct calls **c)
@@ -223,7 +224,8 @@ static int apply_rules(struct calls *c, const struct policy *p, bool allow, stru
 	return 0;
 }
 
-static bool guard_applies(const struct syscall_guard *g, const struct policy *p)
+static bool guard_applies(const struct calls *c, const struct syscall_guard *g,
+			  const struct policy *p)
 {
 	switch (g->when) {
 	case GW_ALWAYS:
@@ -233,7 +235,7 @@ static bool guard_applies(const struct syscall_guard *g, const struct policy *p)
 	case GW_LOOPBACK:
 		return p->network.loopback;
 	case GW_SMALL:
-		return policy_level(p) <= SL_STRICT;
+		return c->root || policy_level(p) <= SL_STRICT;
 	}
 	return false;
 }
@@ -244,7 +246,7 @@ static int apply_guards(struct calls *c, const struct policy *p, struct err *e)
 		const struct syscall_guard *g = &syscall_guards[i];
 		int nr = syscall_number(g->syscall, c->arch), r;
 
-		if (nr < 0 || nr >= SYSCALL_LIMIT || !c->of[nr].allowed || !guard_applies(g, p))
+		if (nr < 0 || nr >= SYSCALL_LIMIT || !c->of[nr].allowed || !guard_applies(c, g, p))
 			continue;
 		r = add_clause(c, &c->of[nr], g->conds, g->count,
 			       g->error ? refuse(c, g->error) : SECCOMP_RET_ALLOW, e);
@@ -289,6 +291,7 @@ static struct calls *decide(const struct policy *p, const struct filter_options 
 	}
 	c->arena = ARENA_INIT(4 << 20);
 	c->arch = o->arch ? o->arch : syscall_native_arch();
+	c->root = o->root;
 	c->deny = p->syscalls.kill ? SECCOMP_RET_KILL_PROCESS : RET_ERRNO(EPERM);
 	if (c->arch != AUDIT_ARCH_X86_64 && c->arch != AUDIT_ARCH_AARCH64) {
 		err_set(e, EOPNOTSUPP, "seccomp", "no filter for architecture 0x%x", c->arch);

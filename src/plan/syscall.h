@@ -46,7 +46,7 @@ enum guard_when {
 	GW_ALWAYS,
 	GW_NOT_NESTING,
 	GW_LOOPBACK,
-	GW_SMALL /* baselines strict and none */
+	GW_SMALL /* baselines strict and none, and what root starts */
 };
 
 struct syscall_guard {

@@ -232,7 +232,8 @@ const struct syscall_guard syscall_guards[] = {
 	 * A set-user-ID file in a writable path is one on the host, for every user
 	 * there: nosuid binds our mounts only. The set-group-ID bit of a directory
 	 * is everyday (git, tar and cp set it again), and chmod cannot tell the two
-	 * apart, so only the small baselines refuse it there. mkdir drops both.
+	 * apart, so it is refused there only by the small baselines and in what root
+	 * starts, whose files outside may be root's. mkdir drops both.
 	 */
 	{ "chmod", GW_ALWAYS, EPERM, 1, { HAS(1, SETUID) } },
 	{ "chmod", GW_SMALL, EPERM, 1, { HAS(1, SETGID) } },
