@@ -93,12 +93,9 @@ static int try_user_namespace(void)
 
 static void pivot_to_current_root(void)
 {
-	_cleanup_close_
-	int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_close_
-	int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
-	_cleanup_close_
-	int tree = -1;
+	_cleanup_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	_cleanup_close_ int tree = -1;
 
 	if (root < 0 || self < 0)
 		fail("open the root");

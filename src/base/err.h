@@ -40,8 +40,7 @@ enum {
  * Fill @e. @code is an errno, of either sign. Returns -|code|, so that a
  * caller can write `return err_set(e, -EINVAL, "rootfs", "…")`.
  */
-int err_set(struct err *e, int code, const char *stage, const char *fmt, ...)
-	_printf_(4, 5);
+int err_set(struct err *e, int code, const char *stage, const char *fmt, ...) _printf_(4, 5);
 
 /* Add what to do about it. Keeps an earlier remedy. */
 void err_remedy(struct err *e, const char *fmt, ...) _printf_(2, 3);

@@ -32,7 +32,6 @@ int read_file_at(int dirfd, const char *path, struct buf *b);
  * Replace @name in the directory @dirfd: a temporary file beside it, written,
  * then renamed over it. Readers see the old or the new file, never a part.
  */
-int write_file_atomic(int dirfd, const char *name, const void *data, size_t len,
-		      mode_t mode);
+int write_file_atomic(int dirfd, const char *name, const void *data, size_t len, mode_t mode);
 
 #endif

@@ -19,17 +19,17 @@
 #define _noreturn_ __attribute__((__noreturn__))
 
 /* Hand over ownership: yields the value and leaves "nothing" behind. */
-#define TAKE_PTR(p)                   \
-	({                            \
-		typeof(p) _p_ = (p);  \
-		(p) = NULL;           \
-		_p_;                  \
+#define TAKE_PTR(p)                  \
+	({                           \
+		typeof(p) _p_ = (p); \
+		(p) = NULL;          \
+		_p_;                 \
 	})
-#define TAKE_FD(fd)                   \
-	({                            \
-		int _fd_ = (fd);      \
-		(fd) = -1;            \
-		_fd_;                 \
+#define TAKE_FD(fd)              \
+	({                       \
+		int _fd_ = (fd); \
+		(fd) = -1;       \
+		_fd_;            \
 	})
 
 static inline void freep(void *p)

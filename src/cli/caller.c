@@ -95,8 +95,9 @@ int caller_reserve_ids(uint32_t *base)
 		return fd;
 	/* Start somewhere else each time: the first one tried is nearly always free. */
 	for (unsigned i = 0, at = (unsigned)getpid(); i < RANGES; i++, at++) {
-		struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET,
-				      .l_start = at % RANGES, .l_len = 1 };
+		struct flock lock = {
+			.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at % RANGES, .l_len = 1
+		};
 
 		r = (int)sys_call(SYS_fcntl, fd, F_OFD_SETLK, &lock);
 		if (r == 0) {

@@ -89,7 +89,8 @@ static int scan(struct found_list *all, const char *dir, const char *origin)
 	if (dir && !d && errno != ENOENT && errno != ENOTDIR)
 		return profile_fail(errno, "cannot read %.300s%s", dir,
 				    errno == EACCES ? " (is HOME or XDG_CONFIG_HOME that of "
-						      "another user?)" : "");
+						      "another user?)"
+						    : "");
 	while (d && (e = readdir(d)) && all->count < PROFILES_MAX) {
 		struct found *f = &all->items[all->count];
 		size_t n = strlen(e->d_name);
@@ -109,10 +110,8 @@ static int scan(struct found_list *all, const char *dir, const char *origin)
 
 static int do_list(const struct dirs *dirs)
 {
-	_cleanup_free_
-	struct found_list *all = calloc(1, sizeof(*all));
-	_cleanup_buf_
-	struct buf out = BUF_INIT(OUTPUT_MAX);
+	_cleanup_free_ struct found_list *all = calloc(1, sizeof(*all));
+	_cleanup_buf_ struct buf out = BUF_INIT(OUTPUT_MAX);
 
 	if (!all)
 		return profile_fail(ENOMEM, "cannot list");
@@ -124,8 +123,7 @@ static int do_list(const struct dirs *dirs)
 	for (size_t i = 0; i < all->count; i++) {
 		const struct found *f = &all->items[i];
 		_cleanup_diags_ struct diags d = DIAGS_INIT;
-		_cleanup_policy_
-		struct policy p;
+		_cleanup_policy_ struct policy p;
 		int r = policy_load(&p, f->name, &dirs->policy, &d);
 
 		if (r == 0)
@@ -142,17 +140,14 @@ static int do_list(const struct dirs *dirs)
 /* The files of a profile as they are, the parents after the child. */
 static int do_show(const struct dirs *dirs, const char *name)
 {
-	_cleanup_buf_
-	struct buf out = BUF_INIT(OUTPUT_MAX);
+	_cleanup_buf_ struct buf out = BUF_INIT(OUTPUT_MAX);
 	_cleanup_diags_ struct diags d = DIAGS_INIT;
-	_cleanup_policy_
-	struct policy p;
+	_cleanup_policy_ struct policy p;
 	int r = policy_load(&p, name, &dirs->policy, &d);
 
 	put_diags(&d);
 	for (size_t i = 0; i < p.sources_count; i++) {
-		_cleanup_buf_
-		struct buf b = BUF_INIT(POLICY_FILE_MAX);
+		_cleanup_buf_ struct buf b = BUF_INIT(POLICY_FILE_MAX);
 
 		buf_printf(&out, "%s# %s\n", i > 0 ? "\n" : "", p.sources[i].path);
 		if (read_file_at(AT_FDCWD, p.sources[i].path, &b) == 0)
@@ -167,8 +162,7 @@ static int do_check(const struct dirs *dirs, int count, char **what)
 
 	for (int i = 0; i < count; i++) {
 		_cleanup_diags_ struct diags d = DIAGS_INIT;
-		_cleanup_policy_
-		struct policy p;
+		_cleanup_policy_ struct policy p;
 		char path[PATH_MAX];
 		struct stat st;
 		bool here;
@@ -192,8 +186,7 @@ static int do_check(const struct dirs *dirs, int count, char **what)
 
 static int do_explain(const char *key)
 {
-	_cleanup_buf_
-	struct buf out = BUF_INIT(OUTPUT_MAX);
+	_cleanup_buf_ struct buf out = BUF_INIT(OUTPUT_MAX);
 	const struct policy_key *near;
 
 	if (profile_explain(key, &out) == 0)
@@ -205,8 +198,7 @@ static int do_explain(const char *key)
 
 static int do_man(void)
 {
-	_cleanup_buf_
-	struct buf out = BUF_INIT(OUTPUT_MAX);
+	_cleanup_buf_ struct buf out = BUF_INIT(OUTPUT_MAX);
 
 	profile_man(&out);
 	return put_out(&out, 0);

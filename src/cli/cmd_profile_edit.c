@@ -34,8 +34,7 @@ static int open_below(int at, const char *name)
 /* The user's profile directory, made if need be; a descriptor or -errno. */
 static int open_user_dir(const struct dirs *dirs)
 {
-	_cleanup_close_
-	int config = -1, purple = -1;
+	_cleanup_close_ int config = -1, purple = -1;
 
 	if (!dirs->config)
 		return -ENOENT;
@@ -83,8 +82,7 @@ static void put_diags(const struct diags *d)
 static bool good(const struct dirs *dirs, const char *path, const struct buf *text)
 {
 	_cleanup_diags_ struct diags d = DIAGS_INIT;
-	_cleanup_policy_
-	struct policy p;
+	_cleanup_policy_ struct policy p;
 	int r = policy_parse(&p, path, text->data ? text->data : "", text->len, &dirs->policy, &d);
 
 	if (r == 0)
@@ -125,10 +123,8 @@ static int store_new(int dir, const char *file, const struct buf *b)
 
 int profile_create(const struct dirs *dirs, const char *name, const char *parent)
 {
-	_cleanup_buf_
-	struct buf b = BUF_INIT(POLICY_FILE_MAX);
-	_cleanup_close_
-	int dir = -1;
+	_cleanup_buf_ struct buf b = BUF_INIT(POLICY_FILE_MAX);
+	_cleanup_close_ int dir = -1;
 	char file[80], path[PATH_MAX], other[PATH_MAX];
 	struct policy_dirs first = { .admin = dirs->policy.admin };
 	struct policy_dirs shipped = { .shipped = dirs->policy.shipped };
@@ -175,8 +171,8 @@ static int fail_not_own(const struct dirs *dirs, const char *name)
 /* Read a regular file of @dir, following no link. */
 static int read_own(int dir, const char *file, struct buf *b)
 {
-	_cleanup_close_
-	int fd = openat(dir, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	_cleanup_close_ int fd = openat(dir, file,
+					O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
@@ -200,8 +196,7 @@ static const char *editor(void)
 /* Run editor() on @path: words split at blanks, no shell. 0, -errno, or its status. */
 static int run_editor(const char *path)
 {
-	_cleanup_free_
-	char *words = strdup(editor());
+	_cleanup_free_ char *words = strdup(editor());
 	char *argv[EDITOR_WORDS_MAX + 2], *save = NULL;
 	int argc = 0, status;
 	pid_t pid;
@@ -230,8 +225,7 @@ static int run_editor(const char *path)
 static int take_edit(const struct dirs *dirs, int dir, const char *tmp, const char *file,
 		     const struct buf *before)
 {
-	_cleanup_buf_
-	struct buf after = BUF_INIT(POLICY_FILE_MAX);
+	_cleanup_buf_ struct buf after = BUF_INIT(POLICY_FILE_MAX);
 	char path[PATH_MAX];
 	int r = read_own(dir, tmp, &after);
 
@@ -258,10 +252,8 @@ static int take_edit(const struct dirs *dirs, int dir, const char *tmp, const ch
 
 int profile_edit(const struct dirs *dirs, const char *name)
 {
-	_cleanup_buf_
-	struct buf before = BUF_INIT(POLICY_FILE_MAX);
-	_cleanup_close_
-	int dir = -1;
+	_cleanup_buf_ struct buf before = BUF_INIT(POLICY_FILE_MAX);
+	_cleanup_close_ int dir = -1;
 	char file[80], tmp[128], path[PATH_MAX];
 	int r;
 
@@ -295,8 +287,7 @@ int profile_edit(const struct dirs *dirs, const char *name)
 
 int profile_delete(const struct dirs *dirs, const char *name)
 {
-	_cleanup_close_
-	int dir = -1;
+	_cleanup_close_ int dir = -1;
 	char file[80];
 
 	if (!file_name(name, file, sizeof(file)))

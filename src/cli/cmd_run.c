@@ -56,8 +56,8 @@ static void tell_downgrades(const struct plan *p)
 	}
 }
 
-static int start(const struct report *report, const struct run_options *o,
-		 const struct dirs *dirs, struct outcome *out, struct err *e)
+static int start(const struct report *report, const struct run_options *o, const struct dirs *dirs,
+		 struct outcome *out, struct err *e)
 {
 	static struct launch launch;
 	const struct plan *plan = report->plan;
@@ -126,8 +126,11 @@ static int run(int argc, char **argv, struct outcome *out, struct report *report
 	}
 	r = dirs_init(&dirs);
 	if (r < 0) {
-		err_set(e, r, "start", "read /proc/self/exe");
-		err_remedy(e, "mount /proc: mount -t proc proc /proc");
+		err_set(e, r, "start", "find our own programs by /proc/self/exe");
+		err_remedy(e, access("/proc/self", F_OK) < 0
+				      ? "mount /proc: mount -t proc proc /proc"
+				      : "purple must lie in PREFIX/bin, with PREFIX/libexec/purple "
+					"beside it; install it again");
 		return r;
 	}
 	return run_planned(&o, &dirs, out, report, e);

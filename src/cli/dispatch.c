@@ -96,8 +96,8 @@ int dispatch(int argc, char **argv)
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		if (streq(name, commands[i].name))
-			return commands[i].program ? exec_program(commands[i].program, argv + 1) :
-						     cmd_run(argc - 1, argv + 1);
+			return commands[i].program ? exec_program(commands[i].program, argv + 1)
+						   : cmd_run(argc - 1, argv + 1);
 	if (streq(name, "--help") || streq(name, "-h") || streq(name, "help")) {
 		usage(STDOUT_FILENO);
 		return 0;

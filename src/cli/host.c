@@ -20,11 +20,11 @@
 
 static enum host_kind kind_of(mode_t mode)
 {
-	return S_ISDIR(mode) ? HK_DIR :
-	       S_ISREG(mode) ? HK_FILE :
-	       S_ISLNK(mode) ? HK_SYMLINK :
-	       S_ISCHR(mode) || S_ISBLK(mode) ? HK_DEVICE :
-					       HK_OTHER;
+	return S_ISDIR(mode)			? HK_DIR
+	       : S_ISREG(mode)			? HK_FILE
+	       : S_ISLNK(mode)			? HK_SYMLINK
+	       : S_ISCHR(mode) || S_ISBLK(mode) ? HK_DEVICE
+						: HK_OTHER;
 }
 
 static int look(void *ctx, const char *path, struct host_path *ret)
@@ -75,9 +75,12 @@ static uint64_t kernel_namespaces(void)
 		const char *file;
 		uint64_t flag;
 	} ns[] = {
-		{ "/proc/self/ns/user", CLONE_NEWUSER }, { "/proc/self/ns/pid", CLONE_NEWPID },
-		{ "/proc/self/ns/mnt", CLONE_NEWNS },	 { "/proc/self/ns/net", CLONE_NEWNET },
-		{ "/proc/self/ns/ipc", CLONE_NEWIPC },	 { "/proc/self/ns/uts", CLONE_NEWUTS },
+		{ "/proc/self/ns/user", CLONE_NEWUSER },
+		{ "/proc/self/ns/pid", CLONE_NEWPID },
+		{ "/proc/self/ns/mnt", CLONE_NEWNS },
+		{ "/proc/self/ns/net", CLONE_NEWNET },
+		{ "/proc/self/ns/ipc", CLONE_NEWIPC },
+		{ "/proc/self/ns/uts", CLONE_NEWUTS },
 		{ "/proc/self/ns/cgroup", CLONE_NEWCGROUP },
 		{ "/proc/self/ns/time", CLONE_NEWTIME },
 	};

@@ -3,9 +3,9 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
-#include <linux/magic.h>
 #include <sys/ioctl.h>
 #include <sys/vfs.h>
 #include <termios.h>
@@ -125,11 +125,11 @@ static const struct {
 	const char *path;
 	bool below; /* what lies in it is refused too */
 } system_dirs[] = {
-	{ "/bin", true },     { "/boot", true },       { "/dev", true },      { "/etc", true },
-	{ "/home", false },   { "/lib", true },        { "/lib32", true },    { "/lib64", true },
-	{ "/proc", true },    { "/run", true },        { "/sbin", true },     { "/sys", true },
-	{ "/usr", true },     { "/var", false },       { "/var/cache", false },
-	{ "/var/lib", false }, { "/var/log", true },   { "/var/run", true },
+	{ "/bin", true },     { "/boot", true },    { "/dev", true },	     { "/etc", true },
+	{ "/home", false },   { "/lib", true },	    { "/lib32", true },	     { "/lib64", true },
+	{ "/proc", true },    { "/run", true },	    { "/sbin", true },	     { "/sys", true },
+	{ "/usr", true },     { "/var", false },    { "/var/cache", false }, { "/var/lib", false },
+	{ "/var/log", true }, { "/var/run", true },
 };
 
 static bool is_system(const char *path)

@@ -32,13 +32,17 @@ static int find_policy(const struct run_options *o, const struct dirs *dirs, cha
 	}
 	r = policy_find(o->profile, &dirs->policy, path, size);
 	if (r == -EINVAL)
-		err_set(e, EPROTO, "policy", "%.80s is no profile name: lower-case letters, "
-			"digits, dots, dashes and underscores", o->profile);
+		err_set(e, EPROTO, "policy",
+			"%.80s is no profile name: lower-case letters, "
+			"digits, dots, dashes and underscores",
+			o->profile);
 	else if (r < 0)
 		err_set(e, EPROTO, "policy", "there is no profile %s", o->profile);
 	if (r < 0)
-		err_remedy(e, "`purple profile list` shows the profiles; a file is given with a /, "
-			   "as in ./%s", o->profile);
+		err_remedy(e,
+			   "`purple profile list` shows the profiles; a file is given with a /, "
+			   "as in ./%s",
+			   o->profile);
 	return r;
 }
 
@@ -54,7 +58,8 @@ static int hash_policy(const char *path, uint8_t ret[SHA256_SIZE], struct err *e
 	if (fd < 0) {
 		err_set(e, fd, "policy", "%s", path);
 		if (fd == -EACCES)
-			err_remedy(e, "is HOME (or XDG_CONFIG_HOME) that of another user? Set it to "
+			err_remedy(e,
+				   "is HOME (or XDG_CONFIG_HOME) that of another user? Set it to "
 				   "a directory of yours");
 		return fd;
 	}
@@ -169,6 +174,8 @@ const struct plan *obtain_plan(const struct run_options *o, const struct dirs *d
 		.uid = geteuid(),
 		.gid = getegid(),
 		.home = getenv("HOME"),
+		.config = dirs->policy.user,
+		.cache = dirs->cache,
 		.probe = &probe,
 	};
 	const struct plan *p = NULL;

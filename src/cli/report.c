@@ -29,8 +29,7 @@ int report_open(struct report *r, const char *where, struct err *e)
 			err_remedy(e, "it is a symbolic link, which is not followed");
 		return r->fd < 0 ? err_set(e, r->fd, "report", "%s", where) : 0;
 	}
-	if (parse_u64(number, &fd) < 0 || fd > 65535 ||
-	    sys_call(SYS_fcntl, (int)fd, F_GETFD) < 0) {
+	if (parse_u64(number, &fd) < 0 || fd > 65535 || sys_call(SYS_fcntl, (int)fd, F_GETFD) < 0) {
 		err_set(e, EPROTO, "report", "%s: no such descriptor is open", where);
 		return -EPROTO;
 	}
@@ -60,10 +59,10 @@ static void add_pair(struct buf *b, const char *key, const char *value)
 
 static void add_end(struct buf *b, const struct outcome *out, const struct err *e)
 {
-	const char *reason = err_is_set(e)		     ? "not started" :
-			     out->killed		     ? "killed" :
-			     WIFSIGNALED(out->wait_status) ? "signalled" :
-							     "exited";
+	const char *reason = err_is_set(e)		     ? "not started"
+			     : out->killed		     ? "killed"
+			     : WIFSIGNALED(out->wait_status) ? "signalled"
+							     : "exited";
 
 	buf_printf(b, ",\"status\":%d,", out->exit_status);
 	add_pair(b, "reason", reason);
@@ -121,7 +120,8 @@ void report_write(struct report *r, const struct outcome *out, const struct err 
 	add_end(&b, out, e);
 	if (r->plan)
 		add_downgrades(&b, r->plan);
-	buf_printf(&b, ",\"usage\":{\"wall_ms\":%lld,\"user_ms\":%lld,\"system_ms\":%lld,"
+	buf_printf(&b,
+		   ",\"usage\":{\"wall_ms\":%lld,\"user_ms\":%lld,\"system_ms\":%lld,"
 		   "\"max_rss_kb\":%ld}}\n",
 		   (now.tv_sec - r->start.tv_sec) * 1000LL +
 			   (now.tv_nsec - r->start.tv_nsec) / 1000000,

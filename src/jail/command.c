@@ -65,18 +65,20 @@ static void exec_failed(struct jail *j, int code)
 	if (code == -ENOENT || code == -ENOTDIR) {
 		j->err.exit_code = EXIT_NOT_FOUND;
 		err_set(&j->err, code, "exec", "%s", name);
-		err_remedy(&j->err, strchr(name, '/') ?
-			   "the path is looked up inside the sandbox; `purple plan` lists what is "
-			   "mounted there" :
-			   "no directory of PATH inside the sandbox has it; `purple plan` lists "
-			   "what is mounted there");
+		err_remedy(
+			&j->err,
+			strchr(name, '/')
+				? "the path is looked up inside the sandbox; `purple plan` lists what is "
+				  "mounted there"
+				: "no directory of PATH inside the sandbox has it; `purple plan` lists "
+				  "what is mounted there");
 		return;
 	}
 	j->err.exit_code = EXIT_NOT_EXEC;
 	err_set(&j->err, code, "exec", "%s", name);
 	if (code == -EACCES)
 		err_remedy(&j->err, "it is a directory, has no execute permission, or lies where "
-			   "the policy grants no execution");
+				    "the policy grants no execution");
 	else if (code == -ENOEXEC)
 		err_remedy(&j->err, "it is no program of this machine; a script needs a #! line");
 }
@@ -126,6 +128,7 @@ int jail_command(struct jail *j)
 				  command_stack + sizeof(command_stack), &j->command_fd,
 				  command_main, j);
 	if (j->command < 0)
-		return err_set(&j->err, (int)j->command, "start", "start a process for the command");
+		return err_set(&j->err, (int)j->command, "start",
+			       "start a process for the command");
 	return 0;
 }

@@ -84,7 +84,8 @@ static int open_idmapped(struct jail *j, const struct plan_mount *m, int userns)
 		sys_close(tree);
 		err_set(&j->err, r, "ids", "map the owners of %s into the sandbox's id range",
 			source);
-		err_remedy(&j->err, "its file system does not support id-mapped mounts; keep the "
+		err_remedy(&j->err,
+			   "its file system does not support id-mapped mounts; keep the "
 			   "workspace on ext4, xfs, btrfs or tmpfs, or run purple as the user who "
 			   "owns it");
 		return r;

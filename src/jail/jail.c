@@ -39,14 +39,16 @@ static int check_stdio(struct jail *j)
 		if (fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) && !is_private_socket(fd)) {
 			err_set(&j->err, EPROTO, "stdio",
 				"descriptor %d is a socket of the host's network, through which "
-				"the command could reach others", fd);
+				"the command could reach others",
+				fd);
 			err_remedy(&j->err, "put a pipe between: … | purple run … | …");
 			return -EPROTO;
 		}
 		if (fstat(fd, &st) < 0 || S_ISDIR(st.st_mode) || (flags & O_PATH)) {
 			err_set(&j->err, EPROTO, "stdio",
 				"descriptor %d is a directory, through which the command could "
-				"leave its root", fd);
+				"leave its root",
+				fd);
 			err_remedy(&j->err, "redirect %d from or to a file, a pipe or /dev/null",
 				   fd);
 			return -EPROTO;
@@ -60,13 +62,13 @@ static void clone_failed(struct jail *j, int code)
 	err_set(&j->err, code, "namespaces", "start a process in new namespaces");
 	if (code == -ENOSPC)
 		err_remedy(&j->err, "a limit of /proc/sys/user/max_*_namespaces is reached or 0; "
-			   "`purple doctor` says which");
+				    "`purple doctor` says which");
 	else if (code == -EPERM || code == -EACCES || code == -ENOSYS) /* ENOSYS: a filter */
 		err_remedy(&j->err, "this host does not let you create user namespaces; "
-			   "`purple doctor` says why and what to do");
+				    "`purple doctor` says why and what to do");
 	else if (code == -EINVAL)
 		err_remedy(&j->err, "this kernel lacks one of the namespaces that the plan asks "
-			   "for; `purple doctor` says which");
+				    "for; `purple doctor` says which");
 }
 
 int jail_start(struct jail *j, const struct plan *plan, const struct launch *launch)

@@ -62,9 +62,9 @@ struct jail {
 	int pty_event;	/* eventfd: readable when pty_fd is set; -1: no terminal */
 
 	/* Between the launcher and PID 1, while they share memory. */
-	uint32_t ids_ready;		     /* futex: enum ids_state */
-	int idmap_fds[JAIL_IDMAPS_MAX];	     /* detached id-mapped trees, in plan order */
-	int parent_fd;			     /* pidfd of the launcher */
+	uint32_t ids_ready;		/* futex: enum ids_state */
+	int idmap_fds[JAIL_IDMAPS_MAX]; /* detached id-mapped trees, in plan order */
+	int parent_fd;			/* pidfd of the launcher */
 
 	/* PID 1's own while it sets up. */
 	int root_fd;	/* the root tmpfs */

@@ -23,7 +23,7 @@ struct launch {
 	int workspace_fd;      /* O_PATH on it, or -1 */
 	const char *init_path; /* the purple-init program */
 
-	int keep_fd;	       /* a descriptor of the launcher's own, of any number; -1: none */
+	int keep_fd; /* a descriptor of the launcher's own, of any number; -1: none */
 
 	uid_t uid; /* ids of the command inside */
 	gid_t gid;

@@ -56,9 +56,8 @@ static void become_init(struct jail *j)
 
 	/* The command was cloned with a copy of the table: only we keep this one. */
 	sys_call(SYS_fcntl, j->status_fd, F_SETFD, 0);
-	err_set(&j->err,
-		(int)sys_call(SYS_execveat, j->init_fd, "", argv, envp, AT_EMPTY_PATH), "init",
-		"execute %s", j->launch->init_path);
+	err_set(&j->err, (int)sys_call(SYS_execveat, j->init_fd, "", argv, envp, AT_EMPTY_PATH),
+		"init", "execute %s", j->launch->init_path);
 }
 
 /*

@@ -89,9 +89,7 @@ static int enter_dir(struct jail *j, int fd, const char *name, mode_t mode)
 {
 	int r = is_ours(j, fd) ? sys_mkdirat(fd, name, mode) : 0;
 
-	return r < 0 && r != -EEXIST ?
-		       r :
-		       sys_openat2(fd, name, O_PATH | O_DIRECTORY, 0, BENEATH);
+	return r < 0 && r != -EEXIST ? r : sys_openat2(fd, name, O_PATH | O_DIRECTORY, 0, BENEATH);
 }
 
 /*
@@ -124,8 +122,9 @@ static int open_parent(struct jail *j, const char *path, const char **last)
 			return next;
 		fd = next;
 	}
-	*p = (struct jail_parent){ .path = path, .len = (size_t)(end - path), .fd = fd,
-				   .ours = is_ours(j, fd) };
+	*p = (struct jail_parent){
+		.path = path, .len = (size_t)(end - path), .fd = fd, .ours = is_ours(j, fd)
+	};
 	return fd;
 }
 
@@ -147,8 +146,7 @@ static int open_target(struct jail *j, const char *path, bool is_file, mode_t mo
 		return sys_openat2(parent, last, O_PATH, 0, BENEATH);
 	if (!is_file)
 		return enter_dir(j, parent, last, mode);
-	return sys_openat2(parent, last, O_CREAT | O_RDONLY | O_NONBLOCK | O_NOCTTY, mode,
-			   BENEATH);
+	return sys_openat2(parent, last, O_CREAT | O_RDONLY | O_NONBLOCK | O_NOCTTY, mode, BENEATH);
 }
 
 /* Landlock: what the plan grants beneath @fd. */
@@ -159,6 +157,10 @@ static int grant(struct jail *j, const struct plan_mount *m, int fd)
 	if (m->landlock == 0 || j->ruleset_fd < 0)
 		return 0;
 	r = sys_landlock_add_path(j->ruleset_fd, fd, m->landlock & j->plan->landlock_fs);
+	/* Of a path in the workspace nobody knew that it is a file, which takes fewer rights. */
+	if (r == -EINVAL)
+		r = sys_landlock_add_path(j->ruleset_fd, fd,
+					  m->landlock & j->plan->landlock_fs & LL_FILE_RIGHTS);
 	return r < 0 ? fail(j, r, "Landlock rule for", m) : 0;
 }
 
@@ -292,10 +294,10 @@ static int new_fs(struct jail *j, const struct plan_mount *m, const char *type,
 	fail(j, fd, type, m);
 	if (fd == -EPERM && m->kind == PM_PROC)
 		err_remedy(&j->err, "part of this host's own /proc is covered, as in containers; "
-			   "`purple doctor` says what to do; --proc=none goes without");
+				    "`purple doctor` says what to do; --proc=none goes without");
 	else if (fd == -EPERM && m->kind == PM_SYSFS)
 		err_remedy(&j->err, "part of this host's own /sys is covered; --sys=false goes "
-			   "without");
+				    "without");
 	return fd;
 }
 
@@ -403,9 +405,9 @@ static int make_file(struct jail *j, const struct plan_mount *m)
 
 	if (parent < 0)
 		return fail(j, parent, "make the directory of", m);
-	fd = parent_is_ours(j, parent) ?
-		     sys_openat2(parent, last, O_WRONLY | O_CREAT | O_EXCL, m->mode, BENEATH) :
-		     -EROFS;
+	fd = parent_is_ours(j, parent)
+		     ? sys_openat2(parent, last, O_WRONLY | O_CREAT | O_EXCL, m->mode, BENEATH)
+		     : -EROFS;
 	if (fd >= 0 && data)
 		n = sys_write(fd, data, m->data.len);
 	sys_close(fd); /* a file open for writing would keep the root from becoming read-only */
@@ -421,20 +423,18 @@ static int make_symlink(struct jail *j, const struct plan_mount *m)
 
 	if (parent < 0)
 		return fail(j, parent, "make the directory of", m);
-	r = parent_is_ours(j, parent) ?
-		    sys_symlinkat(plan_string(j->plan, m->source), parent, last) :
-		    -EROFS;
+	r = parent_is_ours(j, parent) ? sys_symlinkat(plan_string(j->plan, m->source), parent, last)
+				      : -EROFS;
 	return r < 0 ? fail(j, r, "link", m) : 0;
 }
 
 static int (*const makers[PM_KINDS])(struct jail *, const struct plan_mount *) = {
 	[PM_BIND] = mount_bind,	      [PM_WORKSPACE] = mount_workspace,
-	[PM_SCRATCH] = mount_scratch,
-	[PM_PROC] = mount_proc,	      [PM_SYSFS] = mount_sysfs,
-	[PM_DEVPTS] = mount_devpts,   [PM_DEVICE] = mount_device,
-	[PM_MASK_FILE] = mount_mask,  [PM_MASK_DIR] = mount_mask,
-	[PM_DIR] = make_dir,	      [PM_FILE] = make_file,
-	[PM_SYMLINK] = make_symlink,
+	[PM_SCRATCH] = mount_scratch, [PM_PROC] = mount_proc,
+	[PM_SYSFS] = mount_sysfs,     [PM_DEVPTS] = mount_devpts,
+	[PM_DEVICE] = mount_device,   [PM_MASK_FILE] = mount_mask,
+	[PM_MASK_DIR] = mount_mask,   [PM_DIR] = make_dir,
+	[PM_FILE] = make_file,	      [PM_SYMLINK] = make_symlink,
 };
 
 /*
@@ -449,6 +449,8 @@ static void close_batch(struct jail *j)
 {
 	int last = MAX(j->root_fd, MAX(j->ruleset_fd, j->init_fd));
 
+	if (!(j->plan->steps & STEP_CLOSE_FDS)) /* some may be the caller's */
+		return;
 	/* The launcher opens nothing while PID 1 is here; what it has is below these. */
 	last = MAX(last, MAX(j->status_fd, MAX(j->parent_fd, j->pid1_fd)));
 	for (unsigned i = 0; i < JAIL_IDMAPS_MAX; i++)

@@ -59,7 +59,9 @@ int jail_keyring(struct jail *j)
 		return 0;
 	r = (int)sys_call(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0);
 	/* ENOSYS: a kernel without keyrings has none to keep apart. */
-	return r < 0 && r != -ENOSYS ? err_set(&j->err, r, "keyring", "start a session keyring of its own") : 0;
+	return r < 0 && r != -ENOSYS
+		       ? err_set(&j->err, r, "keyring", "start a session keyring of its own")
+		       : 0;
 }
 
 int jail_hostname(struct jail *j)
@@ -112,8 +114,8 @@ int jail_user_limits(struct jail *j)
 		r = sys_write_file(fd, user_limits[i].file, user_limits[i].value,
 				   strlen(user_limits[i].value));
 		if (r < 0)
-			err_set(&j->err, r, "namespaces", "write %s to %s/%s",
-				user_limits[i].value, dir, user_limits[i].file);
+			err_set(&j->err, r, "namespaces", "write %s to %s/%s", user_limits[i].value,
+				dir, user_limits[i].file);
 	}
 	sys_close(fd);
 	return fd < 0 ? err_set(&j->err, fd, "namespaces", "open %s", dir) : r;

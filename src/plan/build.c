@@ -25,8 +25,10 @@ int builder_lack(struct builder *b, const char *what, const char *why, const cha
 
 	if (!b->best_effort) {
 		err_set(b->e, EPROTO, "plan", "%s: %s", what, why);
-		err_remedy(b->e, "%s; or run with --best-effort to go without it, as a named "
-			   "downgrade", remedy);
+		err_remedy(b->e,
+			   "%s; or run with --best-effort to go without it, as a named "
+			   "downgrade",
+			   remedy);
 		return -EPROTO;
 	}
 	d.what = builder_str(b, what);
@@ -64,9 +66,9 @@ static void lay(struct buf *out, struct plan_table *t, const struct buf *items, 
 static int assemble(struct builder *b, struct buf *out)
 {
 	struct plan *h = &b->head;
-	const struct buf *const parts[] = { &b->strings, &b->mounts,  &b->after,      &b->rlimits,
-					    &b->env_set, &b->env_pass, &b->layers,    &b->downgrades,
-					    &b->facts,	 &b->sources, &b->filter };
+	const struct buf *const parts[] = { &b->strings, &b->mounts,   &b->after,  &b->rlimits,
+					    &b->env_set, &b->env_pass, &b->layers, &b->downgrades,
+					    &b->facts,	 &b->sources,  &b->filter };
 
 	buf_add(&b->mounts, b->after.data, b->after.len);
 	buf_add(out, h, sizeof(*h));
@@ -93,8 +95,8 @@ static int assemble(struct builder *b, struct buf *out)
 	return 0;
 }
 
-int plan_build(const struct policy *p, const struct host *h, const uint8_t key[32],
-	       struct buf *ret, struct err *e)
+int plan_build(const struct policy *p, const struct host *h, const uint8_t key[32], struct buf *ret,
+	       struct err *e)
 {
 	struct builder b = {
 		.policy = p,
@@ -104,9 +106,9 @@ int plan_build(const struct policy *p, const struct host *h, const uint8_t key[3
 		.head = { .magic = PLAN_MAGIC, .version = PLAN_VERSION },
 		.e = e,
 	};
-	struct buf *const bufs[] = { &b.strings,  &b.mounts, &b.after,	   &b.rlimits,
-				     &b.env_set,  &b.env_pass, &b.layers,  &b.downgrades,
-				     &b.facts,	  &b.sources,  &b.filter };
+	struct buf *const bufs[] = { &b.strings, &b.mounts,   &b.after,	 &b.rlimits,
+				     &b.env_set, &b.env_pass, &b.layers, &b.downgrades,
+				     &b.facts,	 &b.sources,  &b.filter };
 	struct filter_options options = { .root = h->root };
 	int r;
 

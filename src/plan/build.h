@@ -48,7 +48,7 @@ struct host {
 };
 
 /* Append the plan block to @ret (empty, aligned). The key and checksum are in it. */
-int plan_build(const struct policy *p, const struct host *h, const uint8_t key[32],
-	       struct buf *ret, struct err *e);
+int plan_build(const struct policy *p, const struct host *h, const uint8_t key[32], struct buf *ret,
+	       struct err *e);
 
 #endif

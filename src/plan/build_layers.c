@@ -23,9 +23,9 @@ static const struct {
 	enum plan_layer_id id;
 	uint64_t flag;
 } namespaces[] = {
-	{ LAYER_USER, CLONE_NEWUSER }, { LAYER_PID, CLONE_NEWPID },
-	{ LAYER_MOUNT, CLONE_NEWNS },  { LAYER_NET, CLONE_NEWNET },
-	{ LAYER_IPC, CLONE_NEWIPC },   { LAYER_UTS, CLONE_NEWUTS },
+	{ LAYER_USER, CLONE_NEWUSER },	   { LAYER_PID, CLONE_NEWPID },
+	{ LAYER_MOUNT, CLONE_NEWNS },	   { LAYER_NET, CLONE_NEWNET },
+	{ LAYER_IPC, CLONE_NEWIPC },	   { LAYER_UTS, CLONE_NEWUTS },
 	{ LAYER_CGROUP, CLONE_NEWCGROUP }, { LAYER_TIME, CLONE_NEWTIME },
 };
 
@@ -83,9 +83,9 @@ static int build_capabilities(struct builder *b)
 	for (size_t i = 0; i < p->capabilities.add.count; i++)
 		keep |= cap_bit(p->capabilities.add.items[i].s);
 	for (size_t i = 0; i < p->capabilities.drop.count; i++) {
-		keep &= streq(p->capabilities.drop.items[i].s, "ALL") ?
-				0 :
-				~cap_bit(p->capabilities.drop.items[i].s);
+		keep &= streq(p->capabilities.drop.items[i].s, "ALL")
+				? 0
+				: ~cap_bit(p->capabilities.drop.items[i].s);
 	}
 	b->head.steps |= STEP_DROP_CAPS;
 	b->head.caps_bounding = b->head.caps_permitted = b->head.caps_effective = keep;
@@ -125,8 +125,8 @@ static int build_landlock(struct builder *b)
 			 abi < 3 ? "truncation (3), " : "", abi < 5 ? "device ioctls (5), " : "",
 			 "signals and abstract sockets (6)");
 	r = builder_lack(b, "landlock", why,
-			 abi == 0 ? "boot with landlock in the lsm= list, kernel 6.12 or later" :
-				    "use kernel 6.12 or later");
+			 abi == 0 ? "boot with landlock in the lsm= list, kernel 6.12 or later"
+				  : "use kernel 6.12 or later");
 	if (r == 0)
 		add_layer(b, LAYER_LANDLOCK, LS_DOWNGRADED, why);
 	return r;
@@ -216,8 +216,8 @@ static void pass_env(struct builder *b, const char *name)
 
 int build_environment(struct builder *b)
 {
-	static const char *const passed[] = { "TERM", "COLORTERM", "NO_COLOR", "LANG", "LANGUAGE",
-					      "LC_*", "TZ" };
+	static const char *const passed[] = { "TERM",	  "COLORTERM", "NO_COLOR", "LANG",
+					      "LANGUAGE", "LC_*",      "TZ" };
 	const struct policy *p = b->policy;
 	const char *home = p->filesystem.home == HOME_NONE ? "/" : b->host->home;
 	const struct {

@@ -55,8 +55,9 @@ struct mask {
 	bool dir;
 };
 static const struct mask proc_masks[] = {
-	{ "/proc/acpi", true },	 { "/proc/asound", true },	  { "/proc/kcore", false },
-	{ "/proc/keys", false }, { "/proc/latency_stats", false }, { "/proc/scsi", true },
+	{ "/proc/acpi", true },		  { "/proc/asound", true },
+	{ "/proc/kcore", false },	  { "/proc/keys", false },
+	{ "/proc/latency_stats", false }, { "/proc/scsi", true },
 	{ "/proc/sysrq-trigger", false }, { "/proc/timer_list", false },
 };
 static const struct mask sys_masks[] = {
@@ -408,9 +409,9 @@ static bool is_system(const struct builder *b, const char *path)
 /* "p.yaml:3", or the option that said it. */
 static const char *where(struct builder *b, struct pos pos)
 {
-	const char *s = !pos.file  ? "policy" :
-			pos.line > 0 ? arena_printf(&b->arena, "%s:%u", pos.file, pos.line) :
-				       pos.file;
+	const char *s = !pos.file      ? "policy"
+			: pos.line > 0 ? arena_printf(&b->arena, "%s:%u", pos.file, pos.line)
+				       : pos.file;
 
 	return s ? s : "policy";
 }
@@ -458,8 +459,7 @@ static bool may_hold_links(const struct builder *b, const char *dir, size_t n)
 	for (size_t i = 0; i < ARRAY_SIZE(trees); i++) {
 		size_t len = strlen(trees[i]);
 
-		if (n >= len && memcmp(dir, trees[i], len) == 0 &&
-		    (dir[len] == '/' || n == len))
+		if (n >= len && memcmp(dir, trees[i], len) == 0 && (dir[len] == '/' || n == len))
 			return true;
 	}
 	return false;
@@ -505,8 +505,9 @@ static int refuse_links(struct builder *b, const char *key, const char *path, co
 	}
 	/* It was looked at before: somebody may have put a link there and taken it away. */
 	if (!streq(walked, real))
-		return err_set(b->e, ESTALE, "plan", "%s: %s leads to %s one time and to %s another",
-			       key, path, walked, real);
+		return err_set(b->e, ESTALE, "plan",
+			       "%s: %s leads to %s one time and to %s another", key, path, walked,
+			       real);
 	return 0;
 }
 

@@ -30,8 +30,8 @@ static void add_string(struct sha256 *s, const char *text)
 void cache_key(const struct cache_key *k, uint8_t ret[SHA256_SIZE])
 {
 	struct sha256 s;
-	uint32_t numbers[] = { PLAN_VERSION, k->best_effort, k->uid, k->gid, k->home != NULL,
-			       k->probe->landlock_abi };
+	uint32_t numbers[] = { PLAN_VERSION, k->best_effort,  k->uid,
+			       k->gid,	     k->home != NULL, k->probe->landlock_abi };
 
 	sha256_init(&s);
 	add_string(&s, PURPLE_VERSION);
@@ -40,6 +40,8 @@ void cache_key(const struct cache_key *k, uint8_t ret[SHA256_SIZE])
 	add_field(&s, k->policy_sha256, SHA256_SIZE);
 	add_string(&s, k->policy_path);
 	add_string(&s, k->home);
+	add_string(&s, k->config);
+	add_string(&s, k->cache);
 	add_string(&s, k->probe->release);
 	add_string(&s, k->probe->version);
 	add_string(&s, k->probe->machine);

@@ -50,7 +50,7 @@
 /* What the plan adds to the policy's own words. */
 struct filter_options {
 	uint32_t arch; /* AUDIT_ARCH_*; 0: this machine's */
-	bool root; /* files made inside may be root's outside: no set-group-ID bit at all */
+	bool root;     /* files made inside may be root's outside: no set-group-ID bit at all */
 };
 
 /*

@@ -88,10 +88,12 @@ struct plan_env {
 };
 
 /* A fact of the host that the plan was made from; when it changed: compile anew. */
-enum plan_fact_kind { PF_ABSENT, /* @path does not exist */
-		      PF_MTIME,	 /* the directory @path was last changed at @value (ns) */
-		      PF_IS,	 /* @path leads to what plan_identity() calls @value */
-		      PF_KINDS };
+enum plan_fact_kind {
+	PF_ABSENT, /* @path does not exist */
+	PF_MTIME,  /* the directory @path was last changed at @value (ns) */
+	PF_IS,	   /* @path leads to what plan_identity() calls @value */
+	PF_KINDS
+};
 struct plan_fact {
 	uint32_t kind;
 	uint32_t pad;
@@ -132,21 +134,23 @@ struct plan_downgrade {
 	struct plan_str what, why;
 };
 
-enum plan_idmap { IDMAP_SINGLE, /* the caller's own id, to itself */
-		  IDMAP_RANGE,  /* as root: 65536 ids of a range of its own */
-		  IDMAP_KINDS };
+enum plan_idmap {
+	IDMAP_SINGLE, /* the caller's own id, to itself */
+	IDMAP_RANGE,  /* as root: 65536 ids of a range of its own */
+	IDMAP_KINDS
+};
 
-enum plan_steps {		       /* things that are on or off */
-	STEP_KEYRING = 1 << 0,	       /* a session keyring of its own */
-	STEP_LOOPBACK = 1 << 1,	       /* lo up in the network namespace */
-	STEP_NO_NESTING = 1 << 2,      /* max_user_namespaces = 0 */
-	STEP_NO_NEW_PRIVS = 1 << 3,
-	STEP_DROP_CAPS = 1 << 4,       /* all five sets to caps_* */
-	STEP_NEW_SESSION = 1 << 5,     /* setsid, so no controlling terminal */
-	STEP_PTY = 1 << 6,	       /* a terminal is replaced by one of its own */
-	STEP_CLOSE_FDS = 1 << 7,       /* nothing but 0-2 reaches the command */
-	STEP_BOUND_INOTIFY = 1 << 8,   /* max_inotify_instances = 64 */
-	STEP_ALL = (1 << 9) - 1
+enum plan_steps {			    /* things that are on or off */
+		  STEP_KEYRING = 1 << 0,    /* a session keyring of its own */
+		  STEP_LOOPBACK = 1 << 1,   /* lo up in the network namespace */
+		  STEP_NO_NESTING = 1 << 2, /* max_user_namespaces = 0 */
+		  STEP_NO_NEW_PRIVS = 1 << 3,
+		  STEP_DROP_CAPS = 1 << 4,     /* all five sets to caps_* */
+		  STEP_NEW_SESSION = 1 << 5,   /* setsid, so no controlling terminal */
+		  STEP_PTY = 1 << 6,	       /* a terminal is replaced by one of its own */
+		  STEP_CLOSE_FDS = 1 << 7,     /* nothing but 0-2 reaches the command */
+		  STEP_BOUND_INOTIFY = 1 << 8, /* max_inotify_instances = 64 */
+		  STEP_ALL = (1 << 9) - 1
 };
 
 struct plan {
@@ -174,15 +178,15 @@ struct plan {
 	uint64_t root_size;	     /* bytes of the root tmpfs, scratch included */
 	uint64_t root_inodes;	     /* its files and directories at most */
 
-	struct plan_table mounts;      /* struct plan_mount, parents first */
-	struct plan_table rlimits;     /* struct plan_rlimit */
-	struct plan_table env_set;     /* struct plan_env */
-	struct plan_table env_pass;    /* struct plan_env */
-	struct plan_table filter;      /* struct sock_filter, ready to load */
-	struct plan_table layers;      /* struct plan_layer, LAYERS of them */
-	struct plan_table downgrades;  /* struct plan_downgrade */
-	struct plan_table facts;       /* struct plan_fact */
-	struct plan_table sources;     /* struct plan_source */
+	struct plan_table mounts;     /* struct plan_mount, parents first */
+	struct plan_table rlimits;    /* struct plan_rlimit */
+	struct plan_table env_set;    /* struct plan_env */
+	struct plan_table env_pass;   /* struct plan_env */
+	struct plan_table filter;     /* struct sock_filter, ready to load */
+	struct plan_table layers;     /* struct plan_layer, LAYERS of them */
+	struct plan_table downgrades; /* struct plan_downgrade */
+	struct plan_table facts;      /* struct plan_fact */
+	struct plan_table sources;    /* struct plan_source */
 };
 
 /*

@@ -64,7 +64,7 @@ struct policy_key {
 	 * KEY_BOOL or KEY_ENUM with blanks between them, else NOT_YET_ANY. NULL: nothing.
 	 */
 	const char *not_yet;
-	const char *aliases[2];	  /* other names that are accepted */
+	const char *aliases[2]; /* other names that are accepted */
 };
 
 #define NOT_YET_ANY "any"

@@ -85,10 +85,8 @@ static bool chain_has(struct chain *c, const struct stat *st)
 /* @pos is where the file was asked for. */
 static int load_file(struct chain *c, const char *file, struct pos pos)
 {
-	_cleanup_buf_
-	struct buf b = BUF_INIT(POLICY_FILE_MAX);
-	_cleanup_close_
-	int fd = -1;
+	_cleanup_buf_ struct buf b = BUF_INIT(POLICY_FILE_MAX);
+	_cleanup_close_ int fd = -1;
 	const char *path = arena_strdup(&c->p->arena, file);
 	const char *at = c->depth > 0 ? "extends" : "";
 	struct stat st;

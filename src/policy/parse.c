@@ -275,8 +275,7 @@ static void apply_map(struct policy *p, const struct node *map, const char *sect
 
 void policy_apply(struct policy *p, const struct node *root, struct diags *d)
 {
-	_cleanup_free_
-	bool *seen = calloc(policy_keys_count, sizeof(*seen));
+	_cleanup_free_ bool *seen = calloc(policy_keys_count, sizeof(*seen));
 
 	if (!seen)
 		diag_error(d, root->pos, "", "out of memory");

@@ -49,8 +49,8 @@ __attribute__((__noreturn__, __used__)) static void init_main(char **stack)
 			uint64_t report = (uint64_t)(uint32_t)status + 1;
 
 			sys_write(status_fd, &report, sizeof(report));
-			sys_exit(WIFEXITED(status) ? WEXITSTATUS(status) :
-						     EXIT_SIGNAL_BASE + WTERMSIG(status));
+			sys_exit(WIFEXITED(status) ? WEXITSTATUS(status)
+						   : EXIT_SIGNAL_BASE + WTERMSIG(status));
 		}
 		if (pid < 0 && pid != -EINTR)
 			sys_exit(EXIT_PURPLE); /* ECHILD: the command is gone, unseen */

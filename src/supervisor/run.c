@@ -86,8 +86,8 @@ static void judge(struct jail *j, const siginfo_t *info, struct outcome *ret)
 
 		ret->started = !err_is_set(&j->err);
 		ret->wait_status = status;
-		ret->exit_status = WIFSIGNALED(status) ? EXIT_SIGNAL_BASE + WTERMSIG(status) :
-							 WEXITSTATUS(status);
+		ret->exit_status = WIFSIGNALED(status) ? EXIT_SIGNAL_BASE + WTERMSIG(status)
+						       : WEXITSTATUS(status);
 		return;
 	}
 	/* PID 1 did not get to report: it failed, or somebody killed it. */

@@ -19,10 +19,10 @@
 #include "plan/plan.h"
 
 struct outcome {
-	bool started;	 /* the command was executed */
-	int wait_status; /* of the command, as wait(2) gives it; valid if started */
-	bool killed;	 /* the sandbox was killed from outside; wait_status says by what */
-	int exit_status; /* what purple shall exit with */
+	bool started;	     /* the command was executed */
+	int wait_status;     /* of the command, as wait(2) gives it; valid if started */
+	bool killed;	     /* the sandbox was killed from outside; wait_status says by what */
+	int exit_status;     /* what purple shall exit with */
 	struct rusage usage; /* of all that ran inside */
 };
 

@@ -44,7 +44,7 @@ enum landlock_fs {
 	LL_FILE_RIGHTS = LL_EXECUTE | LL_WRITE_FILE | LL_READ_FILE | LL_TRUNCATE | LL_IOCTL_DEV,
 };
 
-enum landlock_net { LL_BIND_TCP = 1 << 0, LL_CONNECT_TCP = 1 << 1 }; /* ABI 4 */
+enum landlock_net { LL_BIND_TCP = 1 << 0, LL_CONNECT_TCP = 1 << 1 };		   /* ABI 4 */
 enum landlock_scope { LL_SCOPE_ABSTRACT_UNIX = 1 << 0, LL_SCOPE_SIGNAL = 1 << 1 }; /* ABI 6 */
 
 struct landlock_ruleset_attr_v6 {

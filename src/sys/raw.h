@@ -59,8 +59,7 @@ static inline long sys_call6(long n, long a, long b, long c, long d, long e, lon
 #define SYS_C1(n, a) sys_call6(n, SYS_ARG(a), 0, 0, 0, 0, 0)
 #define SYS_C2(n, a, b) sys_call6(n, SYS_ARG(a), SYS_ARG(b), 0, 0, 0, 0)
 #define SYS_C3(n, a, b, c) sys_call6(n, SYS_ARG(a), SYS_ARG(b), SYS_ARG(c), 0, 0, 0)
-#define SYS_C4(n, a, b, c, d) \
-	sys_call6(n, SYS_ARG(a), SYS_ARG(b), SYS_ARG(c), SYS_ARG(d), 0, 0)
+#define SYS_C4(n, a, b, c, d) sys_call6(n, SYS_ARG(a), SYS_ARG(b), SYS_ARG(c), SYS_ARG(d), 0, 0)
 #define SYS_C5(n, a, b, c, d, e) \
 	sys_call6(n, SYS_ARG(a), SYS_ARG(b), SYS_ARG(c), SYS_ARG(d), SYS_ARG(e), 0)
 #define SYS_C6(n, a, b, c, d, e, f) \

@@ -9,8 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	_cleanup_policy_
-	struct policy p;
+	_cleanup_policy_ struct policy p;
 	_cleanup_diags_ struct diags d = DIAGS_INIT;
 	int r = policy_parse(&p, "fuzz", data, size, NULL, &d);
 

@@ -33,8 +33,7 @@ static int replay_dir(const char *dir)
 		return -1;
 	}
 	while ((e = readdir(d))) {
-		_cleanup_buf_
-		struct buf b = BUF_INIT(INPUT_MAX);
+		_cleanup_buf_ struct buf b = BUF_INIT(INPUT_MAX);
 
 		if (e->d_name[0] == '.')
 			continue;

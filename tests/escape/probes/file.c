@@ -97,18 +97,12 @@ static const struct {
 	const char *name;
 	long (*op)(const char *);
 } ops[] = {
-	{ "see", see },
-	{ "read", read_it },
-	{ "real", real },
-	{ "open", open_it },
-	{ "write", write_it },
-	{ "both", both },
-	{ "create", create },
-	{ "stay", create_and_stay },
-	{ "chmod", change_mode },
-	{ "list", list },
-	{ "run", run },
-	{ "connect", unix_connect },
+	{ "see", see },		  { "read", read_it },
+	{ "real", real },	  { "open", open_it },
+	{ "write", write_it },	  { "both", both },
+	{ "create", create },	  { "stay", create_and_stay },
+	{ "chmod", change_mode }, { "list", list },
+	{ "run", run },		  { "connect", unix_connect },
 };
 
 int main(int argc, char **argv)

@@ -128,13 +128,13 @@ static void test_numbers(void **state)
 		int r;
 		uint64_t v;
 	} cases[] = {
-		{ "0", 0, 0 },		   { "18446744073709551615", 0, UINT64_MAX },
-		{ "0x1F", 0, 31 },	   { "0b101", 0, 5 },
-		{ "0o17", 0, 15 },	   { "18446744073709551616", -ERANGE, 0 },
-		{ "", -EINVAL, 0 },	   { "0x", -EINVAL, 0 },
-		{ " 1", -EINVAL, 0 },	   { "1 ", -EINVAL, 0 },
-		{ "-1", -EINVAL, 0 },	   { "+1", -EINVAL, 0 },
-		{ "0b2", -EINVAL, 0 },	   { "0o8", -EINVAL, 0 },
+		{ "0", 0, 0 },	       { "18446744073709551615", 0, UINT64_MAX },
+		{ "0x1F", 0, 31 },     { "0b101", 0, 5 },
+		{ "0o17", 0, 15 },     { "18446744073709551616", -ERANGE, 0 },
+		{ "", -EINVAL, 0 },    { "0x", -EINVAL, 0 },
+		{ " 1", -EINVAL, 0 },  { "1 ", -EINVAL, 0 },
+		{ "-1", -EINVAL, 0 },  { "+1", -EINVAL, 0 },
+		{ "0b2", -EINVAL, 0 }, { "0o8", -EINVAL, 0 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

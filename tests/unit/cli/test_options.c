@@ -223,10 +223,12 @@ static void test_refusals(void **state)
 		{ { "--best-effort=" }, "--best-effort takes no value" },
 		{ { "--json" }, "--json is an option of `purple plan`, not of `purple run`" },
 		{ { "-v" }, "--verbose is an option of `purple plan`, not of `purple run`" },
-		{ { "--isolated", "false" }, "--isolated false: write --isolated=false, or -- "
-					     "before a command of that name" },
-		{ { "--sys", "true", "x" }, "--sys true: write --sys=true, or -- "
-					    "before a command of that name" },
+		{ { "--isolated", "false" },
+		  "--isolated false: write --isolated=false, or -- "
+		  "before a command of that name" },
+		{ { "--sys", "true", "x" },
+		  "--sys true: write --sys=true, or -- "
+		  "before a command of that name" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -250,12 +252,11 @@ static void test_plan(void **state)
 		{ { "--report=x" }, "--report is an option of `purple run`, not of `purple plan`" },
 		{ { "--no-cache" },
 		  "--no-cache is an option of `purple run`, not of `purple plan`" },
-		{ { "-p", "x", "word" },
-		  "unexpected word word: `purple plan` takes no command" },
+		{ { "-p", "x", "word" }, "unexpected word word: `purple plan` takes no command" },
 		{ { "--", "ls" }, "unexpected word ls: `purple plan` takes no command" },
 	};
-	static const char *const good[] = { "-v", "--json", "-ppython", "--sys", "--best-effort",
-					    NULL };
+	static const char *const good[] = { "-v",    "--json",	      "-ppython",
+					    "--sys", "--best-effort", NULL };
 	struct run_options o;
 	struct err e;
 

@@ -69,8 +69,7 @@ static void read_profile(const struct place *at, const char *file, struct buf *b
 static void test_create(void **state)
 {
 	const struct place *at = *state;
-	_cleanup_buf_
-	struct buf b = BUF_INIT(4096);
+	_cleanup_buf_ struct buf b = BUF_INIT(4096);
 	struct stat st;
 
 	assert_int_equal(profile_create(&at->dirs, "../x", NULL), EXIT_PURPLE);
@@ -115,8 +114,7 @@ static void test_delete(void **state)
 static void test_edit(void **state)
 {
 	const struct place *at = *state;
-	_cleanup_buf_
-	struct buf b = BUF_INIT(4096), c = BUF_INIT(4096);
+	_cleanup_buf_ struct buf b = BUF_INIT(4096), c = BUF_INIT(4096);
 
 	unsetenv("VISUAL");
 	setenv("EDITOR", "sed -i s/direct/read-only/", 1);
@@ -150,10 +148,8 @@ static void test_no_home(void **state)
 /* Both texts name every key. */
 static void test_help(void **state)
 {
-	_cleanup_buf_
-	struct buf all = BUF_INIT(1 << 20), man = BUF_INIT(1 << 20);
-	_cleanup_buf_
-	struct buf one = BUF_INIT(1 << 20), section = BUF_INIT(1 << 20);
+	_cleanup_buf_ struct buf all = BUF_INIT(1 << 20), man = BUF_INIT(1 << 20);
+	_cleanup_buf_ struct buf one = BUF_INIT(1 << 20), section = BUF_INIT(1 << 20);
 
 	assert_int_equal(profile_explain("", &all), 0);
 	profile_man(&man);

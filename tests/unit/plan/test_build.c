@@ -494,8 +494,7 @@ static void test_links(void **state)
 	const struct plan_mount *m;
 	struct built t;
 
-	build(&t, "filesystem: {writable_paths: [~/link], immutable_paths: [~/.gitconfig]}\n",
-	      &h);
+	build(&t, "filesystem: {writable_paths: [~/link], immutable_paths: [~/.gitconfig]}\n", &h);
 	assert_non_null(t.plan);
 	m = find_mount(&t, "/home/u/link");
 	assert_non_null(m);
@@ -666,8 +665,8 @@ static void test_environment(void **state)
 	assert_non_null(t.plan);
 	assert_true(has_env(&t, false, "PATH"));
 	for (uint32_t i = 0; i < t.plan->env_set.count; i++) {
-		const char *text = plan_string(
-			t.plan, plan_items(t.plan, env_set, struct plan_env)[i].text);
+		const char *text =
+			plan_string(t.plan, plan_items(t.plan, env_set, struct plan_env)[i].text);
 
 		assert_null(str_after(text, "PATH="));
 		assert_null(str_after(text, "USER="));

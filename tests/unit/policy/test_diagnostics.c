@@ -189,8 +189,7 @@ static const struct {
 static int check_line(const char *yaml, const char *line, bool error)
 {
 	_cleanup_diags_ struct diags d = DIAGS_INIT;
-	_cleanup_policy_
-	struct policy p;
+	_cleanup_policy_ struct policy p;
 	char want[1024];
 	int r = parse_text(&p, yaml, &d);
 
@@ -226,13 +225,20 @@ static void test_own_state(void **state)
 	static const struct {
 		const char *yaml, *line;
 	} cases[] = {
-		{ BINDW("/x/config"), "t:1:31: filesystem.writable_paths[0]: /x/config cannot be writable, for /x/config/purple is in it (Purple's policies); name what is needed" },
-		{ BINDW("/x/config/purple/profiles"), "t:1:31: filesystem.writable_paths[0]: /x/config/purple/profiles cannot be writable: Purple's policies" },
-		{ BINDW("/x"), "t:1:31: filesystem.writable_paths[0]: /x cannot be writable, for /x/config/purple is in it (Purple's policies); name what is needed" },
-		{ BINDW("~/tmp/cache"), "t:1:31: filesystem.writable_paths[0]: ~/tmp/cache cannot be writable, for /srv/u/tmp/cache/purple is in it (Purple's own state); name what is needed" },
-		{ BINDW("/srv/u/tmp"), "t:1:31: filesystem.writable_paths[0]: /srv/u/tmp cannot be writable, for /srv/u/tmp/cache/purple is in it (Purple's own state); name what is needed" },
-		{ BINDW("/srv/u/.config"), "t:1:31: filesystem.writable_paths[0]: /srv/u/.config cannot be writable, for ~/.config/purple is in it (Purple's policies); name what is needed" },
-		{ BINDW("/srv/u"), "t:1:31: filesystem.writable_paths[0]: /srv/u cannot be writable, for ~/.config/purple is in it (Purple's policies); name what is needed" },
+		{ BINDW("/x/config"),
+		  "t:1:31: filesystem.writable_paths[0]: /x/config cannot be writable, for /x/config/purple is in it (Purple's policies); name what is needed" },
+		{ BINDW("/x/config/purple/profiles"),
+		  "t:1:31: filesystem.writable_paths[0]: /x/config/purple/profiles cannot be writable: Purple's policies" },
+		{ BINDW("/x"),
+		  "t:1:31: filesystem.writable_paths[0]: /x cannot be writable, for /x/config/purple is in it (Purple's policies); name what is needed" },
+		{ BINDW("~/tmp/cache"),
+		  "t:1:31: filesystem.writable_paths[0]: ~/tmp/cache cannot be writable, for /srv/u/tmp/cache/purple is in it (Purple's own state); name what is needed" },
+		{ BINDW("/srv/u/tmp"),
+		  "t:1:31: filesystem.writable_paths[0]: /srv/u/tmp cannot be writable, for /srv/u/tmp/cache/purple is in it (Purple's own state); name what is needed" },
+		{ BINDW("/srv/u/.config"),
+		  "t:1:31: filesystem.writable_paths[0]: /srv/u/.config cannot be writable, for ~/.config/purple is in it (Purple's policies); name what is needed" },
+		{ BINDW("/srv/u"),
+		  "t:1:31: filesystem.writable_paths[0]: /srv/u cannot be writable, for ~/.config/purple is in it (Purple's policies); name what is needed" },
 	};
 	static const char *const good[] = { BINDW("/x/other"), BINDW("/x/config/purpler"),
 					    BINDW("~/tmp/c"), BINDW("/srv/u2"), BIND("/x/config") };
@@ -286,10 +292,8 @@ static void test_own_state(void **state)
 static void test_all_at_once(void **state)
 {
 	_cleanup_diags_ struct diags d = DIAGS_INIT, many = DIAGS_INIT;
-	_cleanup_policy_
-	struct policy p, q;
-	_cleanup_buf_
-	struct buf b = BUF_INIT(1 << 20);
+	_cleanup_policy_ struct policy p, q;
+	_cleanup_buf_ struct buf b = BUF_INIT(1 << 20);
 
 	assert_true(parse_text(&p, "nme: a\nnesting: 1\nresources: {pids_limit: 0, x: 1}\n", &d) <
 		    0);
@@ -306,11 +310,9 @@ static void test_limits(void **state)
 		"a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\n"
 		"c: &c [*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c]\n"
 		"e: &e [*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e]\n";
-	_cleanup_buf_
-	struct buf b = BUF_INIT(8 << 20);
+	_cleanup_buf_ struct buf b = BUF_INIT(8 << 20);
 	_cleanup_diags_ struct diags d = DIAGS_INIT;
-	_cleanup_policy_
-	struct policy p;
+	_cleanup_policy_ struct policy p;
 
 	assert_int_equal(check_line(bomb,
 				    "t:5:4: too large: more than 65536 values, aliases written out",
@@ -334,10 +336,8 @@ static void test_limits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_warnings),
-		cmocka_unit_test(test_own_state),
-		cmocka_unit_test(test_all_at_once),
+		cmocka_unit_test(test_errors),	  cmocka_unit_test(test_warnings),
+		cmocka_unit_test(test_own_state), cmocka_unit_test(test_all_at_once),
 		cmocka_unit_test(test_limits),
 	};
 

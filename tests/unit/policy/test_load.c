@@ -77,8 +77,7 @@ static void put(const char *dir, const char *name, const char *text)
 static void refuse(const struct place *at, const char *what, const char *part)
 {
 	_cleanup_diags_ struct diags d = DIAGS_INIT;
-	_cleanup_policy_
-	struct policy p;
+	_cleanup_policy_ struct policy p;
 
 	assert_true(policy_load(&p, what, &at->dirs, &d) < 0);
 	if (!strstr(diags_text(&d), part))
@@ -132,8 +131,7 @@ static void test_extends(void **state)
 				    "environment: {set: {A: child}}\n";
 	const struct place *at = *state;
 	_cleanup_diags_ struct diags d = DIAGS_INIT;
-	_cleanup_policy_
-	struct policy p;
+	_cleanup_policy_ struct policy p;
 	struct sha256 sha;
 	uint8_t sum[32];
 
@@ -168,8 +166,7 @@ static void test_relative_file(void **state)
 {
 	const struct place *at = *state;
 	_cleanup_diags_ struct diags d = DIAGS_INIT;
-	_cleanup_policy_
-	struct policy p;
+	_cleanup_policy_ struct policy p;
 	char path[256];
 
 	put(at->root, "base.yaml", "nesting: true");
@@ -184,8 +181,7 @@ static void test_refused(void **state)
 {
 	const struct place *at = *state;
 	_cleanup_diags_ struct diags d = DIAGS_INIT;
-	_cleanup_policy_
-	struct policy p;
+	_cleanup_policy_ struct policy p;
 	char path[256], name[16], text[64];
 
 	refuse(at, "nope", "nope: there is no profile nope; `purple profile list`");
@@ -240,8 +236,7 @@ static void load_data(struct policy *p, const char *name, unsigned warnings)
 /* Files as they exist, of all sections, load as they are. */
 static void test_legacy(void **state)
 {
-	_cleanup_policy_
-	struct policy p, minimal, worker;
+	_cleanup_policy_ struct policy p, minimal, worker;
 	const struct policy_sysrule *rules;
 
 	load_data(&p, "legacy-scraper.yaml", 2);
@@ -281,8 +276,7 @@ static void test_shipped(void **state)
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		_cleanup_diags_ struct diags d = DIAGS_INIT;
-		_cleanup_policy_
-		struct policy p;
+		_cleanup_policy_ struct policy p;
 
 		assert_int_equal(policy_load(&p, names[i], &dirs, &d), 0);
 		assert_int_equal(policy_validate(&p, &d), 0);

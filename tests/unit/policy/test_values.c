@@ -8,8 +8,7 @@
 
 static void test_defaults(void **state)
 {
-	_cleanup_policy_
-	struct policy p;
+	_cleanup_policy_ struct policy p;
 
 	policy_init(&p);
 	assert_int_equal(p.enforcement, ENFORCE_STRICT);
@@ -47,24 +46,21 @@ static void test_sizes(void **state)
 	char text[128];
 
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
-		_cleanup_policy_
-		struct policy p;
+		_cleanup_policy_ struct policy p;
 
 		snprintf(text, sizeof(text), "resources: {memory_limit_bytes: %s}", sizes[i].text);
 		parse_good(&p, text);
 		assert_int_equal(p.resources.memory_limit_bytes.v, sizes[i].v);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(rates); i++) {
-		_cleanup_policy_
-		struct policy p;
+		_cleanup_policy_ struct policy p;
 
 		snprintf(text, sizeof(text), "resources: {block_io_limit: %s}", rates[i].text);
 		parse_good(&p, text);
 		assert_int_equal(p.resources.block_io_limit.v, rates[i].v);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(cores); i++) {
-		_cleanup_policy_
-		struct policy p;
+		_cleanup_policy_ struct policy p;
 
 		snprintf(text, sizeof(text), "resources: {cpu_shares: %s}", cores[i].text);
 		parse_good(&p, text);
@@ -74,8 +70,7 @@ static void test_sizes(void **state)
 
 static void test_lists(void **state)
 {
-	_cleanup_policy_
-	struct policy p;
+	_cleanup_policy_ struct policy p;
 
 	parse_good(
 		&p,
@@ -108,8 +103,7 @@ static void test_lists(void **state)
 
 static void test_aliases(void **state)
 {
-	_cleanup_policy_
-	struct policy p;
+	_cleanup_policy_ struct policy p;
 
 	parse_good(&p, "syscalls: {allow: &l [read, write], deny: [mount]}\n"
 		       "resources: {memory: 2M}\nenvironment: {pass: *l}\n");
@@ -138,8 +132,7 @@ static void test_set(void **state)
 		{ "=3", "--o: unknown key; `purple profile explain` lists what there is\n" },
 	};
 	_cleanup_diags_ struct diags d = DIAGS_INIT;
-	_cleanup_policy_
-	struct policy p;
+	_cleanup_policy_ struct policy p;
 
 	parse_good(
 		&p,
@@ -177,8 +170,7 @@ static void test_set(void **state)
 static void test_locked(void **state)
 {
 	_cleanup_diags_ struct diags d = DIAGS_INIT;
-	_cleanup_policy_
-	struct policy p;
+	_cleanup_policy_ struct policy p;
 
 	parse_good(&p, "locked: true");
 	assert_int_equal(policy_set(&p, "resources.pids_limit=64", "--pids-limit", &d), -EINVAL);
@@ -281,8 +273,7 @@ static void test_table(void **state)
 				     streq(k->option, policy_keys[j].option));
 		if (k->fallback) {
 			_cleanup_diags_ struct diags d = DIAGS_INIT;
-			_cleanup_policy_
-			struct policy p;
+			_cleanup_policy_ struct policy p;
 			char text[128];
 
 			policy_init(&p);
