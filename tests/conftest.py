@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
 
@@ -14,6 +15,14 @@ UNPRIVILEGED = 12345
 
 def _installed():
     return pathlib.Path(os.environ.get("PURPLE") or ROOT / "out" / "bin" / "purple")
+
+
+def pytest_configure(config):
+    """What a nohup or a background shell has ignored would stay ignored in every child."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Runner:
