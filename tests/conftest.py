@@ -9,8 +9,9 @@ import tempfile
 
 import pytest
 
+from people import UNPRIVILEGED
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-UNPRIVILEGED = 12345
 
 
 def _installed():

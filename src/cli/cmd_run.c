@@ -126,7 +126,7 @@ static int run(int argc, char **argv, struct outcome *out, struct report *report
 	}
 	r = dirs_init(&dirs);
 	if (r < 0) {
-		err_set(e, r, "start", "find our own programs by /proc/self/exe");
+		err_set(e, r, "start", "read /proc/self/exe");
 		err_remedy(e, access("/proc/self", F_OK) < 0
 				      ? "mount /proc: mount -t proc proc /proc"
 				      : "purple must lie in PREFIX/bin, with PREFIX/libexec/purple "

@@ -17,7 +17,7 @@ import tempfile
 
 import pytest
 
-from conftest import UNPRIVILEGED
+from people import UNPRIVILEGED
 
 WRAPPER = """#!/bin/sh
 echo compiled >>"$COMPILE_LOG"
