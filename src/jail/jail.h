@@ -56,7 +56,7 @@ struct jail {
 
 	pid_t pid1;	/* as the launcher sees it */
 	int pid1_fd;	/* pidfd; readable when the sandbox has ended */
-	int status_fd;	/* eventfd: 1 + the command's wait status, by purple-init */
+	int status_fd;	/* eventfd: 1 + the command's wait status, by PID 1 or purple-init */
 	int command_fd; /* pidfd of the command, for signals */
 	int pty_fd;	/* master of the sandbox's own terminal */
 	int pty_event;	/* eventfd: readable when pty_fd is set; -1: no terminal */

@@ -84,7 +84,8 @@ static bool fact_holds(const struct plan *p, const struct plan_fact *f)
 	return r == 0 && (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec == f->value;
 }
 
-bool plan_is_current(const struct plan *p)
+/* Are the policy's other files and the host's facts still what the plan was made from? */
+static bool plan_is_current(const struct plan *p)
 {
 	const struct plan_source *s = plan_items(p, sources, struct plan_source);
 	const struct plan_fact *f = plan_items(p, facts, struct plan_fact);

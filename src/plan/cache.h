@@ -49,9 +49,6 @@ void cache_key(const struct cache_key *k, uint8_t ret[SHA256_SIZE]);
 const struct plan *cache_load(const char *dir, const uint8_t key[SHA256_SIZE], void *mem,
 			      const char **why);
 
-/* Are the policy's other files and the host's facts still what the plan was made from? */
-bool plan_is_current(const struct plan *p);
-
 /* Make @dir if need be (0700) and put the plan there. 0 or -errno; losing it costs time only. */
 int cache_store(const char *dir, const uint8_t key[SHA256_SIZE], const void *data, size_t size);
 

@@ -58,12 +58,6 @@ struct landlock_path_rule {
 	int32_t parent_fd;
 } __attribute__((packed));
 
-/* The ABI of the kernel, or -errno (ENOSYS: not built in, EOPNOTSUPP: off). */
-static inline int sys_landlock_abi(void)
-{
-	return (int)sys_call(SYS_landlock_create_ruleset, 0, 0, 1 /* VERSION */);
-}
-
 /* What ABI @abi handles: the three masks that it knows. */
 static inline void landlock_known(int abi, struct landlock_ruleset_attr_v6 *ret)
 {

@@ -18,6 +18,8 @@ import time
 
 import pytest
 
+from running import children_of
+
 PR_SET_CHILD_SUBREAPER = 36
 KILLS = 100
 
@@ -45,14 +47,6 @@ def is_zombie(pid):
         return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
     except OSError:
         return True
-
-
-def children_of(pid):
-    try:
-        return [int(c) for c in
-                pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
 
 
 def tree(top):
