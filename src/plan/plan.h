@@ -92,6 +92,7 @@ enum plan_fact_kind {
 	PF_ABSENT, /* @path does not exist */
 	PF_MTIME,  /* the directory @path was last changed at @value (ns) */
 	PF_IS,	   /* @path leads to what plan_identity() calls @value */
+	PF_CGROUP, /* cg_site_identity() is @value; @path is absent */
 	PF_KINDS
 };
 struct plan_fact {
@@ -153,6 +154,34 @@ enum plan_steps {			    /* things that are on or off */
 		  STEP_ALL = (1 << 9) - 1
 };
 
+/* cgroups(7): version 1 has a hierarchy for each, or for some together. */
+enum plan_controller {
+	PC_CPU,
+	PC_CPUACCT, /* version 2: part of cpu */
+	PC_CPUSET,
+	PC_MEMORY,
+	PC_PIDS,
+	PC_IO,	    /* version 1: blkio */
+	PC_FREEZER, /* version 2: every group */
+	PLAN_CONTROLLERS
+};
+
+/* What all processes together may use. 0: no limit, unless said otherwise. */
+struct plan_limits {
+	uint32_t controllers; /* 1 << enum plan_controller: without these, no start */
+	uint32_t cpu_weight;  /* 1 to 10000, as cpu.weight; 100 is everybody's */
+	uint64_t cpu_millis;  /* 1500: one and a half processors */
+	uint64_t memory;      /* bytes */
+	uint64_t swap;	      /* bytes beside @memory; with a @memory, 0 is none at all */
+	uint64_t pids;
+	uint64_t io_rate;	/* bytes a second, of each block device, read and written */
+	struct plan_str cpuset; /* "0-1,4"; absent: all */
+	uint32_t session_s;	/* wall clock, from the start of the command */
+	uint32_t cpu_time_s;	/* processor time of all together */
+	uint32_t grace_s;	/* between SIGTERM and SIGKILL; 0: at once */
+	uint32_t pad;
+};
+
 struct plan {
 	uint64_t magic;
 	uint32_t version;
@@ -177,6 +206,8 @@ struct plan {
 	struct plan_str working_dir; /* as a target; absent: the workspace, or / without one */
 	uint64_t root_size;	     /* bytes of the root tmpfs, scratch included */
 	uint64_t root_inodes;	     /* its files and directories at most */
+
+	struct plan_limits limits;
 
 	struct plan_table mounts;     /* struct plan_mount, parents first */
 	struct plan_table rlimits;    /* struct plan_rlimit */

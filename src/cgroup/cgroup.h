@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Control groups: what all processes of a sandbox together may use, and how
+ * they are counted, frozen and killed. One interface, three back ends:
+ * cgroups(7) version 2, version 1, and both at once (hybrid: version 1 limits,
+ * the version 2 tree tracks, freezes and kills).
+ *
+ * A site is where this caller may make groups; a leaf is one sandbox's own
+ * group in it, one directory in every hierarchy that it needs. The name of a
+ * leaf is "purple-" and the sandbox's id, never anything from a policy.
+ *
+ * A live leaf is locked: its owner holds flock(2) on its first directory. What
+ * is not locked was left by a dead supervisor and may be taken away.
+ *
+ * Used by the static launcher: no stdio, no malloc in what a start calls.
+ * Descriptors are O_CLOEXEC. Sources: kernel, Documentation/admin-guide/
+ * cgroup-v1 and cgroup-v2.rst.
+ */
+#ifndef PURPLE_CGROUP_CGROUP_H
+#define PURPLE_CGROUP_CGROUP_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "plan/plan.h"
+
+enum cg_kind {
+	CG_NONE, /* nowhere that this caller may make groups; @why says so */
+	CG_V2,
+	CG_V1,
+	CG_HYBRID,
+	CG_KINDS
+};
+
+enum { CG_ID_SIZE = 40, CG_PATH = 512 };
+
+struct cg_site {
+	enum cg_kind kind;
+	uint32_t controllers; /* 1 << enum plan_controller: usable here */
+	bool no_swap_limit;   /* memory can be limited, swap cannot, and the host has swap */
+	/* The directory to make leaves in, "" where there is none. */
+	char v2[CG_PATH];
+	char v1[PLAN_CONTROLLERS][CG_PATH];
+	char why[160]; /* CG_NONE, or why a controller is missing: for a person */
+};
+
+/* Where may we make groups? Never fails; kind CG_NONE and @why tell. */
+void cg_find(struct cg_site *s);
+
+/* A number that changes when cg_find() would answer otherwise: for the plan's facts. */
+uint64_t cg_site_identity(const struct cg_site *s);
+
+struct cg_leaf {
+	enum cg_kind kind;
+	char name[CG_ID_SIZE + 8];
+	int v2_fd;		    /* for CLONE_INTO_CGROUP; -1: none */
+	int v1_fds[PLAN_CONTROLLERS]; /* directories; -1: none; the same for co-mounted ones */
+	int procs_fds[PLAN_CONTROLLERS]; /* cgroup.procs of each v1 hierarchy once; -1 ends */
+};
+
+void cg_leaf_init(struct cg_leaf *l);
+
+/*
+ * Make the leaf of the sandbox @id at @s and write @limits. On error nothing
+ * is left. A limit above the parent's or the machine's is not an error of the
+ * kernel's; it is accepted as the kernel does. Nothing is in the group yet:
+ * start the first process by clone3(CLONE_INTO_CGROUP, v2_fd) and write its
+ * pid to every one of procs_fds before it runs anything of the command's.
+ * A leaf is made whenever the site is not CG_NONE, limits or not: with no
+ * limit it counts, freezes and kills.
+ */
+int cg_create(struct cg_leaf *l, const struct cg_site *s, const char *id,
+	      const struct plan_limits *limits, struct err *e);
+
+/* What was used. A figure that this back end cannot give is CG_UNKNOWN. */
+#define CG_UNKNOWN UINT64_MAX
+struct cg_usage {
+	uint64_t cpu_us, user_us, system_us;
+	uint64_t throttled_us, throttled_count; /* periods in which the quota ran out */
+	uint64_t memory, memory_peak, swap;	/* bytes */
+	uint64_t oom_kills;
+	uint64_t pids, pids_peak, pids_refused; /* forks refused by the limit */
+	uint64_t io_read, io_written;		/* bytes */
+};
+void cg_usage(const struct cg_leaf *l, struct cg_usage *u);
+
+/* Stop or continue every process at once. Waits (at most 2 s) until it is so. */
+int cg_freeze(const struct cg_leaf *l, bool frozen);
+
+/*
+ * SIGKILL to all, forks in flight included: cgroup.kill, or freeze, signal each
+ * and thaw. Returns when they have been told, not when they are gone.
+ */
+int cg_kill(const struct cg_leaf *l);
+
+/* Remove the directories (retried while the last process leaves, at most 2 s) and close. */
+int cg_remove(struct cg_leaf *l);
+
+/*
+ * Remove leaves at @s that nobody locks, killing what still runs in them, after
+ * looking at no more than @most of them, from a place that @seed picks.
+ * Returns how many were removed.
+ */
+unsigned cg_sweep(const struct cg_site *s, unsigned most, uint64_t seed);
+
+/*
+ * Where there is no group: the tree of processes below PID 1 of the sandbox,
+ * from /proc. Everything inside descends from PID 1, because orphans become its
+ * children. @pid1 as we see it.
+ *
+ * cg_tree_usage fills cpu, memory (sum of RSS) and pids. Times of a dead
+ * process whose parent ignored SIGCHLD are lost to it: wait(2), NOTES.
+ */
+void cg_tree_usage(pid_t pid1, struct cg_usage *u);
+/* Send @sig to all below PID 1, again until no new one appears (at most 100 rounds). */
+int cg_tree_signal(pid_t pid1, int sig);
+
+#endif

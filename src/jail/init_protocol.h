@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Between the supervisor and purple-init of a sandbox that stays: one
+ * SEQPACKET socket pair. Messages are these structs, whole.
+ *
+ * Why commands are started by purple-init and not by somebody who joins the
+ * namespaces: a child of PID 1 has by birth every namespace, filter, Landlock
+ * domain, capability set and cgroup of the sandbox; nobody of the host's ever
+ * enters, so nothing can be left half joined (CVE-2016-9962, CVE-2022-31214).
+ *
+ * PID 1 takes on Landlock and the filter before it becomes purple-init, then
+ * says INIT_READY. Each INIT_EXEC carries by SCM_RIGHTS: a memfd with a struct
+ * init_block, then the descriptors for 0, 1 and 2. It is answered by
+ * INIT_STARTED (with a pidfd by SCM_RIGHTS) or INIT_FAILED, and when the
+ * process has ended by INIT_EXITED. End of file on the socket is the
+ * supervisor's death: purple-init exits, and with it everything inside.
+ *
+ * purple-init runs inside: the supervisor takes what it says as hostile.
+ */
+#ifndef PURPLE_JAIL_INIT_PROTOCOL_H
+#define PURPLE_JAIL_INIT_PROTOCOL_H
+
+#include <stdint.h>
+
+enum init_type { INIT_READY, INIT_EXEC, INIT_STARTED, INIT_FAILED, INIT_EXITED };
+
+enum { INIT_COMMANDS_MAX = 128 }; /* that purple-init reports on at a time; more: EAGAIN */
+
+struct init_message {
+	uint32_t type;
+	uint32_t token;	 /* the supervisor's number for this command */
+	uint32_t flags;	 /* INIT_EXEC: INIT_TTY */
+	int32_t value;	 /* STARTED: pid inside; FAILED: errno; EXITED: wait status */
+};
+#define INIT_TTY 1u /* descriptor 0 becomes the controlling terminal of a new session */
+
+/*
+ * The memfd: this, then NUL-terminated strings one after the other: the
+ * working directory, @argc arguments, @envc variables. Written by the
+ * supervisor alone; at most INIT_BLOCK_MAX bytes.
+ */
+enum { INIT_BLOCK_MAX = 4 << 20 };
+struct init_block {
+	uint32_t size; /* of all */
+	uint32_t argc, envc;
+	uint32_t pad;
+};
+
+#endif
