@@ -50,30 +50,38 @@ struct cg_site {
 /* Where may we make groups? Never fails; kind CG_NONE and @why tell. */
 void cg_find(struct cg_site *s);
 
-/* A number that changes when cg_find() would answer otherwise: for the plan's facts. */
+/*
+ * A number that changes when cg_find() would answer otherwise in what a plan
+ * depends on: kind, controllers, swap and @why, not the paths. For its facts.
+ */
 uint64_t cg_site_identity(const struct cg_site *s);
 
 struct cg_leaf {
 	enum cg_kind kind;
 	char name[CG_ID_SIZE + 8];
 	int v2_fd;		    /* for CLONE_INTO_CGROUP; -1: none */
-	int v1_fds[PLAN_CONTROLLERS]; /* directories; -1: none; the same for co-mounted ones */
-	int procs_fds[PLAN_CONTROLLERS]; /* cgroup.procs of each v1 hierarchy once; -1 ends */
+	int v1_fds[PLAN_CONTROLLERS]; /* directories; -1: none; one number for co-mounted ones */
+	/* cgroup.procs of each v1 hierarchy once, for writing; -1 ends. */
+	int procs_fds[PLAN_CONTROLLERS + 1];
 };
 
 void cg_leaf_init(struct cg_leaf *l);
 
 /*
- * Make the leaf of the sandbox @id at @s and write @limits. On error nothing
- * is left. A limit above the parent's or the machine's is not an error of the
+ * Make the leaf of the sandbox @id at @s and write @limits; @cpuset is the
+ * string of limits->cpuset, or NULL. On error nothing is left. A limit above the parent's or the machine's is not an error of the
  * kernel's; it is accepted as the kernel does. Nothing is in the group yet:
  * start the first process by clone3(CLONE_INTO_CGROUP, v2_fd) and write its
  * pid to every one of procs_fds before it runs anything of the command's.
  * A leaf is made whenever the site is not CG_NONE, limits or not: with no
- * limit it counts, freezes and kills.
+ * limit (limits->controllers 0) it counts memory and processes too, beside
+ * processor time, freezing and killing. @l need not be initialised.
+ *
+ * io_rate: for every whole block device that there is now. Version 1 counts
+ * reads and direct writes only, not what is written back from the page cache.
  */
 int cg_create(struct cg_leaf *l, const struct cg_site *s, const char *id,
-	      const struct plan_limits *limits, struct err *e);
+	      const struct plan_limits *limits, const char *cpuset, struct err *e);
 
 /* What was used. A figure that this back end cannot give is CG_UNKNOWN. */
 #define CG_UNKNOWN UINT64_MAX
@@ -99,6 +107,9 @@ int cg_kill(const struct cg_leaf *l);
 /* Remove the directories (retried while the last process leaves, at most 2 s) and close. */
 int cg_remove(struct cg_leaf *l);
 
+/* Close, and leave the directories to whoever removes them: a process that gives the leaf up. */
+void cg_close(struct cg_leaf *l);
+
 /*
  * Remove leaves at @s that nobody locks, killing what still runs in them, after
  * looking at no more than @most of them, from a place that @seed picks.
@@ -115,7 +126,10 @@ unsigned cg_sweep(const struct cg_site *s, unsigned most, uint64_t seed);
  * process whose parent ignored SIGCHLD are lost to it: wait(2), NOTES.
  */
 void cg_tree_usage(pid_t pid1, struct cg_usage *u);
-/* Send @sig to all below PID 1, again until no new one appears (at most 100 rounds). */
+/*
+ * Send @sig once to each process below PID 1, again until no new one appears
+ * (at most 100 rounds: then -EAGAIN). Never to a process that took over a pid.
+ */
 int cg_tree_signal(pid_t pid1, int sig);
 
 #endif
