@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The control socket of a sandbox: what `purple exec`, `stop`, `ps` and their
+ * kin say to its supervisor. A SEQPACKET unix(7) socket named "control" in the
+ * sandbox's state directory, which only its owner can enter; the peer's uid
+ * (SO_PEERCRED) must be the supervisor's or 0 besides.
+ *
+ * Every message is one packet: struct control_head, then a payload that its
+ * type tells. A malformed one is answered by CONTROL_ERROR and the connection
+ * is closed. The supervisor never waits for a client: one that does not read
+ * its replies is closed too. A connection carries any number of requests one
+ * after the other, until EXEC or ATTACH make it that command's own.
+ *
+ *	request   value            payload, descriptors          answered by
+ *	STOP      grace in ms      -                             OK, at once
+ *	KILL      signal; 0: KILL  -                             OK
+ *	PAUSE     -                -                             OK, when it is so
+ *	RESUME    -                -                             OK
+ *	STATS     -                -                             STATS: struct control_stats
+ *	WAIT      -                -                             ENDED: struct control_ended
+ *	EXEC      CONTROL_TTY_*    memfd (struct init_block with STARTED: value the pid
+ *	                           cwd or "", arguments, extra   inside; with a terminal its
+ *	                           variables), then 0, 1, 2      master by SCM_RIGHTS;
+ *	                                                         later EXITED: wait status
+ *	ATTACH    -                -                             OK, value 1: it has a
+ *	                                                         terminal; OUTPUT …; ENDED
+ *	SIGNAL    signal           - (after EXEC, ATTACH)        -
+ *	INPUT     -                bytes (after ATTACH); none:   -
+ *	                           end of input
+ *	RESIZE    rows << 16|cols  - (after EXEC, ATTACH)        -
+ *	any       -                -                             ERROR: struct err
+ *
+ * `purple stop` sends STOP and WAIT. When the client of an EXEC is gone, its
+ * command gets SIGKILL. End of file without ENDED: the supervisor has died.
+ */
+#ifndef PURPLE_SUPERVISOR_CONTROL_H
+#define PURPLE_SUPERVISOR_CONTROL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "cgroup/cgroup.h"
+
+#define CONTROL_MAGIC 0x4c544350u /* "PCTL" */
+#define CONTROL_GRACE_POLICY UINT32_MAX /* STOP: the policy's own grace */
+
+enum control_type {
+	CONTROL_STOP = 1,
+	CONTROL_KILL,
+	CONTROL_PAUSE,
+	CONTROL_RESUME,
+	CONTROL_STATS,
+	CONTROL_WAIT,
+	CONTROL_EXEC,
+	CONTROL_ATTACH,
+	CONTROL_SIGNAL,
+	CONTROL_INPUT,
+	CONTROL_RESIZE,
+	CONTROL_REQUESTS, /* below: requests */
+
+	CONTROL_OK = 64,
+	CONTROL_ERROR,
+	CONTROL_STARTED,
+	CONTROL_EXITED,
+	CONTROL_OUTPUT, /* value: 1 or 2, the stream */
+	CONTROL_STATS_ARE,
+	CONTROL_ENDED
+};
+
+/* EXEC: bit n: descriptor n shall be the sandbox's own new terminal. */
+enum { CONTROL_TTY_MASK = 7 };
+
+enum { CONTROL_PAYLOAD_MAX = 4096, CONTROL_FDS_MAX = 4, CONTROL_CLIENTS_MAX = 64 };
+
+struct control_head {
+	uint32_t magic, type;
+	uint32_t size; /* of the whole packet */
+	uint32_t value;
+};
+
+struct control_message {
+	struct control_head head;
+	union {
+		char bytes[CONTROL_PAYLOAD_MAX];
+		struct err err;
+		struct control_stats {
+			struct cg_usage usage;
+			uint32_t commands;	/* that run: the first one and exec'd ones */
+			uint32_t from_cgroup;	/* 0: counted from /proc, less is known */
+			uint64_t memory_limit, pids_limit; /* 0: none */
+		} stats;
+		struct control_ended {
+			int32_t exit_status; /* what `purple run` exits, or would exit, with */
+			char reason[32];     /* as in the report: "exited", "timeout", … */
+		} ended;
+	};
+};
+
+#define CONTROL_HEAD(type_, value_, payload)                                       \
+	((struct control_head){ .magic = CONTROL_MAGIC,                            \
+				.type = (type_),                                   \
+				.size = (uint32_t)(sizeof(struct control_head) + (payload)), \
+				.value = (uint32_t)(value_) })
+
+/*
+ * Send @m (head.size bytes) with @nfds descriptors; MSG_NOSIGNAL. @flags: of
+ * send(2). 0 or -errno: -EPIPE when the peer is gone.
+ */
+int control_send(int fd, const struct control_message *m, const int *fds, unsigned nfds, int flags);
+
+/* The same with only a head. */
+int control_send_value(int fd, enum control_type type, uint32_t value, int flags);
+
+/*
+ * Receive one. 1; 0 at end of file; -errno; -EBADMSG: not a message of this
+ * protocol. *nfds: room in @fds, then how many came; they are the caller's,
+ * O_CLOEXEC. Too many of them: -EBADMSG, all closed. The payload behind
+ * head.size is zeroed, so a fixed struct of it can be read.
+ */
+int control_receive(int fd, struct control_message *m, int *fds, unsigned *nfds, int flags);
+
+#endif
