@@ -59,7 +59,7 @@ uint64_t cg_site_identity(const struct cg_site *s);
 struct cg_leaf {
 	enum cg_kind kind;
 	char name[CG_ID_SIZE + 8];
-	int v2_fd;		    /* for CLONE_INTO_CGROUP; -1: none */
+	int v2_fd;		      /* for CLONE_INTO_CGROUP; -1: none */
 	int v1_fds[PLAN_CONTROLLERS]; /* directories; -1: none; one number for co-mounted ones */
 	/* cgroup.procs of each v1 hierarchy once, for writing; -1 ends. */
 	int procs_fds[PLAN_CONTROLLERS + 1];
@@ -69,13 +69,14 @@ void cg_leaf_init(struct cg_leaf *l);
 
 /*
  * Make the leaf of the sandbox @id at @s and write @limits; @cpuset is the
- * string of limits->cpuset, or NULL. On error nothing is left. A limit above the parent's or the machine's is not an error of the
- * kernel's; it is accepted as the kernel does. Nothing is in the group yet:
- * start the first process by clone3(CLONE_INTO_CGROUP, v2_fd) and write its
- * pid to every one of procs_fds before it runs anything of the command's.
- * A leaf is made whenever the site is not CG_NONE, limits or not: with no
- * limit (limits->controllers 0) it counts memory and processes too, beside
- * processor time, freezing and killing. @l need not be initialised.
+ * string of limits->cpuset, or NULL. On error nothing is left. A limit above
+ * the parent's or the machine's is not an error of the kernel's; it is accepted
+ * as the kernel does. Nothing is in the group yet: start the first process by
+ * clone3(CLONE_INTO_CGROUP, v2_fd) and write its pid to every one of procs_fds
+ * before it runs anything of the command's. A leaf is made whenever the site is
+ * not CG_NONE, limits or not: with no limit (limits->controllers 0) it counts
+ * memory and processes too, beside processor time, freezing and killing. @l
+ * need not be initialised.
  *
  * io_rate: for every whole block device that there is now. Version 1 counts
  * reads and direct writes only, not what is written back from the page cache.
