@@ -65,7 +65,8 @@ static bool clean_directory(char *path)
 
 void caller_clean_environment(void)
 {
-	static const char *const names[] = { "HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME" };
+	static const char *const names[] = { "HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME",
+					     "XDG_RUNTIME_DIR", "XDG_STATE_HOME" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		char *value = getenv(names[i]);

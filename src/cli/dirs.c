@@ -10,6 +10,7 @@
 
 #define ADMIN_DIR "/etc/purple/profiles"
 #define ROOT_CACHE "/var/cache/purple"
+#define ROOT_RUNTIME "/run/purple"
 
 /* @a and @b as one string in the room; NULL when it is full. */
 static const char *join(struct dirs *d, const char *a, const char *b)
@@ -65,6 +66,23 @@ static const char *user_dir(struct dirs *d, const char *variable, const char *be
 	return ret;
 }
 
+/* The user's runtime directory is gone with the session; without one the state is kept longer. */
+static const char *runtime_dir(struct dirs *d, int *error)
+{
+	const char *run = absolute_env("XDG_RUNTIME_DIR");
+
+	if (geteuid() == 0)
+		return ROOT_RUNTIME;
+	if (!run) {
+		run = user_dir(d, "XDG_STATE_HOME", "/.local/state", error);
+		return run ? join(d, run, "/purple/run") : NULL;
+	}
+	run = join(d, run, "/purple");
+	if (!run)
+		*error = -ENAMETOOLONG;
+	return run;
+}
+
 int dirs_init(struct dirs *d)
 {
 	ssize_t n = readlink("/proc/self/exe", d->room, DIRS_ROOM / 2);
@@ -72,7 +90,7 @@ int dirs_init(struct dirs *d)
 	int r = 0;
 
 	d->used = 0;
-	d->config = d->cache = NULL;
+	d->config = d->cache = d->runtime = NULL;
 	d->policy = (struct policy_dirs){ .admin = ADMIN_DIR };
 	if (n < 0)
 		return -errno;
@@ -96,6 +114,7 @@ int dirs_init(struct dirs *d)
 	} else if ((cache = user_dir(d, "XDG_CACHE_HOME", "/.cache", &r))) {
 		d->cache = join(d, cache, "/purple");
 	}
+	d->runtime = runtime_dir(d, &r);
 	if ((d->config && !d->policy.user) || (!d->cache && absolute_env("HOME")))
 		return -ENAMETOOLONG;
 	return r;

@@ -24,6 +24,11 @@ struct dirs {
 	const char *libexec; /* PREFIX/libexec/purple */
 	const char *config;  /* the parent of purple/profiles; NULL: no home */
 	const char *cache;   /* plans; as root /var/cache/purple; NULL: no home */
+	/*
+	 * State of live sandboxes: as root /run/purple, else $XDG_RUNTIME_DIR/purple,
+	 * else purple/run in the user's state directory; NULL: no home.
+	 */
+	const char *runtime;
 	struct policy_dirs policy;
 	size_t used;
 	char room[DIRS_ROOM]; /* what the pointers point into */
