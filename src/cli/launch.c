@@ -287,6 +287,7 @@ int launch_prepare(struct launch *l, const struct plan *p, const struct run_opti
 
 	memset(l, 0, sizeof(*l));
 	l->argv = o->command;
+	l->init_socket = l->cgroup_fd = -1;
 	if (!dirs_program(dirs, "purple-init", init, sizeof(init)))
 		return err_set(e, ENAMETOOLONG, "init", "purple-init");
 	l->init_path = init;

@@ -6,57 +6,11 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "base/str.h"
+#include "jail/search.h"
 #include "sys/files.h"
 #include "sys/process.h"
 
 static char command_stack[16 * 1024] __attribute__((__aligned__(64)));
-
-static const char *environment(const struct launch *l, const char *name)
-{
-	size_t n = strlen(name);
-
-	for (char *const *e = l->envp; *e; e++)
-		if (strncmp(*e, name, n) == 0 && (*e)[n] == '=')
-			return *e + n + 1;
-	return NULL;
-}
-
-static int try_exec(const struct launch *l, const char *path)
-{
-	return (int)sys_call(SYS_execve, path, l->argv, l->envp);
-}
-
-/* As execvp(3) does, but for an ENOEXEC script: no shell is tried. */
-static int search_exec(const struct launch *l)
-{
-	const char *name = l->argv[0], *path = environment(l, "PATH");
-	int seen = -ENOENT;
-
-	if (*name == '\0')
-		return -ENOENT;
-	if (strchr(name, '/'))
-		return try_exec(l, name);
-	for (const char *end; path && *path; path = *end ? end + 1 : end) {
-		char file[PATH_MAX];
-		size_t n;
-		int r;
-
-		end = strchrnul(path, ':');
-		n = (size_t)(end - path);
-		if (n == 0 || n + 1 + strlen(name) >= sizeof(file))
-			continue;
-		memcpy(file, path, n);
-		file[n] = '/';
-		memcpy(file + n + 1, name, strlen(name) + 1);
-		r = try_exec(l, file);
-		if (r != -ENOENT && r != -ENOTDIR && seen != -EACCES)
-			seen = r;
-		if (r != -ENOENT && r != -ENOTDIR && r != -EACCES)
-			return r;
-	}
-	return seen;
-}
 
 static void exec_failed(struct jail *j, int code)
 {
@@ -118,12 +72,14 @@ static int command_main(void *arg)
 		r = (int)sys_call(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, &l->sigmask, 0,
 				  sizeof(l->sigmask));
 	if (r == 0)
-		exec_failed(j, search_exec(l));
+		exec_failed(j, search_exec(l->argv, l->envp, buf));
 	sys_exit(j->err.exit_code ? j->err.exit_code : EXIT_PURPLE);
 }
 
 int jail_command(struct jail *j)
 {
+	if (j->launch->init_socket >= 0) /* purple-init starts them, as they are asked for */
+		return 0;
 	j->command = sys_clone_fn(CLONE_VM | CLONE_PIDFD | SIGCHLD,
 				  command_stack + sizeof(command_stack), &j->command_fd,
 				  command_main, j);

@@ -28,9 +28,9 @@ enum { INIT_COMMANDS_MAX = 128 }; /* that purple-init reports on at a time; more
 
 struct init_message {
 	uint32_t type;
-	uint32_t token;	 /* the supervisor's number for this command */
-	uint32_t flags;	 /* INIT_EXEC: INIT_TTY */
-	int32_t value;	 /* STARTED: pid inside; FAILED: errno; EXITED: wait status */
+	uint32_t token; /* the supervisor's number for this command */
+	uint32_t flags; /* INIT_EXEC: INIT_TTY */
+	int32_t value;	/* STARTED: pid inside; FAILED: errno; EXITED: wait status */
 };
 #define INIT_TTY 1u /* descriptor 0 becomes the controlling terminal of a new session */
 

@@ -5,6 +5,15 @@
 
 #include "jail/jail.h"
 
+/* Is there a control group to put it in? */
+static inline bool jail_in_group(const struct launch *l)
+{
+	return l->cgroup_fd >= 0 || l->cgroup_procs;
+}
+
+/* Decimal, without the machinery of printf: this is on the start path. */
+char *jail_decimal(char buf[12], unsigned n);
+
 /* pid1.c: the whole life of PID 1 before it becomes purple-init; never returns. */
 int jail_pid1(void *jail);
 
@@ -22,6 +31,8 @@ int jail_hostname(struct jail *j);
 int jail_loopback(struct jail *j);
 int jail_user_limits(struct jail *j);
 int jail_terminal(struct jail *j);
+int jail_devpts(struct jail *j);
+int jail_cgroup_namespace(struct jail *j);
 
 /* root.c: the root file system */
 const char *jail_place(struct jail *j, struct plan_str s, char *buf);

@@ -30,27 +30,26 @@ static bool is_private_socket(int fd)
  * root (openat(0, "..")), and so would any descriptor that was opened by
  * O_PATH: CVE-2024-21626 and its kin.
  */
-static int check_stdio(struct jail *j)
+int jail_check_stdio(const int fds[3], struct err *e)
 {
-	for (int fd = 0; fd <= 2; fd++) {
+	for (int i = 0; i <= 2; i++) {
 		struct stat st;
-		int flags = (int)sys_call(SYS_fcntl, fd, F_GETFL);
+		int flags = (int)sys_call(SYS_fcntl, fds[i], F_GETFL);
 
-		if (fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) && !is_private_socket(fd)) {
-			err_set(&j->err, EPROTO, "stdio",
+		if (fstat(fds[i], &st) == 0 && S_ISSOCK(st.st_mode) && !is_private_socket(fds[i])) {
+			err_set(e, EPROTO, "stdio",
 				"descriptor %d is a socket of the host's network, through which "
 				"the command could reach others",
-				fd);
-			err_remedy(&j->err, "put a pipe between: … | purple run … | …");
+				i);
+			err_remedy(e, "put a pipe between: … | purple run … | …");
 			return -EPROTO;
 		}
-		if (fstat(fd, &st) < 0 || S_ISDIR(st.st_mode) || (flags & O_PATH)) {
-			err_set(&j->err, EPROTO, "stdio",
+		if (fstat(fds[i], &st) < 0 || S_ISDIR(st.st_mode) || (flags & O_PATH)) {
+			err_set(e, EPROTO, "stdio",
 				"descriptor %d is a directory, through which the command could "
 				"leave its root",
-				fd);
-			err_remedy(&j->err, "redirect %d from or to a file, a pipe or /dev/null",
-				   fd);
+				i);
+			err_remedy(e, "redirect %d from or to a file, a pipe or /dev/null", i);
 			return -EPROTO;
 		}
 	}
@@ -59,6 +58,10 @@ static int check_stdio(struct jail *j)
 
 static void clone_failed(struct jail *j, int code)
 {
+	if (j->launch->cgroup_fd >= 0 && (code == -EBUSY || code == -EACCES || code == -ENODEV)) {
+		err_set(&j->err, code, "cgroup", "start a process in the sandbox's control group");
+		return;
+	}
 	err_set(&j->err, code, "namespaces", "start a process in new namespaces");
 	if (code == -ENOSPC)
 		err_remedy(&j->err, "a limit of /proc/sys/user/max_*_namespaces is reached or 0; "
@@ -69,6 +72,19 @@ static void clone_failed(struct jail *j, int code)
 	else if (code == -EINVAL)
 		err_remedy(&j->err, "this kernel lacks one of the namespaces that the plan asks "
 				    "for; `purple doctor` says which");
+}
+
+/* Version 1: the launcher moves PID 1, which has no child yet and waits for its ids. */
+static int join_group(struct jail *j)
+{
+	char pid[12];
+	const char *text = jail_decimal(pid, (unsigned)j->pid1);
+	long r = 0;
+
+	for (const int *fd = j->launch->cgroup_procs; fd && *fd >= 0 && r >= 0; fd++)
+		r = sys_write(*fd, text, (size_t)(pid + sizeof(pid) - 1 - text));
+	return r < 0 ? err_set(&j->err, (int)r, "cgroup", "put the sandbox into its control group")
+		     : 0;
 }
 
 int jail_start(struct jail *j, const struct plan *plan, const struct launch *launch)
@@ -87,13 +103,19 @@ int jail_start(struct jail *j, const struct plan *plan, const struct launch *lau
 	j->plan = plan;
 	j->launch = launch;
 	j->pid1_fd = j->status_fd = j->command_fd = j->pty_fd = j->parent_fd = -1;
-	j->pty_event = j->parent.fd = -1;
+	j->pty_event = j->devpts_fd = j->parent.fd = -1;
 	j->root_fd = j->ruleset_fd = j->init_fd = j->slave_fd = -1;
 	memset(j->idmap_fds, -1, sizeof(j->idmap_fds));
 
-	r = check_stdio(j);
+	r = jail_check_stdio((const int[]){ 0, 1, 2 }, &j->err);
 	if (r < 0)
 		return r;
+	if (jail_in_group(launch))
+		args.flags &= ~(uint64_t)CLONE_NEWCGROUP; /* see jail_cgroup_namespace() */
+	if (launch->cgroup_fd >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)launch->cgroup_fd;
+	}
 	j->status_fd = (int)sys_call(SYS_eventfd2, 0, O_CLOEXEC | O_NONBLOCK);
 	j->parent_fd = (int)sys_call(SYS_pidfd_open, getpid(), 0);
 	if (j->status_fd < 0 || j->parent_fd < 0)
@@ -110,7 +132,9 @@ int jail_start(struct jail *j, const struct plan *plan, const struct launch *lau
 		clone_failed(j, j->pid1);
 		return -j->err.code;
 	}
-	r = jail_write_ids(j);
+	r = join_group(j);
+	if (r == 0)
+		r = jail_write_ids(j);
 	__atomic_store_n(&j->ids_ready, r < 0 ? IDS_FAILED : IDS_READY, __ATOMIC_RELEASE);
 	sys_futex_wake(&j->ids_ready);
 	/* On failure PID 1 ends by itself and the caller finds j->err. */
@@ -122,7 +146,7 @@ void jail_close(struct jail *j)
 	/* The table was shared: what PID 1 opened before it execed is ours too. */
 	int *const fds[] = { &j->pid1_fd,   &j->status_fd, &j->command_fd, &j->pty_fd,
 			     &j->pty_event, &j->parent_fd, &j->root_fd,	   &j->ruleset_fd,
-			     &j->init_fd,   &j->slave_fd,  &j->parent.fd };
+			     &j->init_fd,   &j->slave_fd,  &j->parent.fd,  &j->devpts_fd };
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
 		sys_close(*fds[i]);

@@ -60,6 +60,7 @@ struct jail {
 	int command_fd; /* pidfd of the command, for signals */
 	int pty_fd;	/* master of the sandbox's own terminal */
 	int pty_event;	/* eventfd: readable when pty_fd is set; -1: no terminal */
+	int devpts_fd;	/* one that stays: the directory of its terminals, for jail_open_pty() */
 
 	/* Between the launcher and PID 1, while they share memory. */
 	uint32_t ids_ready;		/* futex: enum ids_state */
@@ -80,11 +81,34 @@ struct jail {
 enum ids_state { IDS_WAIT, IDS_READY, IDS_FAILED };
 
 /*
+ * May 0, 1 and 2 of a command be @fds? -EPROTO with @e set if one of them would
+ * be a way out: a directory, an O_PATH descriptor, a socket of the host's network.
+ */
+int jail_check_stdio(const int fds[3], struct err *e);
+
+/*
  * Start it. Returns when PID 1 exists and its id maps are written; the command
  * may start a little later, or fail to: then PID 1 ends and j->err is set. On
  * an error of its own, returns -errno with @j->err set and nothing left.
+ *
+ * PID 1 closes descriptors in the table that it shares with the caller, above
+ * launch->last_fd. So open nothing that shall last before command_fd is set
+ * (jail_has_started()), or, in a sandbox that stays, before INIT_READY.
  */
 int jail_start(struct jail *j, const struct plan *plan, const struct launch *launch);
+
+/* The command was cloned: what PID 1 sets up is done, and the table is the caller's again. */
+static inline bool jail_has_started(const struct jail *j)
+{
+	return __atomic_load_n(&j->command_fd, __ATOMIC_ACQUIRE) >= 0;
+}
+
+/*
+ * A new terminal of the sandbox's own, after INIT_READY: returns the master
+ * (non-blocking), @slave gets the other end, which belongs to the command's
+ * user. -errno with @e set. Both are the caller's to close.
+ */
+int jail_open_pty(const struct jail *j, int *slave, struct err *e);
 
 /* Close what jail_start() opened. The sandbox must have ended. */
 void jail_close(struct jail *j);

@@ -24,6 +24,24 @@ struct launch {
 	const char *init_path; /* the purple-init program */
 
 	int keep_fd; /* a descriptor of the launcher's own, of any number; -1: none */
+	int last_fd; /* the highest of its other ones that must stay open; see jail_start() */
+
+	/*
+	 * A sandbox that stays: purple-init's end of a SEQPACKET socket pair, see
+	 * init_protocol.h. PID 1 then starts no command: argv, envp, terminal and
+	 * sigmask are not used. -1: the command is started at once, and the
+	 * sandbox ends with it.
+	 */
+	int init_socket;
+
+	/*
+	 * The control group for PID 1, and so for all inside. The namespace's root
+	 * is that group. Of version 2, a descriptor of the directory, or -1; of
+	 * version 1, descriptors of each hierarchy's cgroup.procs opened for
+	 * writing, -1 ends them; NULL: none.
+	 */
+	int cgroup_fd;
+	const int *cgroup_procs;
 
 	uid_t uid; /* ids of the command inside */
 	gid_t gid;

@@ -15,28 +15,30 @@
  * command.c, after which nothing more can be mounted.
  */
 static int (*const steps[])(struct jail *) = {
-	jail_session,	    /* no controlling terminal; dies with the launcher */
-	jail_keyring,	    /* a session keyring of its own */
-	jail_hostname,	    /**/
-	jail_bounding_set,  /* the 41 calls that take longest of the capabilities */
-	jail_loopback,	    /* lo up */
-	jail_landlock_open, /* an empty ruleset; each mount adds its rule */
-	jail_init_open,	    /* purple-init, while its path can be walked */
-	jail_wait_ids,	    /* the launcher has written the maps: take on the id */
-	jail_user_limits,   /* no user namespaces below this one; what the caller pays for */
-	jail_root_open,	    /* an empty tmpfs */
-	jail_mounts,	    /* the plan's mounts, in order */
-	jail_terminal,	    /* a terminal from the sandbox's own devpts */
-	jail_root_enter,    /* pivot_root; the host's tree is gone */
-	jail_rlimits,	    /**/
-	jail_capabilities,  /* the other four sets and the securebits */
-	jail_no_new_privs,  /**/
-	jail_undumpable,    /* nobody inside can trace or read us */
-	jail_command,	    /* clone: the command locks itself and execs beside us */
+	jail_session,	       /* no controlling terminal; dies with the launcher */
+	jail_keyring,	       /* a session keyring of its own */
+	jail_hostname,	       /**/
+	jail_bounding_set,     /* the 41 calls that take longest of the capabilities */
+	jail_loopback,	       /* lo up */
+	jail_landlock_open,    /* an empty ruleset; each mount adds its rule */
+	jail_init_open,	       /* purple-init, while its path can be walked */
+	jail_wait_ids,	       /* the launcher has written the maps: take on the id */
+	jail_cgroup_namespace, /* whose root is the group that it was put in */
+	jail_user_limits,      /* no user namespaces below this one; what the caller pays for */
+	jail_root_open,	       /* an empty tmpfs */
+	jail_mounts,	       /* the plan's mounts, in order */
+	jail_terminal,	       /* a terminal from the sandbox's own devpts */
+	jail_devpts,	       /* a way to it, for terminals to come */
+	jail_root_enter,       /* pivot_root; the host's tree is gone */
+	jail_rlimits,	       /**/
+	jail_capabilities,     /* the other four sets and the securebits */
+	jail_no_new_privs,     /**/
+	jail_undumpable,       /* nobody inside can trace or read us */
+	jail_command,	       /* clone: the command locks itself and execs beside us;
+				    none in a sandbox that stays */
 };
 
-/* Decimal, without the machinery of printf: this is on the start path. */
-static char *decimal(char buf[12], unsigned n)
+char *jail_decimal(char buf[12], unsigned n)
 {
 	char *p = buf + 11;
 
@@ -49,13 +51,16 @@ static char *decimal(char buf[12], unsigned n)
 
 static void become_init(struct jail *j)
 {
-	char name[] = "purple-init", status_fd[12], command[12];
-	char *const argv[] = { name, decimal(status_fd, (unsigned)j->status_fd),
-			       decimal(command, (unsigned)j->command), NULL };
+	char name[] = "purple-init", status_fd[12], command[12], socket[12];
+	int init_socket = j->launch->init_socket;
+	bool stays = init_socket >= 0;
+	char *const argv[] = { name, jail_decimal(status_fd, (unsigned)j->status_fd),
+			       jail_decimal(command, (unsigned)j->command),
+			       stays ? jail_decimal(socket, (unsigned)init_socket) : NULL, NULL };
 	char *const envp[] = { NULL };
 
 	/* The command was cloned with a copy of the table: only we keep this one. */
-	sys_call(SYS_fcntl, j->status_fd, F_SETFD, 0);
+	sys_call(SYS_fcntl, stays ? init_socket : j->status_fd, F_SETFD, 0);
 	err_set(&j->err, (int)sys_call(SYS_execveat, j->init_fd, "", argv, envp, AT_EMPTY_PATH),
 		"init", "execute %s", j->launch->init_path);
 }
@@ -96,10 +101,10 @@ int jail_pid1(void *arg)
 	sys_call(SYS_umask, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(steps) && r == 0; i++)
 		r = steps[i](j);
-	if (r == 0) {
+	if (r == 0 && j->launch->init_socket < 0)
 		linger(j);
+	if (r == 0)
 		r = jail_lock(j);
-	}
 	if (r == 0)
 		become_init(j);
 	sys_exit(EXIT_PURPLE);

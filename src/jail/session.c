@@ -75,6 +75,20 @@ int jail_hostname(struct jail *j)
 	return r < 0 ? err_set(&j->err, r, "hostname", "set the host name %s", name) : 0;
 }
 
+/*
+ * The root of the namespace is the group that one is in when it is made, so
+ * this waits until the launcher has put us into ours.
+ */
+int jail_cgroup_namespace(struct jail *j)
+{
+	int r;
+
+	if (!jail_in_group(j->launch) || !(j->plan->namespaces & CLONE_NEWCGROUP))
+		return 0;
+	r = (int)sys_call(SYS_unshare, CLONE_NEWCGROUP);
+	return r < 0 ? err_set(&j->err, r, "namespaces", "start a cgroup namespace") : 0;
+}
+
 int jail_loopback(struct jail *j)
 {
 	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
@@ -135,25 +149,72 @@ static void copy_terminal(struct jail *j)
 }
 
 /* By descriptor all the way: nothing named /dev/pts/N is opened (CVE-2025-52565). */
-int jail_terminal(struct jail *j)
+static int open_pty(int dir, const char *ptmx, int *slave, struct err *e)
 {
-	int zero = 0, master;
-	uint64_t one = 1;
+	int zero = 0, r;
+	int master = sys_openat2(dir, ptmx, O_RDWR | O_NOCTTY, 0,
+				 RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 
-	if (!(j->plan->steps & STEP_PTY) || !j->launch->terminal)
-		return 0;
-	master = sys_openat2(j->root_fd, "dev/pts/ptmx", O_RDWR | O_NOCTTY, 0,
-			     RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 	if (master < 0)
-		return err_set(&j->err, master, "terminal", "open dev/pts/ptmx");
+		return err_set(e, master, "terminal", "open dev/pts/ptmx");
 	sys_call(SYS_ioctl, master, TIOCSPTLCK, &zero);
-	j->slave_fd = (int)sys_call(SYS_ioctl, master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (j->slave_fd < 0)
-		return err_set(&j->err, j->slave_fd, "terminal", "open the other end");
+	r = (int)sys_call(SYS_ioctl, master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (r < 0) {
+		sys_close(master);
+		return err_set(e, r, "terminal", "open the other end");
+	}
+	*slave = r;
 	/* The launcher must not block on it; nobody shares its open file. */
 	sys_call(SYS_fcntl, master, F_SETFL, O_RDWR | O_NONBLOCK);
+	return master;
+}
+
+int jail_terminal(struct jail *j)
+{
+	uint64_t one = 1;
+	int master;
+
+	if (!(j->plan->steps & STEP_PTY) || !j->launch->terminal || j->launch->init_socket >= 0)
+		return 0;
+	master = open_pty(j->root_fd, "dev/pts/ptmx", &j->slave_fd, &j->err);
+	if (master < 0)
+		return master;
 	j->pty_fd = master;
 	copy_terminal(j);
 	sys_write(j->pty_event, &one, sizeof(one));
 	return 0;
+}
+
+/* For commands to come; from here on the supervisor cannot walk the sandbox's paths. */
+int jail_devpts(struct jail *j)
+{
+	int fd;
+
+	if (j->launch->init_socket < 0)
+		return 0;
+	fd = sys_openat2(j->root_fd, "dev/pts", O_PATH | O_DIRECTORY, 0,
+			 RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	if (fd < 0 && fd != -ENOENT) /* ENOENT: a policy without it has no terminals */
+		return err_set(&j->err, fd, "terminal", "open dev/pts");
+	j->devpts_fd = fd < 0 ? -1 : fd;
+	return 0;
+}
+
+int jail_open_pty(const struct jail *j, int *slave, struct err *e)
+{
+	const struct launch *l = j->launch;
+	int master, r;
+
+	if (j->devpts_fd < 0)
+		return err_set(e, ENOTTY, "terminal", "the sandbox has no /dev/pts");
+	master = open_pty(j->devpts_fd, "ptmx", slave, e);
+	if (master < 0 || j->plan->idmap != IDMAP_RANGE)
+		return master;
+	/* It is ours, who opened it: give it to the command, which may open it by name. */
+	r = (int)sys_call(SYS_fchown, *slave, l->range_base + l->uid, l->range_base + l->gid);
+	if (r == 0)
+		return master;
+	sys_close(master);
+	sys_close(TAKE_FD(*slave));
+	return err_set(e, r, "terminal", "give the terminal to the command");
 }
