@@ -15,7 +15,10 @@
  * process has ended by INIT_EXITED. End of file on the socket is the
  * supervisor's death: purple-init exits, and with it everything inside.
  *
- * purple-init runs inside: the supervisor takes what it says as hostile.
+ * purple-init runs inside: the supervisor takes what it says as hostile. What
+ * else runs inside may stop a child between its clone and its exec, and with it
+ * purple-init, which waits for the exec: so no wait for an answer is without a
+ * limit. (It ends in the same way as everything inside: by SIGKILL to PID 1.)
  */
 #ifndef PURPLE_JAIL_INIT_PROTOCOL_H
 #define PURPLE_JAIL_INIT_PROTOCOL_H
@@ -29,10 +32,13 @@ enum { INIT_COMMANDS_MAX = 128 }; /* that purple-init reports on at a time; more
 struct init_message {
 	uint32_t type;
 	uint32_t token; /* the supervisor's number for this command */
-	uint32_t flags; /* INIT_EXEC: INIT_TTY */
+	uint32_t flags; /* EXEC: INIT_TTY; FAILED: enum init_stage */
 	int32_t value;	/* STARTED: pid inside; FAILED: errno; EXITED: wait status */
 };
-#define INIT_TTY 1u /* descriptor 0 becomes the controlling terminal of a new session */
+#define INIT_TTY 1u /* descriptor 0 becomes the controlling terminal of its session */
+
+/* Where a command failed to start; every one is in a session of its own. */
+enum init_stage { INIT_AT_START, INIT_AT_TERMINAL, INIT_AT_DIRECTORY, INIT_AT_EXEC };
 
 /*
  * The memfd: this, then NUL-terminated strings one after the other: the
