@@ -28,6 +28,14 @@ static const char *const needed[] = {
 	"clone", "vfork", "wait4", "waitid", "kill", "restart_syscall", "rt_sigaction",
 	"rt_sigprocmask", "rt_sigreturn", "rt_sigtimedwait", "rt_sigsuspend", "prctl",
 	"close_range", "fcntl", "dup3", "setsid", "setpgid", "ioctl", "chdir", "poll", "ppoll",
+	/*
+	 * How purple-init is asked for commands, and answers, in a sandbox that stays.
+	 * Where these are not a baseline's own, the command cannot make a socket:
+	 * all that it can send to is what the caller gave it as 0, 1 or 2, if one of
+	 * those is a UNIX socket, and nothing comes from there that its other end
+	 * did not send.
+	 */
+	"recvmsg", "sendmsg",
 };
 
 static const char *const strict[] = {
@@ -68,7 +76,7 @@ static const char *const default_[] = {
 	"inotify_rm_watch", "memfd_create",
 	/* sockets: the guards name the families */
 	"socket", "socketpair", "connect", "bind", "listen", "accept", "accept4", "sendto",
-	"recvfrom", "sendmsg", "recvmsg", "sendmmsg", "recvmmsg", "shutdown", "getsockname",
+	"recvfrom", "sendmmsg", "recvmmsg", "shutdown", "getsockname",
 	"getpeername", "setsockopt", "getsockopt",
 	/* memory */
 	"mlock", "mlock2", "munlock", "mlockall", "munlockall", "remap_file_pages",
