@@ -318,7 +318,9 @@ __attribute__((__noreturn__)) static void serve(int socket)
 	sys_call(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, &all, 0, sizeof(all));
 	sys_call(SYS_rt_sigaction, SIGCHLD, &action, 0, sizeof(all));
 	sys_call(SYS_fcntl, socket, F_SETFD, FD_CLOEXEC);
-	sys_close_range(0, 2, 0); /* the launcher's, who may wait for their end */
+	/* What is open beside it is the launcher's, who may wait for its end. */
+	sys_close_range(0, (unsigned)socket - 1, 0);
+	sys_close_range((unsigned)socket + 1, ~0u, 0);
 	tell(&s, (struct init_message){ INIT_READY, 0, 0, 0 }, -1);
 	for (;;) {
 		p.revents = 0;
@@ -335,7 +337,7 @@ __attribute__((__noreturn__, __used__)) static void init_main(char **stack)
 
 	/* Nobody inside may read or trace us, nor follow /proc/1/exe. */
 	sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	if (stack[4])
+	if (stack[4]) /* never 0 to 2: jail_start() has checked those */
 		serve(number(stack[4]));
 	for (;;) {
 		long pid = sys_call(SYS_wait4, -1, &status, 0, 0);
