@@ -125,6 +125,8 @@ static uint32_t v2_controllers(const char *dir, bool *occupied)
 	    cg_read(AT_FDCWD, path, text, sizeof(text)) < 0)
 		return 0;
 	has = cg_controllers(text);
+	if (has == 0)
+		return 0;
 	if (!cg_join(path, dir, "cgroup.subtree_control") ||
 	    cg_read(AT_FDCWD, path, text, sizeof(text)) < 0)
 		return 0;
@@ -154,12 +156,13 @@ static void own_text(struct cg_finder *f)
 		cg_read(AT_FDCWD, "/proc/self/cgroup", f->own, sizeof(f->own));
 }
 
-/* Is there a file for swap in @dir, which is not the top group? Then below it too. */
+/* If @dir has the file @limit (or @limit is NULL): is there the one for swap too? */
 static void see_swap(struct cg_finder *f, const char *dir, const char *limit, const char *swap)
 {
 	char path[CG_PATH];
 
-	if (!cg_join(path, dir, limit) || sys_call(SYS_faccessat, AT_FDCWD, path, 0) != 0)
+	if (limit &&
+	    (!cg_join(path, dir, limit) || sys_call(SYS_faccessat, AT_FDCWD, path, 0) != 0))
 		return;
 	f->swap_seen = true;
 	f->swap_file = cg_join(path, dir, swap) && sys_call(SYS_faccessat, AT_FDCWD, path, 0) == 0;
@@ -173,9 +176,11 @@ static void find_v2(struct cg_finder *f, const struct cg_mount *m)
 
 	if (s->v2[0] != '\0')
 		return;
-	if (f->root && cg_may_write(m->point, "") && cg_join(s->v2, m->point, CG_BASE)) {
+	if (f->root && cg_may_write(m->point, "cgroup.procs") &&
+	    cg_join(s->v2, m->point, CG_BASE)) {
 		s->controllers |= v2_controllers(m->point, &f->occupied) | CG_V2_ALWAYS;
-		see_swap(f, s->v2, "memory.max", "memory.swap.max");
+		if (s->controllers & 1u << PC_MEMORY)
+			see_swap(f, s->v2, "memory.max", "memory.swap.max");
 		return;
 	}
 	own_text(f);
@@ -207,7 +212,7 @@ static void find_v1(struct cg_finder *f, const struct cg_mount *m)
 
 	if (s->v1[c][0] != '\0')
 		return;
-	if (f->root && cg_may_write(m->point, "")) {
+	if (f->root && cg_may_write(m->point, "cgroup.procs")) {
 		if (!cg_join(dir, m->point, CG_BASE))
 			return;
 	} else {
@@ -220,7 +225,7 @@ static void find_v1(struct cg_finder *f, const struct cg_mount *m)
 		if (m->controllers & 1u << c)
 			str_copy(s->v1[c], CG_PATH, dir);
 	if (m->controllers & 1u << PC_MEMORY)
-		see_swap(f, m->point, "memory.limit_in_bytes", "memory.memsw.limit_in_bytes");
+		see_swap(f, m->point, NULL, "memory.memsw.limit_in_bytes");
 }
 
 void cg_find_line(struct cg_finder *f, char *line)
@@ -334,15 +339,62 @@ static void each_line(struct cg_finder *f, int fd)
 	}
 }
 
+/*
+ * Where everybody mounts them: /sys/fs/cgroup, or below it a directory of each
+ * hierarchy's name, and "unified". Found so, mountinfo, which grows with the
+ * host, need not be read. Only for who uses the tops.
+ */
+static bool find_usual(struct cg_finder *f)
+{
+	static const char usual[] = "/sys/fs/cgroup";
+	struct cg_mount m = { .v2 = true, .root = "/", .point = usual };
+	char point[CG_PATH], list[128];
+	bool pure;
+
+	own_text(f);
+	pure = str_after(f->own, "0::") != NULL;
+	if (!pure)
+		m.point = "/sys/fs/cgroup/unified";
+	find_v2(f, &m);
+	if (f->site->v2[0] == '\0' || pure)
+		return f->site->v2[0] != '\0';
+	for (const char *line = f->own; *line; line += *line == '\n') {
+		const char *from = strchr(line, ':');
+		size_t n = from ? strcspn(++from, ":\n") : 0;
+
+		if (n > 0 && n < sizeof(list)) {
+			memcpy(list, from, n);
+			list[n] = '\0';
+			m.v2 = false;
+			m.controllers = cg_controllers(list);
+			if (m.controllers & ~f->site->controllers) {
+				m.point = point;
+				if (!cg_join(point, usual, list))
+					return false;
+				find_v1(f, &m);
+				if (f->site->v1[__builtin_ctz(m.controllers)][0] == '\0')
+					return false;
+			}
+		}
+		line += strcspn(line, "\n");
+	}
+	return true;
+}
+
 void cg_find(struct cg_site *s)
 {
 	struct cg_finder f = { .site = s, .root = sys_call(SYS_geteuid) == 0 };
-	int fd = sys_openat(AT_FDCWD, "/proc/self/mountinfo", O_RDONLY, 0);
+	int fd;
 
 	memset(s, 0, sizeof(*s));
-	if (fd >= 0) {
-		each_line(&f, fd);
-		sys_close(fd);
+	if (!f.root || !find_usual(&f)) {
+		memset(s, 0, sizeof(*s));
+		f.occupied = f.swap_seen = f.swap_file = false;
+		fd = sys_openat(AT_FDCWD, "/proc/self/mountinfo", O_RDONLY, 0);
+		if (fd >= 0) {
+			each_line(&f, fd);
+			sys_close(fd);
+		}
 	}
 	cg_find_end(&f);
 }

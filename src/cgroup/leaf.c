@@ -163,24 +163,27 @@ static int make_v1(struct maker *m, unsigned c)
 	return 0;
 }
 
-static int make_dirs(struct maker *m)
+/* The one that tracks and is locked, before any other. */
+static int make_first(struct maker *m)
+{
+	struct cg_leaf *l = m->l;
+	const struct cg_site *s = m->s;
+
+	if (s->v2[0] == '\0')
+		return make_v1(m, PC_FREEZER);
+	l->v2_fd = make_dir(m, s->v2, true, true);
+	if (l->v2_fd < 0)
+		return err_set(m->e, l->v2_fd, STAGE, "make %s in %s", l->name, s->v2);
+	return 0;
+}
+
+static int make_others(struct maker *m)
 {
 	struct cg_leaf *l = m->l;
 	const struct cg_site *s = m->s;
 	bool v1 = false;
 	int r;
 
-	if (s->v2[0] != '\0') {
-		l->v2_fd = make_dir(m, s->v2, true, true);
-		if (l->v2_fd < 0)
-			return err_set(m->e, l->v2_fd, STAGE, "make %s in %s", l->name, s->v2);
-	} else {
-		m->want |= 1u << PC_FREEZER;
-		/* The first directory, before any other. */
-		r = make_v1(m, PC_FREEZER);
-		if (r < 0)
-			return r;
-	}
 	for (unsigned c = 0; c < PLAN_CONTROLLERS; c++) {
 		if (!(m->want & 1u << c) || s->v1[c][0] == '\0')
 			continue;
@@ -434,25 +437,55 @@ static int check(const struct maker *m, const char *id)
 	return 0;
 }
 
-int cg_create(struct cg_leaf *l, const struct cg_site *s, const char *id,
-	      const struct plan_limits *limits, const char *cpuset, struct err *e)
+static void maker_init(struct maker *m, struct cg_leaf *l, const struct cg_site *s,
+		       const struct plan_limits *limits, struct err *e)
 {
 	static const struct plan_limits none;
-	struct maker m = { .l = l, .s = s, .lim = limits ? limits : &none, .e = e };
+
+	*m = (struct maker){ .l = l, .s = s, .lim = limits ? limits : &none, .e = e };
+	m->want = m->lim->controllers;
+	if (m->want == 0)
+		m->want = s->controllers & (1u << PC_MEMORY | 1u << PC_PIDS | 1u << PC_CPUACCT);
+}
+
+int cg_begin(struct cg_leaf *l, const struct cg_site *s, const char *id,
+	     const struct plan_limits *limits, struct err *e)
+{
+	struct maker m;
 	int r;
 
+	maker_init(&m, l, s, limits, e);
 	cg_leaf_init(l);
 	r = check(&m, id);
 	if (r < 0)
 		return r;
 	str_copy(l->name, sizeof(l->name), CG_PREFIX);
 	append(l->name, sizeof(l->name), id);
-	m.want = m.lim->controllers;
-	if (m.want == 0)
-		m.want = s->controllers & (1u << PC_MEMORY | 1u << PC_PIDS | 1u << PC_CPUACCT);
-	r = make_dirs(&m);
-	if (r == 0)
-		r = set_limits(&m, cpuset);
+	r = make_first(&m);
+	if (r < 0)
+		cg_remove(l);
+	return r;
+}
+
+int cg_finish(struct cg_leaf *l, const struct cg_site *s, const struct plan_limits *limits,
+	      const char *cpuset, struct err *e)
+{
+	struct maker m;
+	int r;
+
+	maker_init(&m, l, s, limits, e);
+	r = make_others(&m);
+	return r < 0 ? r : set_limits(&m, cpuset);
+}
+
+int cg_create(struct cg_leaf *l, const struct cg_site *s, const char *id,
+	      const struct plan_limits *limits, const char *cpuset, struct err *e)
+{
+	int r = cg_begin(l, s, id, limits, e);
+
+	if (r < 0)
+		return r;
+	r = cg_finish(l, s, limits, cpuset, e);
 	if (r < 0)
 		cg_remove(l);
 	return r;
