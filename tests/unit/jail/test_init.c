@@ -188,7 +188,7 @@ static void test_run(void **state)
 	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
 	request(i, 7,
 		&(struct request){ "/usr",
-				   SH("echo $0 $X; pwd; ls /proc/$$/fd | tr '\\n' ' '; "
+				   SH("echo $0 $X; pwd; ls -m /proc/$$/fd; "
 				      "test $(cut -d' ' -f6 /proc/$$/stat) = $$ && echo leads; "
 				      "grep -E 'Sig(Blk|Ign)' /proc/$$/status; exit 3"),
 				   path,
@@ -198,7 +198,7 @@ static void test_run(void **state)
 	assert_int_equal(expect(i, INIT_EXITED, 7).value, 3 << 8);
 	n = read(out[0], text, sizeof(text) - 1);
 	assert_true(n > 0);
-	assert_string_equal(text, "sh y z\n/usr\n0 1 2 leads\nSigBlk:\t0000000000000000\n"
+	assert_string_equal(text, "sh y z\n/usr\n0, 1, 2\nleads\nSigBlk:\t0000000000000000\n"
 				  "SigIgn:\t0000000000000000\n");
 	close(one);
 	close(out[0]);
