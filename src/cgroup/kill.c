@@ -197,7 +197,7 @@ static int look_at(const char *name, void *arg)
 unsigned cg_sweep(const struct cg_site *s, unsigned most, uint64_t seed)
 {
 	struct sweep w = { .site = s, .v2 = s->v2[0] != '\0', .left = most };
-	long from = (long)(seed % INT_MAX);
+	long from = (long)(seed * 0x9e3779b97f4a7c15ULL >> 33); /* below 2^31, spread */
 
 	if (s->kind == CG_NONE)
 		return 0;
