@@ -22,6 +22,11 @@
  * execs. PID 1 takes on the same two before it becomes purple-init, so what
  * reaps inside has no more rights than what it reaps.
  *
+ * A sandbox that stays (launch->init_socket) has no such command: PID 1 goes on
+ * to purple-init at once, which starts every command, the first as well, when
+ * the supervisor asks for it. Each is then a child of PID 1 that has all of the
+ * sandbox's restrictions by birth; see init_protocol.h.
+ *
  * No choice is made here: a value that decides anything is in the plan.
  */
 #ifndef PURPLE_JAIL_JAIL_H
