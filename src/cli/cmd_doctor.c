@@ -220,6 +220,7 @@ int cmd_doctor(int argc, char **argv)
 		return EXIT_PURPLE;
 	}
 	gather_install(&facts.install);
+	cg_find(&facts.cgroups);
 	if (facts.probe.root)
 		facts.id_lock = try_id_lock();
 	n = doctor_judge(&facts, verdicts);

@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "base/buf.h"
+#include "cgroup/cgroup.h"
 #include "sys/probe.h"
 
 /* Purple's own files, looked up from where this program lies. */
@@ -24,6 +25,7 @@ struct doctor_install {
 struct doctor_facts {
 	struct probe_full probe;
 	struct doctor_install install;
+	struct cg_site cgroups;
 	int id_lock; /* as root: /run/purple/ids can be there (0), or the errno of why not */
 };
 

@@ -8,7 +8,7 @@
  * is ok and an errno is missing.
  *
  * Texts may contain {error} {arg} {release} {abi} {lacks} {max} {machine}
- * {lsm} {prefix} {absent}.
+ * {lsm} {prefix} {absent} {cgroups} {cgroup-kind}.
  *
  * Sources: user_namespaces(7), namespaces(7), mount_setattr(2), landlock(7),
  * kernel/user_namespace.c, fs/namespace.c (mount_too_revealing), Docker's and
@@ -148,12 +148,27 @@ static bool absent_file(const struct doctor_facts *f, int error)
 
 static bool no_cgroups(const struct doctor_facts *f, int error)
 {
-	return f->probe.cgroup_kind == 0;
+	return f->cgroups.kind == CG_NONE && streq(f->cgroups.why, "no control groups are mounted");
+}
+
+static bool cgroups_for_root(const struct doctor_facts *f, int error)
+{
+	return f->cgroups.why[0] != '\0' && f->probe.uid == 0;
 }
 
 static bool not_delegated(const struct doctor_facts *f, int error)
 {
-	return !f->probe.cgroup_writable;
+	return f->cgroups.kind == CG_NONE;
+}
+
+static bool delegated_in_part(const struct doctor_facts *f, int error)
+{
+	return f->cgroups.why[0] != '\0';
+}
+
+static bool no_swap_limit(const struct doctor_facts *f, int error)
+{
+	return f->cgroups.no_swap_limit;
 }
 
 static bool tiocsti(const struct doctor_facts *f, int error)
@@ -407,11 +422,19 @@ static const struct rule notify_rules[] = {
 	{ 0 },
 };
 
+#define REMEDY_SCOPE \
+	"run in a scope that systemd delegates: systemd-run --user --scope -p Delegate=yes …"
+
 static const struct rule cgroup_rules[] = {
-	{ no_cgroups, DOC_NOTE, "no cgroups at /sys/fs/cgroup; the default profile needs none",
+	{ no_cgroups, DOC_NOTE, "{cgroups}; the default profile needs none",
 	  "as root: mount -t cgroup2 none /sys/fs/cgroup" },
-	{ not_delegated, DOC_NOTE, "not delegated to this user; the default profile needs none",
-	  "run in a scope that systemd delegates: systemd-run --user --scope -p Delegate=yes …" },
+	{ cgroups_for_root, DOC_NOTE, "not every limit can be set ({cgroup-kind}): {cgroups}",
+	  "in a container: have it started with control groups that it may write" },
+	{ not_delegated, DOC_NOTE, "{cgroups}; the default profile needs none", REMEDY_SCOPE },
+	{ delegated_in_part, DOC_NOTE, "not every limit can be set ({cgroup-kind}): {cgroups}",
+	  REMEDY_SCOPE },
+	{ no_swap_limit, DOC_NOTE, "the kernel does not account swap: a limit of memory leaves it open",
+	  "boot with swapaccount=1, or without swap" },
 	{ 0 },
 };
 
@@ -479,7 +502,7 @@ static const struct check checks[] = {
 	{ "keyring", "ipc", true, AT(keyctl), NULL, "", keyring_rules },
 	{ "seccomp-notify", "seccomp", false, AT(seccomp_notify), NULL, "", notify_rules },
 	{ "overlay", "mount", false, AT(overlay_userns), NULL, "", overlay_rules },
-	{ "cgroup-limits", "cgroups", false, NO_ERROR, NULL, "", cgroup_rules },
+	{ "cgroup-limits", "cgroups", false, NO_ERROR, "{cgroup-kind}", "", cgroup_rules },
 	{ "terminal", "terminal", false, NO_ERROR, NULL, "", tiocsti_rules },
 	{ "lsm", "lsm", false, NO_ERROR, NULL, "", lsm_rules },
 	{ "newuidmap", "user", false, NO_ERROR, NULL, "", newuidmap_rules },
@@ -511,6 +534,13 @@ static void add_lacks(unsigned abi, struct buf *out)
 	}
 }
 
+static const char *const cgroup_kinds[CG_KINDS] = {
+	[CG_NONE] = "none",
+	[CG_V2] = "version 2",
+	[CG_V1] = "version 1",
+	[CG_HYBRID] = "version 1 limits, version 2 tracks",
+};
+
 /* Append the value of the placeholder at @name; its length, 0 if it is none. */
 static size_t add_value(const struct doctor_facts *f, const struct check *c, int error,
 			const char *name, struct buf *out)
@@ -525,6 +555,8 @@ static size_t add_value(const struct doctor_facts *f, const struct check *c, int
 		{ "{lsm}", f->probe.lsm },
 		{ "{prefix}", f->install.prefix },
 		{ "{absent}", f->install.absent },
+		{ "{cgroups}", f->cgroups.why },
+		{ "{cgroup-kind}", cgroup_kinds[f->cgroups.kind] },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)

@@ -39,9 +39,7 @@ struct probe_full {
 	int overlay_userns;
 	int keyctl;
 	int close_range;
-	int cgroup_kind;      /* 0 none, 1 v1, 2 v2, 3 hybrid; statfs of /sys/fs/cgroup */
-	bool cgroup_writable; /* this user may make a child of its own cgroup */
-	bool chrooted;	      /* "/" is not the root of the mount namespace */
+	bool chrooted;	     /* "/" is not the root of the mount namespace */
 	bool container;	     /* signs of one: /run/.containerenv, /.dockerenv, pid 1's cgroup … */
 	bool root;	     /* effective uid 0 with CAP_SYS_ADMIN in the initial namespace */
 	bool tiocsti_legacy; /* dev.tty.legacy_tiocsti = 1 */

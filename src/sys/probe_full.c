@@ -430,41 +430,6 @@ static bool is_fs(const char *path, long magic)
 	return statfs(path, &s) == 0 && (long)s.f_type == magic;
 }
 
-/* The path of our cgroup in the hierarchy that @label names ("0::", ":pids:"). */
-static bool cgroup_path(const struct buf *cgroups, const char *label, const char *mount, char *out,
-			size_t size)
-{
-	const char *p = strstr(cgroups->data, label);
-	int n;
-
-	if (!p)
-		return false;
-	p += strlen(label);
-	n = snprintf(out, size, "%s%.*s", mount, (int)strcspn(p, "\n"), p);
-	return n > 0 && (size_t)n < size;
-}
-
-static void probe_cgroup(struct probe_full *f)
-{
-	_cleanup_buf_ struct buf b = BUF_INIT(SMALL_FILE);
-	char path[4096] = "";
-	bool known;
-
-	if (is_fs("/sys/fs/cgroup", CGROUP2_SUPER_MAGIC))
-		f->cgroup_kind = 2;
-	else if (is_fs("/sys/fs/cgroup/unified", CGROUP2_SUPER_MAGIC))
-		f->cgroup_kind = 3;
-	else if (is_fs("/sys/fs/cgroup/pids", CGROUP_SUPER_MAGIC))
-		f->cgroup_kind = 1;
-	if (f->cgroup_kind == 0 || read_file_at(AT_FDCWD, "/proc/self/cgroup", &b) < 0 || !b.data)
-		return;
-	if (f->cgroup_kind == 2)
-		known = cgroup_path(&b, "0::", "/sys/fs/cgroup", path, sizeof(path));
-	else
-		known = cgroup_path(&b, ":pids:", "/sys/fs/cgroup/pids", path, sizeof(path));
-	f->cgroup_writable = known && faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0;
-}
-
 /* A "Name:\tvalue" line of /proc/self/status in base 10 or 16; @none without it. */
 static uint64_t status_field(const struct buf *b, const char *name, int base, uint64_t none)
 {
@@ -597,7 +562,6 @@ int probe_full(struct probe_full *ret)
 	probe_landlock(&f);
 	probe_namespaces(&f);
 	probe_calls(&f);
-	probe_cgroup(&f);
 	probe_mounts(&f);
 	probe_container(&f);
 	probe_sysctls(&f);

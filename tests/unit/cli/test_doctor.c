@@ -28,8 +28,7 @@ static struct doctor_facts healthy(void)
 	snprintf(f.install.prefix, sizeof(f.install.prefix), "/usr");
 	f.probe.quick.landlock_abi = 7;
 	f.probe.idmapped_mount = EPERM;
-	f.probe.cgroup_kind = 2;
-	f.probe.cgroup_writable = true;
+	f.cgroups.kind = CG_V2;
 	f.probe.max_user_namespaces = 15000;
 	f.probe.unprivileged_userns_clone = -1;
 	f.probe.apparmor_restrict_userns = -1;
@@ -226,13 +225,24 @@ static void run_is_a_file(struct doctor_facts *f)
 
 static void no_delegation(struct doctor_facts *f)
 {
-	f->probe.cgroup_writable = false;
+	f->cgroups.kind = CG_NONE;
+	strcpy(f->cgroups.why, "no control group is delegated to this user");
+}
+
+static void delegated_in_part(struct doctor_facts *f)
+{
+	strcpy(f->cgroups.why, "cpuset, io: not delegated to this user");
+}
+
+static void no_swap_limit(struct doctor_facts *f)
+{
+	f->cgroups.no_swap_limit = true;
 }
 
 static void no_cgroups(struct doctor_facts *f)
 {
-	f->probe.cgroup_kind = 0;
-	f->probe.cgroup_writable = false;
+	f->cgroups.kind = CG_NONE;
+	strcpy(f->cgroups.why, "no control groups are mounted");
 }
 
 static void live_tiocsti(struct doctor_facts *f)
@@ -319,8 +329,10 @@ static const struct scenario {
 	{ run_read_only, false, "id-ranges", DOC_MISSING, "/run is read-only", "mount -t tmpfs" },
 	{ no_run, false, "id-ranges", DOC_MISSING, "no /run", "mkdir /run" },
 	{ run_is_a_file, false, "id-ranges", DOC_MISSING, "Not a directory", "ordinary user" },
-	{ no_delegation, true, "cgroup-limits", DOC_NOTE, "not delegated", "Delegate" },
-	{ no_cgroups, true, "cgroup-limits", DOC_NOTE, "no cgroups", "mount -t cgroup2" },
+	{ no_delegation, true, "cgroup-limits", DOC_NOTE, "is delegated", "Delegate" },
+	{ delegated_in_part, true, "cgroup-limits", DOC_NOTE, "version 2): cpuset, io", "Delegate" },
+	{ no_swap_limit, true, "cgroup-limits", DOC_NOTE, "swap", "swapaccount" },
+	{ no_cgroups, true, "cgroup-limits", DOC_NOTE, "no control groups", "mount -t cgroup2" },
 	{ live_tiocsti, true, "terminal", DOC_NOTE, "seccomp", "dev.tty.legacy_tiocsti=0" },
 	{ no_newuidmap, true, "newuidmap", DOC_NOTE, "newuidmap", "uidmap" },
 	{ half_installed, false, "files", DOC_MISSING, "purple-init", "make install" },
