@@ -76,11 +76,6 @@ void caller_clean_environment(void)
 	}
 }
 
-bool caller_is_range(uint32_t id)
-{
-	return id >= RANGE_FIRST && id - RANGE_FIRST < (uint32_t)RANGES * RANGE_SIZE;
-}
-
 int caller_reserve_ids(uint32_t *base)
 {
 	static const char file[] = "/run/purple/ids";

@@ -26,13 +26,8 @@ void caller_clean_environment(void);
  * uses, for as long as the returned descriptor is open: a lock on one byte of
  * /run/purple/ids, which the kernel drops with the last process that holds it.
  * Returns the descriptor and sets *base, or -errno (-EAGAIN: all are taken).
- *
- * The ranges lie in 0x70000000 … 0x7fffffff, which neither login.defs(5) nor
- * systemd's "Users, Groups, UIDs and GIDs" hands out.
+ * The ranges are those of launch_is_range().
  */
 int caller_reserve_ids(uint32_t *base);
-
-/* Is this host id one of those ranges'? */
-bool caller_is_range(uint32_t id);
 
 #endif

@@ -6,39 +6,31 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "cli/detach.h"
 #include "cli/dirs.h"
 #include "cli/launch.h"
 #include "cli/obtain.h"
 #include "cli/options.h"
 #include "cli/report.h"
+#include "cli/sandbox.h"
 #include "supervisor/run.h"
 #include "sys/files.h"
 #include "sys/process.h"
 
-static void help(void)
+static void help(bool create)
 {
-	static const char text[] = "usage: purple run [OPTION…] [--] COMMAND [ARGUMENT…]\n\n"
-				   "Runs COMMAND with nothing but what the policy grants.\n\n";
+	static const char run_text[] = "usage: purple run [OPTION…] [--] COMMAND [ARGUMENT…]\n\n"
+				       "Runs COMMAND with nothing but what the policy grants.\n\n";
+	static const char create_text[] =
+		"usage: purple create [OPTION…] NAME\n\n"
+		"Makes a sandbox that stays until `purple stop NAME`; `purple exec NAME -- …` runs\n"
+		"commands in it.\n\n";
 
-	write_full(STDOUT_FILENO, text, sizeof(text) - 1);
+	if (create)
+		write_full(STDOUT_FILENO, create_text, sizeof(create_text) - 1);
+	else
+		write_full(STDOUT_FILENO, run_text, sizeof(run_text) - 1);
 	run_options_help(STDOUT_FILENO);
-}
-
-/* 0-2 are open for certain, so that nothing of ours takes their place. */
-static int fill_stdio(struct err *e)
-{
-	for (int fd = 0; fd <= 2; fd++) {
-		int r = (int)sys_call(SYS_fcntl, fd, F_GETFD);
-
-		if (r != -EBADF)
-			continue;
-		/* The lowest free number is this one. */
-		r = sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
-		if (r < 0)
-			return err_set(e, r, "stdio", "open /dev/null for descriptor %d", fd);
-		sys_call(SYS_fcntl, fd, F_SETFD, 0);
-	}
-	return 0;
 }
 
 /* Best-effort is never silent. One line each, before the command's own output. */
@@ -56,15 +48,36 @@ static void tell_downgrades(const struct plan *p)
 	}
 }
 
-static int start(const struct report *report, const struct run_options *o, const struct dirs *dirs,
+/* Of a supervisor in the background: who waits for it. It outlives a second try. */
+static int ready_fd = -1;
+
+static int start(struct report *report, const struct run_options *o, const struct dirs *dirs,
 		 struct outcome *out, struct err *e)
 {
 	static struct launch launch;
 	const struct plan *plan = report->plan;
+	struct run_request request = {
+		.kind = o->create   ? SANDBOX_CREATED
+			: o->detach ? SANDBOX_DETACHED
+				    : SANDBOX_FOREGROUND,
+		.name = o->name,
+		.stays = o->name || o->detach,
+		.terminal = o->tty,
+		.runtime = dirs->runtime,
+	};
 	int r = launch_prepare(&launch, plan, o, dirs, e);
 
 	launch.keep_fd = report->fd;
-	return r < 0 ? r : supervisor_run(plan, &launch, out, e);
+	if (r == 0 && request.kind != SANDBOX_FOREGROUND && ready_fd < 0)
+		r = detach(&ready_fd, e);
+	if (r == 1) {
+		/* The report is the other process's to write. */
+		report->fd = -1;
+		out->started = true;
+		return 0;
+	}
+	request.ready_fd = ready_fd;
+	return r < 0 ? r : supervisor_run(plan, &launch, &request, out, e);
 }
 
 /*
@@ -101,29 +114,64 @@ static int run_planned(const struct run_options *o, const struct dirs *dirs, str
 	return report->plan ? start(report, o, dirs, out, e) : -e->code;
 }
 
-static int run(int argc, char **argv, struct outcome *out, struct report *report, struct err *e)
+/* What of the options makes no sense together. */
+static int check_options(const struct run_options *o, struct err *e)
+{
+	const char *what = NULL, *usage = "purple run [OPTION…] -- COMMAND [ARGUMENT…]";
+
+	if (o->create) {
+		usage = "purple create [OPTION…] NAME";
+		what = !o->name ? "no name is given"
+		       : o->command[0] ? "a created sandbox starts no command; use `purple exec`"
+				       : NULL;
+	} else if (!o->command[0]) {
+		what = "no command given";
+	}
+	if (o->tty && (!o->detach || o->create)) {
+		what = "--tty belongs to --detach; in the foreground it has our terminal";
+	}
+	if (what) {
+		err_set(e, EPROTO, "usage", "%s", what);
+		err_remedy(e, "%s", usage);
+		return -EPROTO;
+	}
+	if (o->name && !sandbox_name_ok(o->name)) {
+		err_set(e, EPROTO, "usage",
+			"%.80s is no name of a sandbox: lower-case letters, digits, dots, dashes and "
+			"underscores, at most %d",
+			o->name, SANDBOX_NAME_MAX);
+		return -EPROTO;
+	}
+	return 0;
+}
+
+static int run(int argc, char **argv, bool create, struct outcome *out, struct report *report,
+	       struct err *e)
 {
 	static struct run_options o;
 	static struct dirs dirs;
-	int r = fill_stdio(e);
+	int r = sandbox_fill_stdio(e);
 
 	if (r == 0)
 		r = run_options_parse(argc, argv, &o, e);
 	if (r < 0)
 		return r;
 	if (o.help) {
-		help();
+		help(create);
 		out->exit_status = 0;
 		return 0;
 	}
 	r = report_open(report, o.report, e);
 	if (r < 0)
 		return r;
-	if (!o.command[0]) {
-		err_set(e, EPROTO, "usage", "no command given");
-		err_remedy(e, "purple run [OPTION…] -- COMMAND [ARGUMENT…]");
-		return -EPROTO;
+	if (create) {
+		o.create = o.detach = true;
+		if (!o.name && o.command[0])
+			o.name = *o.command++;
 	}
+	r = check_options(&o, e);
+	if (r < 0)
+		return r;
 	r = dirs_init(&dirs);
 	if (r < 0) {
 		err_set(e, r, "start", "read /proc/self/exe");
@@ -136,17 +184,29 @@ static int run(int argc, char **argv, struct outcome *out, struct report *report
 	return run_planned(&o, &dirs, out, report, e);
 }
 
-int cmd_run(int argc, char **argv)
+static int run_or_create(int argc, char **argv, bool create)
 {
 	struct report report = REPORT_INIT;
 	struct outcome out = { 0 };
 	struct err e = { 0 };
 
-	if (run(argc, argv, &out, &report, &e) < 0) {
+	if (run(argc, argv, create, &out, &report, &e) < 0) {
 		out.exit_status = e.exit_code;
-		if (e.stage[0] != '\0') /* else purple-compile has said it */
+		if (ready_fd >= 0)
+			detach_failed(ready_fd, &e);
+		else if (e.stage[0] != '\0') /* else purple-compile has said it */
 			err_print(&e);
 	}
 	report_write(&report, &out, &e);
 	return out.exit_status;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	return run_or_create(argc, argv, false);
+}
+
+int cmd_create(int argc, char **argv)
+{
+	return run_or_create(argc, argv, true);
 }

@@ -4,5 +4,6 @@
 #define PURPLE_CLI_CMD_RUN_H
 
 int cmd_run(int argc, char **argv);
+int cmd_create(int argc, char **argv); /* purple create [OPTION…] NAME */
 
 #endif

@@ -9,19 +9,25 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "cli/cmd_exec.h"
 #include "cli/cmd_run.h"
 #include "cli/dirs.h"
 #include "config.h"
 
 static const struct command {
 	const char *name;
-	const char *program; /* NULL: here */
+	int (*here)(int argc, char **argv);
+	const char *program; /* else: executed in our place; argv[0] is the command's name */
 	const char *summary;
 } commands[] = {
-	{ "run", NULL, "run a command in a sandbox" },
-	{ "plan", "purple-plan", "show what would be enforced here, layer by layer" },
-	{ "profile", "purple-profile", "list, show, explain, check and edit policies" },
-	{ "doctor", "purple-doctor", "say what this kernel and host offer, and what is missing" },
+	{ "run", cmd_run, NULL, "run a command in a sandbox" },
+	{ "create", cmd_create, NULL, "make a sandbox that stays" },
+	{ "exec", cmd_exec, NULL, "run a command in a sandbox that stays" },
+	{ "attach", cmd_attach, NULL, "join the terminal of a detached sandbox" },
+	{ "plan", NULL, "purple-plan", "show what would be enforced here, layer by layer" },
+	{ "profile", NULL, "purple-profile", "list, show, explain, check and edit policies" },
+	{ "doctor", NULL, "purple-doctor",
+	  "say what this kernel and host offer, and what is missing" },
 };
 
 static void put(int fd, const char *s)
@@ -96,8 +102,8 @@ int dispatch(int argc, char **argv)
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		if (streq(name, commands[i].name))
-			return commands[i].program ? exec_program(commands[i].program, argv + 1)
-						   : cmd_run(argc - 1, argv + 1);
+			return commands[i].here ? commands[i].here(argc - 1, argv + 1)
+						: exec_program(commands[i].program, argv + 1);
 	if (streq(name, "--help") || streq(name, "-h") || streq(name, "help")) {
 		usage(STDOUT_FILENO);
 		return 0;

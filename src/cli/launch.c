@@ -3,16 +3,15 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/vfs.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "base/str.h"
 #include "cli/caller.h"
+#include "supervisor/give.h"
 #include "sys/files.h"
 
 extern char **environ;
@@ -224,23 +223,6 @@ static int prepare_workspace(struct launch *l, const struct plan *p, const char 
 }
 
 /*
- * A pipe of root's is open to root only. Give the ones on 0-2 to the command,
- * so that it can open /dev/stdin and its kin; a pipe has no other name.
- */
-static void give_pipes(const struct launch *l)
-{
-	for (int fd = 0; fd <= 2; fd++) {
-		struct statfs fs;
-		struct stat st;
-
-		/* FIFOs with a name in a file system stay as they are. */
-		if (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) && fstatfs(fd, &fs) == 0 &&
-		    fs.f_type == PIPEFS_MAGIC && (st.st_uid == 0 || caller_is_range(st.st_uid)))
-			sys_call(SYS_fchown, fd, l->range_base + l->uid, l->range_base + l->gid);
-	}
-}
-
-/*
  * As root the command gets ids of its own. Inside, it has those of the
  * workspace's owner, so that what it makes there belongs to the same.
  */
@@ -273,7 +255,7 @@ static int prepare_ids(struct launch *l, const struct plan *p, struct err *e)
 	r = caller_reserve_ids(&l->range_base);
 	if (r < 0)
 		return err_set(e, r, "ids", "reserve a range of ids (/run/purple/ids)");
-	give_pipes(l);
+	stdio_give(l, p->idmap, (const int[]){ 0, 1, 2 });
 	/* No group of ours goes inside; see user_namespaces(7) on setgroups. */
 	r = (int)sys_call(SYS_setgroups, 0, 0);
 	return r < 0 ? err_set(e, r, "ids", "give up the supplementary groups") : 0;

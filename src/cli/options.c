@@ -29,6 +29,9 @@ enum own_option {
 	OWN_BEST_EFFORT,
 	OWN_NO_CACHE,
 	OWN_REPORT,
+	OWN_NAME,
+	OWN_DETACH,
+	OWN_TTY,
 	OWN_JSON,
 	OWN_VERBOSE,
 	OWN_HELP
@@ -54,6 +57,11 @@ static const struct own_option_row {
 	  "compile the policy anew, and do not keep it" },
 	{ "--report", NULL, OWN_REPORT, RUN, " FILE",
 	  "write how it ended as JSON to a file, fd:N, or - for standard output" },
+	{ "--name", NULL, OWN_NAME, RUN, " NAME",
+	  "a sandbox that others can enter: purple exec NAME -- …" },
+	{ "--detach", "-d", OWN_DETACH, RUN, NULL,
+	  "go on in the background, with a log; print the name" },
+	{ "--tty", "-t", OWN_TTY, RUN, NULL, "with --detach: give it a terminal, for purple attach" },
 	{ "--json", NULL, OWN_JSON, PLAN, NULL, "print everything as one JSON object" },
 	{ "--verbose", "-v", OWN_VERBOSE, PLAN, NULL, "name every system call" },
 	{ "--help", "-h", OWN_HELP, BOTH, NULL, "this text" },
@@ -106,6 +114,15 @@ static void take_own(struct run_options *o, enum own_option id, const char *valu
 		break;
 	case OWN_REPORT:
 		o->report = streq(value, "-") ? "fd:1" : value;
+		break;
+	case OWN_NAME:
+		o->name = value;
+		break;
+	case OWN_DETACH:
+		o->detach = true;
+		break;
+	case OWN_TTY:
+		o->tty = true;
 		break;
 	case OWN_BEST_EFFORT:
 		o->best_effort = true;
@@ -193,6 +210,8 @@ static int parse_one(char **argv, int *i, enum command of, struct run_options *o
 	struct word w = { .text = text, .equals = strchrnul(text, '=') };
 	const struct own_option_row *own;
 	const struct run_option *p;
+	char *name = NULL;
+	int r;
 
 	w.name_len = (size_t)(w.equals - text);
 	own = find_own_option(&w, &value);
@@ -213,11 +232,15 @@ static int parse_one(char **argv, int *i, enum command of, struct run_options *o
 		return usage_error(e, of, "%s needs a value", text);
 	/* What diagnostics call it: without the value. */
 	if (*w.equals == '=') {
-		text = strndup(text, w.name_len);
-		if (!text)
+		name = strndup(text, w.name_len);
+		if (!name)
 			return err_set(e, ENOMEM, "usage", "--%s", p->name);
 	}
-	return add_override(o, text, p->key, p->kind == OPTION_LIST ? "+=" : "=", value, e);
+	r = add_override(o, name ? name : text, p->key, p->kind == OPTION_LIST ? "+=" : "=", value,
+			 e);
+	if (r < 0)
+		free(name);
+	return r;
 }
 
 static int parse(int argc, char **argv, enum command of, struct run_options *o, struct err *e)

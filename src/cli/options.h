@@ -18,6 +18,9 @@ struct run_options {
 	const char *profile;   /* -p; "default" if not given */
 	const char *workspace; /* -w; NULL: the current directory */
 	const char *report;    /* --report: a file, or fd:N ("-" comes as fd:1); NULL: none */
+	const char *name;      /* --name; NULL: none */
+	bool detach, tty;      /* of run alone */
+	bool create;	       /* set by `purple create` */
 	bool best_effort, help;
 	bool no_cache;	    /* of run alone, as -w and --report */
 	bool json, verbose; /* of plan alone */

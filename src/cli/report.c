@@ -59,10 +59,7 @@ static void add_pair(struct buf *b, const char *key, const char *value)
 
 static void add_end(struct buf *b, const struct outcome *out, const struct err *e)
 {
-	const char *reason = err_is_set(e)		     ? "not started"
-			     : out->killed		     ? "killed"
-			     : WIFSIGNALED(out->wait_status) ? "signalled"
-							     : "exited";
+	const char *reason = err_is_set(e) || !out->reason ? "not started" : out->reason;
 
 	buf_printf(b, ",\"status\":%d,", out->exit_status);
 	add_pair(b, "reason", reason);
@@ -98,6 +95,29 @@ static void add_downgrades(struct buf *b, const struct plan *p)
 	buf_puts(b, "]");
 }
 
+/* What the control group knows; a figure that it does not give is left out. */
+static void add_group(struct buf *b, const struct cg_usage *u)
+{
+	const struct {
+		const char *name;
+		uint64_t value;
+	} figures[] = {
+		{ "cpu_us", u->cpu_us },
+		{ "throttled_us", u->throttled_us },
+		{ "memory_peak_bytes", u->memory_peak },
+		{ "oom_kills", u->oom_kills },
+		{ "pids_peak", u->pids_peak },
+		{ "forks_refused", u->pids_refused },
+		{ "io_read_bytes", u->io_read },
+		{ "io_written_bytes", u->io_written },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(figures); i++)
+		if (figures[i].value != CG_UNKNOWN)
+			buf_printf(b, ",\"%s\":%llu", figures[i].name,
+				   (unsigned long long)figures[i].value);
+}
+
 static long long ms(struct timeval t)
 {
 	return t.tv_sec * 1000LL + t.tv_usec / 1000;
@@ -117,15 +137,24 @@ void report_write(struct report *r, const struct outcome *out, const struct err 
 	name = r->plan ? plan_string(r->plan, r->plan->profile) : NULL;
 	buf_puts(&b, "{\"version\":1,");
 	add_pair(&b, "profile", name ? name : "");
+	if (out->id[0] != '\0') {
+		buf_puts(&b, ",");
+		add_pair(&b, "id", out->id);
+		buf_puts(&b, ",");
+		add_pair(&b, "name", out->name);
+	}
 	add_end(&b, out, e);
 	if (r->plan)
 		add_downgrades(&b, r->plan);
 	buf_printf(&b,
 		   ",\"usage\":{\"wall_ms\":%lld,\"user_ms\":%lld,\"system_ms\":%lld,"
-		   "\"max_rss_kb\":%ld}}\n",
+		   "\"max_rss_kb\":%ld",
 		   (now.tv_sec - r->start.tv_sec) * 1000LL +
 			   (now.tv_nsec - r->start.tv_nsec) / 1000000,
 		   ms(u->ru_utime), ms(u->ru_stime), u->ru_maxrss);
+	if (out->counted)
+		add_group(&b, &out->group);
+	buf_puts(&b, "}}\n");
 	lost = b.failed ? -ENOMEM : write_full(r->fd, b.data, b.len);
 	if (lost < 0) {
 		struct err told = { 0 };

@@ -6,11 +6,16 @@
  *	version      1
  *	profile      the policy's name
  *	status       what purple exits with
- *	reason       "exited", "signalled", "killed" or "not started"
- *	signal       with "signalled" and "killed"
+ *	id, name     of a sandbox that had them: not one that ended within 10 ms
+ *	reason       "exited", "signalled", "killed", "not started", "stopped" (by
+ *	             purple stop), "timeout", "cpu time" or "out of memory"
+ *	signal       where one ended the command or the sandbox
  *	error        {stage, message, remedy}, with "not started"
  *	downgrades   [{what, why}], under best-effort
- *	usage        {wall_ms, user_ms, system_ms, max_rss_kb} of the whole sandbox
+ *	usage        {wall_ms, user_ms, system_ms, max_rss_kb} of the whole sandbox; with
+ *	             a control group, those of its figures that the host has: cpu_us,
+ *	             throttled_us, memory_peak_bytes, oom_kills, pids_peak,
+ *	             forks_refused, io_read_bytes, io_written_bytes
  */
 #ifndef PURPLE_CLI_REPORT_H
 #define PURPLE_CLI_REPORT_H

@@ -12,15 +12,13 @@
 
 static char command_stack[16 * 1024] __attribute__((__aligned__(64)));
 
-static void exec_failed(struct jail *j, int code)
+void jail_exec_failed(struct err *e, int code, const char *name)
 {
-	const char *name = j->launch->argv[0];
-
 	if (code == -ENOENT || code == -ENOTDIR) {
-		j->err.exit_code = EXIT_NOT_FOUND;
-		err_set(&j->err, code, "exec", "%s", name);
+		e->exit_code = EXIT_NOT_FOUND;
+		err_set(e, code, "exec", "%s", name);
 		err_remedy(
-			&j->err,
+			e,
 			strchr(name, '/')
 				? "the path is looked up inside the sandbox; `purple plan` lists what is "
 				  "mounted there"
@@ -28,13 +26,13 @@ static void exec_failed(struct jail *j, int code)
 				  "what is mounted there");
 		return;
 	}
-	j->err.exit_code = EXIT_NOT_EXEC;
-	err_set(&j->err, code, "exec", "%s", name);
+	e->exit_code = EXIT_NOT_EXEC;
+	err_set(e, code, "exec", "%s", name);
 	if (code == -EACCES)
-		err_remedy(&j->err, "it is a directory, has no execute permission, or lies where "
+		err_remedy(e, "it is a directory, has no execute permission, or lies where "
 				    "the policy grants no execution");
 	else if (code == -ENOEXEC)
-		err_remedy(&j->err, "it is no program of this machine; a script needs a #! line");
+		err_remedy(e, "it is no program of this machine; a script needs a #! line");
 }
 
 static int take_terminal(struct jail *j)
@@ -72,7 +70,7 @@ static int command_main(void *arg)
 		r = (int)sys_call(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, &l->sigmask, 0,
 				  sizeof(l->sigmask));
 	if (r == 0)
-		exec_failed(j, search_exec(l->argv, l->envp, buf));
+		jail_exec_failed(&j->err, search_exec(l->argv, l->envp, buf), l->argv[0]);
 	sys_exit(j->err.exit_code ? j->err.exit_code : EXIT_PURPLE);
 }
 

@@ -71,6 +71,9 @@ struct jail {
 	uint32_t ids_ready;		/* futex: enum ids_state */
 	int idmap_fds[JAIL_IDMAPS_MAX]; /* detached id-mapped trees, in plan order */
 	int parent_fd;			/* pidfd of the launcher */
+	uint32_t lo_state;		/* futex: enum lo_state */
+	int lo_fd;			/* a socket of the sandbox's network namespace */
+	int lo_result;			/* of taking lo up; valid with LO_DONE */
 
 	/* PID 1's own while it sets up. */
 	int root_fd;	/* the root tmpfs */
@@ -83,6 +86,7 @@ struct jail {
 	struct jail_parent parent;
 };
 
+enum lo_state { LO_NONE, LO_SOCKET /* there */, LO_PID1 /* does it alone */, LO_DONE };
 enum ids_state { IDS_WAIT, IDS_READY, IDS_FAILED };
 
 /*
@@ -114,6 +118,9 @@ static inline bool jail_has_started(const struct jail *j)
  * user. -errno with @e set. Both are the caller's to close.
  */
 int jail_open_pty(const struct jail *j, int *slave, struct err *e);
+
+/* Fill @e for execve(2) of @name having failed with @code: 126 or 127, and what to do. */
+void jail_exec_failed(struct err *e, int code, const char *name);
 
 /* Close what jail_start() opened. The sandbox must have ended. */
 void jail_close(struct jail *j);

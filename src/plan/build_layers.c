@@ -167,6 +167,8 @@ static const struct plan_rlimit shared[] = {
 	{ .resource = RLIMIT_MEMLOCK, .soft = 8 << 20, .hard = 8 << 20 },
 };
 
+enum { GRACE_DEFAULT_S = 5 };
+
 int build_limits(struct builder *b)
 {
 	const struct policy *p = b->policy;
@@ -180,6 +182,11 @@ int build_limits(struct builder *b)
 	add_limit(b, RLIMIT_CORE, &p->resources.core_size_bytes);
 	add_limit(b, RLIMIT_STACK, &p->resources.stack_bytes);
 	add_limit(b, RLIMIT_CPU, &p->resources.cpu_time_seconds);
+	b->head.limits.session_s = (uint32_t)p->resources.session_timeout_seconds.v;
+	b->head.limits.cpu_time_s = (uint32_t)p->resources.cpu_time_seconds.v;
+	b->head.limits.grace_s = p->resources.kill_grace_seconds.set
+					 ? (uint32_t)p->resources.kill_grace_seconds.v
+					 : GRACE_DEFAULT_S;
 	return 0;
 }
 

@@ -34,6 +34,14 @@ void pty_foreground(struct pty *p)
 	p->raw = true;
 }
 
+void pty_release(struct pty *p)
+{
+	if (p->master < 0 || !p->raw)
+		return;
+	set_terminal(p->in, &p->saved);
+	p->raw = false;
+}
+
 void pty_open(struct pty *p, int master, unsigned terminal)
 {
 	p->master = master;
@@ -159,7 +167,6 @@ void pty_finish(struct pty *p)
 	} while (fill_outward(p));
 	if (p->held_cr)
 		sys_write(p->out, "\r", 1);
-	if (p->raw)
-		set_terminal(p->in, &p->saved);
+	pty_release(p);
 	p->master = -1;
 }

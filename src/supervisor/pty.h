@@ -43,6 +43,8 @@ void pty_resize(struct pty *p);
  * terminal's settings and its input to whoever has them.
  */
 void pty_foreground(struct pty *p);
+/* Before we are stopped: the settings that the caller had. */
+void pty_release(struct pty *p);
 
 /* In the background with a terminal: nobody tells us when that changes. */
 static inline bool pty_in_background(const struct pty *p)

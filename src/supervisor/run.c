@@ -8,13 +8,26 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "jail/jail.h"
-#include "supervisor/pty.h"
+#include "base/str.h"
+#include "supervisor/internal.h"
 #include "sys/files.h"
 #include "sys/process.h"
 
-/* What the caller sends us is meant for the command. */
-static const int forwarded[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2 };
+/* A command that ends within this is written nowhere; PID 1 lingers as long. */
+enum { QUICK_MS = 10, LOOK_AGAIN_MS = 300, SECOND_GRACE_MS = 1000 };
+enum { CPU_LOOK_MIN_MS = 20, CPU_LOOK_MAX_MS = 1000 };
+
+/* The first four end the sandbox; the next two are the command's alone. */
+static const int watched[] = { SIGHUP,	SIGINT,	  SIGQUIT, SIGTERM, SIGUSR1,
+			       SIGUSR2, SIGWINCH, SIGCONT, SIGTSTP };
+
+uint64_t supervisor_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
 
 static int block_signals(uint64_t *old)
 {
@@ -23,112 +36,444 @@ static int block_signals(uint64_t *old)
 	/* A caller that ignores it would take the exit status from us, and from PID 1. */
 	signal(SIGCHLD, SIG_DFL);
 
-	for (size_t i = 0; i < ARRAY_SIZE(forwarded); i++)
-		set |= 1ULL << (forwarded[i] - 1);
-	set |= 1ULL << (SIGWINCH - 1) | 1ULL << (SIGCONT - 1);
+	for (size_t i = 0; i < ARRAY_SIZE(watched); i++)
+		set |= 1ULL << (watched[i] - 1);
 	sys_call(SYS_rt_sigprocmask, SIG_BLOCK, &set, old, sizeof(set));
 	return (int)sys_call(SYS_signalfd4, -1, &set, sizeof(set), SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static void on_signal(struct jail *j, struct pty *pty, int fd)
+static void tell_command(struct supervisor *s, int sig)
+{
+	if (s->request->stays)
+		stay_signal(s, MAIN_COMMAND, sig);
+	else if (s->jail.command_fd >= 0)
+		sys_pidfd_signal(s->jail.command_fd, sig);
+}
+
+/* The stop signal, and each time less patience: the grace, a second, none. */
+static void tell_stop(struct supervisor *s)
+{
+	uint64_t now = supervisor_now(), at;
+
+	at = now + (s->tells == 0 ? s->grace_ms : s->tells == 1 ? SECOND_GRACE_MS : 0);
+	if (s->grace_at == 0 || at < s->grace_at)
+		s->grace_at = at;
+	s->tells++;
+	/* Nobody to tell in a sandbox without a command of its own. */
+	if (s->request->kind == SANDBOX_CREATED)
+		group_signal(s, s->stop_signal);
+	else
+		tell_command(s, s->stop_signal);
+}
+
+int supervisor_event(struct supervisor *s, enum life_event event)
+{
+	struct life_step step;
+	int r = 0;
+
+	/* The shared table is how we learn that PID 1 has cloned it. */
+	if (s->phase == SANDBOX_STARTING && !s->request->stays && jail_has_started(&s->jail))
+		s->phase = SANDBOX_RUNNING;
+	step = lifecycle(s->phase, event);
+	if (step.actions & LIFE_DO_REFUSE)
+		return -EBUSY;
+	if (step.actions & LIFE_DO_TELL)
+		tell_stop(s);
+	if (step.actions & LIFE_DO_KILL) {
+		s->grace_at = 0;
+		sys_pidfd_signal(s->jail.pid1_fd, SIGKILL);
+	}
+	if (step.actions & LIFE_DO_FREEZE)
+		r = group_freeze(s, true);
+	if (step.actions & LIFE_DO_THAW)
+		r = group_freeze(s, false);
+	if (r < 0 && (step.actions & LIFE_DO_FREEZE)) {
+		group_freeze(s, false);
+		return r;
+	}
+	s->phase = step.next;
+	register_update(s);
+	return 0;
+}
+
+void supervisor_stop(struct supervisor *s, int sig, uint32_t grace_ms, const char *why, int status)
+{
+	if (!s->why && why) {
+		s->why = why;
+		s->status_for_why = status;
+	}
+	s->stop_signal = sig;
+	s->grace_ms = grace_ms;
+	supervisor_event(s, LIFE_STOP);
+}
+
+static uint32_t policy_grace(const struct supervisor *s)
+{
+	return s->plan->limits.grace_s * 1000;
+}
+
+/* Both halves stop: what is inside, and we, as the caller's shell expects. */
+static void suspend(struct supervisor *s)
+{
+	if (supervisor_event(s, LIFE_PAUSE) < 0)
+		return;
+	s->suspended = true;
+	pty_release(&s->pty);
+	sys_call(SYS_kill, getpid(), SIGSTOP);
+}
+
+static void resume(struct supervisor *s)
+{
+	if (s->suspended)
+		supervisor_event(s, LIFE_RESUME);
+	s->suspended = false;
+	pty_foreground(&s->pty);
+	pty_resize(&s->pty);
+}
+
+/* As nohup(1) and shells without job control leave it. */
+static bool is_ignored(int sig)
+{
+	struct sigaction a;
+
+	return sigaction(sig, NULL, &a) == 0 && a.sa_handler == SIG_IGN;
+}
+
+static void on_signal(struct supervisor *s)
 {
 	struct signalfd_siginfo info;
 
-	while (sys_read(fd, &info, sizeof(info)) == sizeof(info)) {
-		if (info.ssi_signo == SIGWINCH)
-			pty_resize(pty);
-		else if (info.ssi_signo == SIGCONT)
-			pty_foreground(pty);
-		else if (j->command_fd >= 0)
-			sys_pidfd_signal(j->command_fd, (int)info.ssi_signo);
+	while (sys_read(s->signals, &info, sizeof(info)) == sizeof(info)) {
+		int sig = (int)info.ssi_signo;
+
+		if (sig == SIGWINCH)
+			pty_resize(&s->pty);
+		else if (sig == SIGCONT)
+			resume(s);
+		else if (is_ignored(sig))
+			continue;
+		else if (sig == SIGTSTP)
+			suspend(s);
+		else if (sig == SIGUSR1 || sig == SIGUSR2)
+			tell_command(s, sig);
 		else
-			sys_pidfd_signal(j->pid1_fd, SIGKILL); /* nobody to tell yet */
+			supervisor_stop(s, sig, policy_grace(s), NULL, -1);
 	}
+}
+
+/* How much processor time may be left before it is worth looking again. */
+static void look_at_cpu_time(struct supervisor *s, uint64_t now)
+{
+	uint64_t limit = (uint64_t)s->plan->limits.cpu_time_s * 1000, used;
+	struct cg_usage u;
+
+	group_usage(s, &u);
+	used = u.cpu_us == CG_UNKNOWN ? 0 : u.cpu_us / 1000;
+	if (used >= limit) {
+		s->cpu_at = 0;
+		supervisor_stop(s, SIGTERM, policy_grace(s), "cpu time", EXIT_TIMEOUT);
+		return;
+	}
+	used = (limit - used) / (uint64_t)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L);
+	s->cpu_at = now + MIN(MAX(used, (uint64_t)CPU_LOOK_MIN_MS), (uint64_t)CPU_LOOK_MAX_MS);
+}
+
+static bool is_due(uint64_t *at, uint64_t now)
+{
+	if (*at == 0 || now < *at)
+		return false;
+	*at = 0;
+	return true;
+}
+
+static void run_timers(struct supervisor *s)
+{
+	uint64_t now = supervisor_now();
+
+	if (is_due(&s->register_at, now)) {
+		/* Nothing may be opened while PID 1 sets up. */
+		if (jail_has_started(&s->jail)) {
+			s->phase = s->phase == SANDBOX_STARTING ? SANDBOX_RUNNING : s->phase;
+			register_late(s);
+		} else {
+			s->register_at = now + QUICK_MS;
+		}
+	}
+	if (is_due(&s->session_at, now))
+		supervisor_stop(s, SIGTERM, policy_grace(s), "timeout", EXIT_TIMEOUT);
+	if (is_due(&s->cpu_at, now))
+		look_at_cpu_time(s, now);
+	if (is_due(&s->grace_at, now))
+		supervisor_event(s, LIFE_GRACE_OVER);
+}
+
+/* ms until something is due; -1: nothing. */
+static int64_t next_timer(const struct supervisor *s)
+{
+	const uint64_t at[] = { s->register_at, s->session_at, s->cpu_at, s->grace_at };
+	uint64_t first = 0, now;
+
+	for (size_t i = 0; i < ARRAY_SIZE(at); i++)
+		if (at[i] && (!first || at[i] < first))
+			first = at[i];
+	if (!first)
+		return -1;
+	now = supervisor_now();
+	return first > now ? (int64_t)(first - now) : 0;
+}
+
+void supervisor_watch_time(struct supervisor *s)
+{
+	const struct plan_limits *l = &s->plan->limits;
+
+	if (l->session_s)
+		s->session_at = supervisor_now() + (uint64_t)l->session_s * 1000;
+	if (l->cpu_time_s)
+		s->cpu_at = supervisor_now() + CPU_LOOK_MIN_MS;
+}
+
+enum { ENDED, SIGNALS, PTY_EVENT, PTY, FIRST = PTY + PTY_POLLFDS };
+enum { INIT = FIRST, OUTPUT, SERVER = OUTPUT + OUTPUT_POLLFDS, FDS = SERVER + SERVER_POLLFDS };
+
+/* One round. False when the sandbox has ended. */
+static bool loop_once(struct supervisor *s, struct pollfd *fds, bool *quick)
+{
+	unsigned count = s->listener >= 0 || s->request->stays ? FDS : FIRST;
+	int64_t ms = *quick ? QUICK_MS : next_timer(s);
+	struct timespec limit;
+	int n;
+
+	if ((pty_in_background(&s->pty) || s->output.pending.head.size) &&
+	    (ms < 0 || ms > LOOK_AGAIN_MS))
+		ms = LOOK_AGAIN_MS;
+	limit = (struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
+	pty_prepare(&s->pty, fds + PTY);
+	if (count == FDS) {
+		fds[INIT] = (struct pollfd){ .fd = s->init, .events = POLLIN };
+		output_prepare(s, fds + OUTPUT);
+		server_prepare(s, fds + SERVER);
+	}
+	n = (int)sys_call(SYS_ppoll, fds, count, ms < 0 ? NULL : &limit, 0, 0);
+	if (n < 0)
+		return true; /* EINTR: a stop and a continue */
+	if (n == 0 && *quick) {
+		*quick = false;
+		s->register_at = 1; /* now */
+	}
+	if (pty_in_background(&s->pty))
+		pty_foreground(&s->pty);
+	if (fds[SIGNALS].revents)
+		on_signal(s);
+	if (fds[PTY_EVENT].revents) {
+		fds[PTY_EVENT].fd = -1;
+		pty_open(&s->pty, s->jail.pty_fd, s->launch->terminal);
+	}
+	pty_handle(&s->pty, fds + PTY);
+	if (count == FDS) {
+		if (fds[INIT].revents)
+			stay_handle(s);
+		output_handle(s, fds + OUTPUT);
+		server_handle(s, fds + SERVER);
+	}
+	if (!*quick)
+		run_timers(s);
+	return !fds[ENDED].revents;
 }
 
 /* Until the sandbox has ended; what it wrote to its terminal is then delivered. */
-static void loop(struct jail *j, struct pty *pty, int signals)
+static void loop(struct supervisor *s)
 {
-	enum { ENDED, SIGNALS, PTY_EVENT, PTY, FDS = PTY + PTY_POLLFDS };
-	struct pollfd fds[FDS] = {
-		[ENDED] = { .fd = j->pid1_fd, .events = POLLIN },
-		[SIGNALS] = { .fd = signals, .events = POLLIN },
-		[PTY_EVENT] = { .fd = j->pty_event, .events = POLLIN },
-	};
+	static struct pollfd fds[FDS];
+	bool quick = !s->request->stays && !s->plan->limits.session_s &&
+		     !s->plan->limits.cpu_time_s;
 
-	for (;;) {
-		struct timespec tick = { .tv_nsec = 300000000 };
-
-		pty_prepare(pty, fds + PTY);
-		if (sys_call(SYS_ppoll, fds, FDS, pty_in_background(pty) ? &tick : NULL, 0, 0) < 0)
-			continue; /* EINTR: a stop and a continue */
-		if (pty_in_background(pty))
-			pty_foreground(pty);
-		if (fds[SIGNALS].revents)
-			on_signal(j, pty, signals);
-		if (fds[PTY_EVENT].revents) {
-			fds[PTY_EVENT].fd = -1;
-			pty_open(pty, j->pty_fd, j->launch->terminal);
-		}
-		pty_handle(pty, fds + PTY);
-		if (fds[ENDED].revents)
-			break;
+	fds[ENDED] = (struct pollfd){ .fd = s->jail.pid1_fd, .events = POLLIN };
+	fds[SIGNALS] = (struct pollfd){ .fd = s->signals, .events = POLLIN };
+	fds[PTY_EVENT] = (struct pollfd){ .fd = s->jail.pty_event, .events = POLLIN };
+	if (!quick && !s->request->stays) {
+		s->register_at = supervisor_now() + QUICK_MS;
+		supervisor_watch_time(s);
 	}
-	pty_finish(pty);
+	while (loop_once(s, fds, &quick))
+		;
+	if (s->request->stays)
+		stay_handle(s); /* what purple-init said last */
+	pty_finish(&s->pty);
 }
 
-static void judge(struct jail *j, const siginfo_t *info, struct outcome *ret)
+/* The command's wait status, if anybody has seen it end. */
+static bool find_status(struct supervisor *s, int *status)
 {
 	uint64_t report = 0;
 
-	if (sys_read(j->status_fd, &report, sizeof(report)) == sizeof(report)) {
-		int status = (int)(uint32_t)(report - 1);
-
-		ret->started = !err_is_set(&j->err);
-		ret->wait_status = status;
-		ret->exit_status = WIFSIGNALED(status) ? EXIT_SIGNAL_BASE + WTERMSIG(status)
-						       : WEXITSTATUS(status);
-		return;
+	if (s->request->stays) {
+		*status = s->main_status;
+		return s->main_ended;
 	}
-	/* PID 1 did not get to report: it failed, or somebody killed it. */
-	if (info->si_code == CLD_EXITED) {
-		ret->exit_status = EXIT_PURPLE;
-		return;
-	}
-	ret->started = ret->killed = true;
-	ret->wait_status = info->si_status;
-	ret->exit_status = EXIT_SIGNAL_BASE + info->si_status;
+	if (sys_read(s->jail.status_fd, &report, sizeof(report)) != sizeof(report))
+		return false;
+	*status = (int)(uint32_t)(report - 1);
+	return true;
 }
 
-int supervisor_run(const struct plan *plan, struct launch *launch, struct outcome *ret,
-		   struct err *e)
+static void judge(struct supervisor *s, const siginfo_t *info)
 {
-	static struct jail j; /* shared with PID 1: outlives every frame */
-	struct pty pty = PTY_INIT;
+	struct outcome *o = s->out;
+	int status;
+
+	if (find_status(s, &status)) {
+		o->started = !err_is_set(&s->jail.err);
+		o->wait_status = status;
+		o->exit_status = WIFSIGNALED(status) ? EXIT_SIGNAL_BASE + WTERMSIG(status)
+						     : WEXITSTATUS(status);
+		o->reason = WIFSIGNALED(status) ? "signalled" : "exited";
+	} else if (s->request->kind == SANDBOX_CREATED && s->ready && s->why) {
+		o->started = true; /* it had no command to end */
+		o->reason = "exited";
+	} else if (info->si_code == CLD_EXITED || (s->request->stays && !s->ready)) {
+		/* PID 1 did not get to report: it failed. */
+		o->exit_status = EXIT_PURPLE;
+	} else {
+		/* Somebody killed it. */
+		o->started = o->killed = true;
+		o->wait_status = info->si_status;
+		o->exit_status = EXIT_SIGNAL_BASE + info->si_status;
+		o->reason = "killed";
+	}
+}
+
+/* What we know better than the wait status does. */
+static void judge_why(struct supervisor *s)
+{
+	struct outcome *o = s->out;
+	bool by_kill = o->killed || (WIFSIGNALED(o->wait_status) && WTERMSIG(o->wait_status) == SIGKILL);
+
+	if (!o->started)
+		return;
+	if (s->why) {
+		o->reason = s->why;
+		if (s->status_for_why >= 0)
+			o->exit_status = s->status_for_why;
+	} else if (by_kill && o->counted && o->group.oom_kills != CG_UNKNOWN &&
+		   o->group.oom_kills > 0) {
+		o->reason = "out of memory";
+	}
+}
+
+/* Of those that we have opened: PID 1 closes what is above. */
+static int highest_fd(const struct supervisor *s)
+{
+	const int fds[] = { s->signals, s->all,		 s->dir,	      s->listener,
+			    s->init,	s->init_theirs,	 s->output.fds[0],    s->output.fds[1],
+			    s->output.log, s->theirs[0], s->theirs[1],	      s->theirs[2],
+			    s->request->ready_fd };
+	int last = -1;
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		last = MAX(last, fds[i]);
+	for (size_t i = 0; s->has_leaf && i < PLAN_CONTROLLERS; i++)
+		last = MAX(last, MAX(s->leaf.v1_fds[i], s->leaf.procs_fds[i]));
+	return s->has_leaf ? MAX(last, s->leaf.v2_fd) : last;
+}
+
+void supervisor_ready(struct supervisor *s)
+{
+	struct run_ready ready = { 0 };
+
+	if (s->request->ready_fd < 0)
+		return;
+	str_copy(ready.name, sizeof(ready.name), s->state.name);
+	sys_write(s->request->ready_fd, &ready, sizeof(ready));
+	sys_close(s->request->ready_fd);
+	/* From here on nothing needs the directory that we were started in. */
+	sys_call(SYS_chdir, "/");
+}
+
+static int start(struct supervisor *s, struct err *e)
+{
+	bool has_id = s->request->stays || s->plan->limits.controllers;
+	int r;
+
+	s->signals = block_signals(&s->launch->sigmask);
+	if (s->signals < 0)
+		return err_set(e, s->signals, "start", "watch for signals");
+	if (has_id && (r = sandbox_make_id(s->state.id)) < 0)
+		return err_set(e, r, "start", "make an id");
+	r = s->request->stays ? register_claim(s, e) : 0;
+	if (r == 0)
+		r = group_make(s, e);
+	if (r == 0 && s->request->stays)
+		r = stay_prepare(s, e);
+	if (r < 0)
+		return r;
+	if (has_id)
+		s->launch->last_fd = highest_fd(s);
+	r = jail_start(&s->jail, s->plan, s->launch);
+	if (r < 0)
+		*e = s->jail.err;
+	return r;
+}
+
+static void finish(struct supervisor *s)
+{
 	siginfo_t info = { 0 };
-	int signals, r;
+
+	sys_call(SYS_waitid, P_PIDFD, s->jail.pid1_fd, &info, WEXITED, &s->out->usage);
+	output_end(s);
+	judge(s, &info);
+	supervisor_event(s, LIFE_GONE);
+}
+
+static void init(struct supervisor *s, const struct plan *plan, struct launch *launch,
+		 const struct run_request *request, struct outcome *out)
+{
+	s->plan = plan;
+	s->launch = launch;
+	s->request = request;
+	s->out = out;
+	s->pty = PTY_INIT;
+	s->phase = SANDBOX_STARTING;
+	s->signals = s->all = s->dir = s->listener = s->init = s->init_theirs = -1;
+	s->status_for_why = -1;
+	s->theirs[0] = s->theirs[1] = s->theirs[2] = -1;
+	launch->init_socket = launch->cgroup_fd = launch->last_fd = -1;
+	launch->cgroup_procs = NULL;
+	if (!request->stays)
+		return;
+	server_init(s);
+	output_init(s);
+}
+
+int supervisor_run(const struct plan *plan, struct launch *launch, const struct run_request *request,
+		   struct outcome *ret, struct err *e)
+{
+	static struct supervisor s; /* PID 1 shares s.jail: it outlives every frame */
+	int r;
 
 	memset(ret, 0, sizeof(*ret));
-	signals = block_signals(&launch->sigmask);
-	if (signals < 0) {
-		ret->exit_status = EXIT_PURPLE;
-		return err_set(e, signals, "start", "watch for signals");
-	}
-	r = jail_start(&j, plan, launch);
+	if (s.plan)
+		memset(&s, 0, sizeof(s)); /* a second try */
+	init(&s, plan, launch, request, ret);
+	r = start(&s, e);
 	if (r == 0) {
-		loop(&j, &pty, signals);
-		sys_call(SYS_waitid, P_PIDFD, j.pid1_fd, &info, WEXITED, &ret->usage);
-		judge(&j, &info, ret);
+		loop(&s);
+		finish(&s);
 	}
-	sys_close(signals);
+	sys_close(TAKE_FD(s.signals));
 	sys_call(SYS_rt_sigprocmask, SIG_SETMASK, &launch->sigmask, 0, sizeof(launch->sigmask));
-	jail_close(&j);
-	if (err_is_set(&j.err)) {
-		*e = j.err;
+	group_end(&s);
+	judge_why(&s);
+	if (r == 0 && err_is_set(&s.jail.err))
+		*e = s.jail.err;
+	else if (r == 0 && !ret->started)
+		err_set(e, EPROTO, "start", "the sandbox ended before the command started");
+	if (err_is_set(e)) {
+		ret->started = false;
 		ret->exit_status = e->exit_code;
-		return -e->code;
 	}
-	if (!ret->started && ret->exit_status == EXIT_PURPLE)
-		return err_set(e, EPROTO, "start", "the sandbox ended before the command started");
-	return 0;
+	stay_end(&s);
+	jail_close(&s.jail);
+	register_end(&s);
+	server_end(&s);
+	return err_is_set(e) ? -e->code : 0;
 }

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs one sandbox in the foreground, from start to end: the launcher's event
- * loop. It waits for the sandbox to end, passes signals on to the command,
- * and, with a terminal, moves bytes between it and the sandbox's own.
+ * Runs one sandbox from start to end: the supervisor's event loop. It waits
+ * for the sandbox to end, watches its time and its limits, passes signals on,
+ * moves bytes between the caller's terminal and the sandbox's own, and serves
+ * the control socket.
+ *
+ * An anonymous run is written to the state directory only when its command
+ * still runs after 10 ms, so that a short one pays nothing.
  *
  * One thread, one poll(2). Signals arrive by signalfd, so nothing happens
  * between two instructions. The caller's terminal settings are put back
- * whatever happens, short of SIGKILL.
+ * whatever happens, short of SIGKILL. Killing this process with SIGKILL kills
+ * everything inside at once (PR_SET_PDEATHSIG).
  */
 #ifndef PURPLE_SUPERVISOR_RUN_H
 #define PURPLE_SUPERVISOR_RUN_H
@@ -15,15 +20,37 @@
 #include <sys/resource.h>
 
 #include "base/err.h"
+#include "cgroup/cgroup.h"
 #include "jail/launch.h"
 #include "plan/plan.h"
+#include "supervisor/state.h"
+
+struct run_request {
+	enum sandbox_kind kind;
+	const char *name;    /* NULL: none was given; it is called by its id */
+	bool stays;	     /* takes exec; always, but for an anonymous foreground run */
+	bool terminal;	     /* a detached command gets one */
+	const char *runtime; /* directory of live state; NULL: there is none */
+	/* Detached: gets a struct run_ready when the command runs, and is closed. -1: none. */
+	int ready_fd;
+};
+
+/* What a detached supervisor tells who started it, once. */
+struct run_ready {
+	struct err err; /* code 0: it runs */
+	char name[SANDBOX_NAME_MAX + 1];
+};
 
 struct outcome {
 	bool started;	     /* the command was executed */
 	int wait_status;     /* of the command, as wait(2) gives it; valid if started */
 	bool killed;	     /* the sandbox was killed from outside; wait_status says by what */
 	int exit_status;     /* what purple shall exit with */
+	const char *reason;  /* why it ended, as in the report; set if started */
 	struct rusage usage; /* of all that ran inside */
+	bool counted;	     /* @group holds what its control group counted */
+	struct cg_usage group;
+	char id[SANDBOX_ID_LEN + 1], name[SANDBOX_NAME_MAX + 1]; /* "": had none */
 };
 
 /*
@@ -31,7 +58,7 @@ struct outcome {
  * of it is left. 0 with @ret filled; -errno with @e set when the command was
  * never executed (@ret->exit_status holds 125, 126 or 127 then).
  */
-int supervisor_run(const struct plan *plan, struct launch *launch, struct outcome *ret,
-		   struct err *e);
+int supervisor_run(const struct plan *plan, struct launch *launch, const struct run_request *request,
+		   struct outcome *ret, struct err *e);
 
 #endif

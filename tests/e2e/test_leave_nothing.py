@@ -97,7 +97,8 @@ class Host:
     def state(self):
         return {"mounts": pathlib.Path("/proc/self/mountinfo").read_text(),
                 "tmp": tree(self.tmp) if self.private and self.tmp.exists() else None,
-                "home": tree(self.runner.home),
+                "home": {path: what for path, what in tree(self.runner.home).items()
+                         if not pathlib.Path(path).is_relative_to(self.runner.home / ".local")},
                 "workspace": tree(self.runner.workspace)}
 
     def left_behind(self, patience=5.0):
@@ -166,8 +167,11 @@ def test_the_cache_is_all_that_appears(as_user, purple_prefix):
     status, err = host.run([as_user.purple, "run", "--", "/bin/true"])
     assert status == 0, err
     assert not host.left_behind()
-    cache = as_user.home / ".cache"
-    assert not [p for p in tree(as_user.home) if not pathlib.Path(p).is_relative_to(cache)]
+    cache, state = as_user.home / ".cache", as_user.home / ".local"
+    assert not [p for p in tree(as_user.home) if not pathlib.Path(p).is_relative_to(cache)
+                and not pathlib.Path(p).is_relative_to(state)]
+    sandboxes = state / "state/purple/run/sandboxes"
+    assert not sandboxes.exists() or not list(sandboxes.iterdir())
     assert tree(as_user.workspace) == {}
 
 

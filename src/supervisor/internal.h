@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Between the files of supervisor/. One supervisor a process, one thread, one
+ * poll(2); every descriptor is -1 where there is none.
+ *
+ *	run.c       start, loop, timers, signals, how it ended
+ *	group.c     the control group: limits, usage, freeze
+ *	register.c  the state directory
+ *	server.c    clients of the control socket
+ *	stay.c      commands that purple-init starts for us
+ *	output.c    what a detached command writes: log, attached client
+ */
+#ifndef PURPLE_SUPERVISOR_INTERNAL_H
+#define PURPLE_SUPERVISOR_INTERNAL_H
+
+#include <poll.h>
+
+#include "cgroup/cgroup.h"
+#include "jail/init_protocol.h"
+#include "jail/jail.h"
+#include "supervisor/control.h"
+#include "supervisor/lifecycle.h"
+#include "supervisor/pty.h"
+#include "supervisor/run.h"
+#include "supervisor/state.h"
+
+/* A command that purple-init starts, or has started. */
+struct command {
+	bool used, started;
+	bool killed; /* its client went before it was there */
+	uint32_t token;
+	int pidfd;
+	int client;	   /* number of the client that waits for it; -1: none */
+	int master, slave; /* of its terminal, until they are handed over */
+	char name[64];	   /* argv[0], for messages */
+};
+
+struct client {
+	int fd;
+	int command; /* EXEC: its number in commands[]; -1 */
+	bool waits;  /* to be told of the end */
+	bool attached;
+};
+
+enum { OUTPUTS = 2, NO_COMMAND = -1, MAIN_COMMAND = 0 };
+
+/* What a detached command writes to: two pipes, or in the first place its terminal. */
+struct output {
+	int fds[OUTPUTS]; /* our ends; non-blocking */
+	bool terminal;
+	int slave; /* held, so that the master never hangs up */
+	int log;
+	uint64_t log_size;
+	int client; /* attached; -1 */
+	uint64_t stuck_since; /* that it takes nothing, ms */
+	struct control_message pending; /* for it; head.size 0: nothing */
+	char input[CONTROL_PAYLOAD_MAX]; /* from it, for the terminal */
+	size_t input_len;
+};
+
+struct supervisor {
+	const struct plan *plan;
+	struct launch *launch;
+	const struct run_request *request;
+	struct outcome *out;
+	struct jail jail; /* shared with PID 1: outlives every frame */
+	struct pty pty;
+
+	enum sandbox_phase phase;
+	int stop_signal;
+	unsigned tells;	 /* stop signals sent so far */
+	uint32_t grace_ms;
+	const char *why; /* why we ended it, as in the report; NULL: we did not */
+	int status_for_why; /* 124, or -1: the command's own */
+	bool suspended;	 /* by SIGTSTP */
+	/* CLOCK_MONOTONIC, ms; 0: not set */
+	uint64_t register_at, session_at, cpu_at, grace_at;
+
+	struct cg_leaf leaf;
+	bool has_leaf;
+
+	int signals;
+	int all, dir, listener; /* the state directories, ours, the control socket */
+	bool told_state; /* the state file could not be written: said once */
+	struct sandbox_state state;
+	struct client clients[CONTROL_CLIENTS_MAX];
+
+	int init;	/* our end of purple-init's socket */
+	int init_theirs; /* until it is ready */
+	bool ready, main_ended;
+	int main_status;
+	uint32_t next_token;
+	struct command commands[INIT_COMMANDS_MAX];
+	int theirs[3]; /* 0-2 of a detached command, until it has them */
+	struct output output;
+};
+
+uint64_t supervisor_now(void); /* ms of CLOCK_MONOTONIC */
+/* Let @event happen. -EBUSY: not in this state. */
+int supervisor_event(struct supervisor *s, enum life_event event);
+/* Begin to end it: @sig to the command, then the grace. @why: see struct supervisor. */
+void supervisor_stop(struct supervisor *s, int sig, uint32_t grace_ms, const char *why,
+		     int status);
+
+/* The command runs: its time begins. */
+void supervisor_watch_time(struct supervisor *s);
+/* Tell who waits for a detached one that it runs. */
+void supervisor_ready(struct supervisor *s);
+
+/* group.c */
+int group_make(struct supervisor *s, struct err *e);
+void group_usage(struct supervisor *s, struct cg_usage *u);
+void group_signal(struct supervisor *s, int sig); /* to all but PID 1 */
+int group_freeze(struct supervisor *s, bool frozen);
+void group_end(struct supervisor *s);
+
+/* register.c */
+int register_claim(struct supervisor *s, struct err *e);
+void register_late(struct supervisor *s); /* of an anonymous run; never fails loudly */
+void register_update(struct supervisor *s);
+void register_end(struct supervisor *s);
+
+/* server.c: fds has room for SERVER_POLLFDS */
+enum { SERVER_POLLFDS = 1 + CONTROL_CLIENTS_MAX };
+void server_init(struct supervisor *s);
+void server_prepare(struct supervisor *s, struct pollfd *fds);
+void server_handle(struct supervisor *s, const struct pollfd *fds);
+void server_end(struct supervisor *s); /* tell all that wait, and close */
+void client_close(struct supervisor *s, int n);
+void client_error(struct supervisor *s, int n, const struct err *e);
+
+/* stay.c */
+int stay_prepare(struct supervisor *s, struct err *e); /* before jail_start() */
+void stay_handle(struct supervisor *s);		       /* s->init is readable */
+/* Start what the client @n asks for by @m; @fds: memfd, 0, 1, 2, which stay the caller's. */
+int stay_exec(struct supervisor *s, int n, uint32_t terminal, const int fds[4], struct err *e);
+int stay_signal(struct supervisor *s, int command, int sig);
+void stay_abandon(struct supervisor *s, int command); /* its client is gone */
+void stay_end(struct supervisor *s);
+
+/* output.c */
+void output_init(struct supervisor *s);
+/* The log, and pipes if no terminal is wanted. The other ends in s->theirs. */
+int output_open(struct supervisor *s, struct err *e);
+enum { OUTPUT_POLLFDS = OUTPUTS };
+void output_prepare(struct supervisor *s, struct pollfd *fds);
+void output_handle(struct supervisor *s, const struct pollfd *fds);
+void output_send(struct supervisor *s); /* the attached client can take more */
+bool output_input(struct supervisor *s, const char *data, size_t len);
+void output_end(struct supervisor *s); /* deliver the rest */
+
+#endif

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The control socket: see control.h. Never waits for a client. */
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "supervisor/internal.h"
+#include "sys/files.h"
+#include "sys/process.h"
+
+void server_init(struct supervisor *s)
+{
+	for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		s->clients[i] = (struct client){ .fd = -1, .command = NO_COMMAND };
+}
+
+void client_close(struct supervisor *s, int n)
+{
+	struct client *c = &s->clients[n];
+
+	if (c->command != NO_COMMAND)
+		stay_abandon(s, c->command);
+	if (s->output.client == n) {
+		s->output.client = -1;
+		s->output.pending.head.size = 0;
+		s->output.stuck_since = 0;
+	}
+	sys_close(c->fd);
+	*c = (struct client){ .fd = -1, .command = NO_COMMAND };
+}
+
+static void reply(struct supervisor *s, int n, const struct control_message *m)
+{
+	if (control_send(s->clients[n].fd, m, NULL, 0, MSG_DONTWAIT) < 0)
+		client_close(s, n);
+}
+
+static void reply_ok(struct supervisor *s, int n, uint32_t value)
+{
+	struct control_message m = { .head = CONTROL_HEAD(CONTROL_OK, value, 0) };
+
+	reply(s, n, &m);
+}
+
+void client_error(struct supervisor *s, int n, const struct err *e)
+{
+	struct control_message m = { .head = CONTROL_HEAD(CONTROL_ERROR, 0, sizeof(m.err)) };
+
+	m.err = *e;
+	reply(s, n, &m);
+}
+
+static void refuse(struct supervisor *s, int n, const char *message, const char *remedy)
+{
+	struct err e = { 0 };
+
+	err_set(&e, EPROTO, s->state.name, "%s", message);
+	if (remedy)
+		err_remedy(&e, "%s", remedy);
+	client_error(s, n, &e);
+}
+
+static const char *phase_now(const struct supervisor *s)
+{
+	static const char *const texts[SANDBOX_PHASES] = {
+		[SANDBOX_STARTING] = "the sandbox is still starting",
+		[SANDBOX_RUNNING] = "the sandbox is running",
+		[SANDBOX_PAUSED] = "the sandbox is paused",
+		[SANDBOX_STOPPING] = "the sandbox is being stopped",
+		[SANDBOX_ENDED] = "the sandbox has ended",
+	};
+
+	return texts[s->phase];
+}
+
+static void on_stop(struct supervisor *s, int n, const struct control_message *m)
+{
+	uint32_t grace = m->head.value;
+
+	if (grace == CONTROL_GRACE_POLICY)
+		grace = s->plan->limits.grace_s * 1000;
+	supervisor_stop(s, SIGTERM, grace, "stopped", -1);
+	reply_ok(s, n, 0);
+}
+
+static void on_kill(struct supervisor *s, int n, const struct control_message *m)
+{
+	int sig = m->head.value ? (int)m->head.value : SIGKILL;
+
+	if (m->head.value > 64)
+		return refuse(s, n, "there is no such signal", NULL);
+	if (sig == SIGKILL) {
+		if (!s->why) {
+			s->why = "killed";
+			s->status_for_why = -1;
+		}
+		supervisor_event(s, LIFE_KILL);
+	} else if (s->request->kind == SANDBOX_CREATED) {
+		group_signal(s, sig);
+	} else if (s->request->stays) {
+		stay_signal(s, MAIN_COMMAND, sig);
+	} else {
+		sys_pidfd_signal(s->jail.command_fd, sig);
+	}
+	reply_ok(s, n, 0);
+}
+
+static void on_pause(struct supervisor *s, int n, enum life_event event)
+{
+	int r = supervisor_event(s, event);
+	struct err e = { 0 };
+
+	if (r == -EBUSY)
+		return refuse(s, n, phase_now(s), NULL);
+	if (r == 0)
+		return reply_ok(s, n, 0);
+	err_set(&e, r, s->state.name, "stop all its processes");
+	client_error(s, n, &e);
+}
+
+static void on_stats(struct supervisor *s, int n)
+{
+	struct control_message m = {
+		.head = CONTROL_HEAD(CONTROL_STATS_ARE, 0, sizeof(m.stats)),
+	};
+
+	group_usage(s, &m.stats.usage);
+	m.stats.from_cgroup = s->has_leaf;
+	m.stats.commands = s->request->stays ? 0 : 1;
+	for (int i = 0; s->request->stays && i < INIT_COMMANDS_MAX; i++)
+		m.stats.commands += s->commands[i].used && s->commands[i].started;
+	m.stats.memory_limit = s->plan->limits.memory;
+	m.stats.pids_limit = s->plan->limits.pids;
+	reply(s, n, &m);
+}
+
+static void on_exec(struct supervisor *s, int n, const struct control_message *m, const int *fds,
+		    unsigned nfds)
+{
+	struct err e = { 0 };
+	int r;
+
+	if (!s->request->stays)
+		return refuse(s, n, "it was started without a name, and takes no other command",
+			      "start it with --name: purple run --name NAME -- …");
+	if (s->phase != SANDBOX_RUNNING)
+		return refuse(s, n, phase_now(s),
+			      s->phase == SANDBOX_PAUSED ? "`purple resume` lets it go on" : NULL);
+	if (nfds != CONTROL_FDS_MAX || m->head.value & ~(uint32_t)CONTROL_TTY_MASK ||
+	    s->clients[n].command != NO_COMMAND)
+		return refuse(s, n, "a request that makes no sense", NULL);
+	r = stay_exec(s, n, m->head.value, fds, &e);
+	if (r < 0)
+		client_error(s, n, &e);
+	else
+		s->clients[n].command = r;
+}
+
+static void on_attach(struct supervisor *s, int n)
+{
+	if (s->request->kind == SANDBOX_FOREGROUND)
+		return refuse(s, n, "it runs in the foreground, at the terminal that it was started from",
+			      "purple exec NAME -- sh starts a shell in it");
+	if (s->request->kind == SANDBOX_CREATED)
+		return refuse(s, n, "it has no command of its own to attach to",
+			      "purple exec NAME -- sh starts a shell in it");
+	if (s->phase != SANDBOX_RUNNING && s->phase != SANDBOX_PAUSED)
+		return refuse(s, n, phase_now(s), NULL);
+	if (s->output.client >= 0)
+		return refuse(s, n, "somebody is attached to it already", NULL);
+	s->clients[n].attached = s->clients[n].waits = true;
+	s->output.client = n;
+	reply_ok(s, n, s->output.terminal);
+}
+
+static void on_resize(struct supervisor *s, int n, uint32_t value)
+{
+	struct winsize w = { .ws_row = (unsigned short)(value >> 16),
+			     .ws_col = (unsigned short)(value & 0xffff) };
+
+	if (s->clients[n].attached && s->output.terminal)
+		ioctl(s->output.fds[0], TIOCSWINSZ, &w);
+}
+
+static void on_request(struct supervisor *s, int n, const struct control_message *m,
+		       const int *fds, unsigned nfds)
+{
+	size_t len = m->head.size - sizeof(m->head);
+
+	switch ((enum control_type)m->head.type) {
+	case CONTROL_STOP:
+		return on_stop(s, n, m);
+	case CONTROL_KILL:
+		return on_kill(s, n, m);
+	case CONTROL_PAUSE:
+		return on_pause(s, n, LIFE_PAUSE);
+	case CONTROL_RESUME:
+		return on_pause(s, n, LIFE_RESUME);
+	case CONTROL_STATS:
+		return on_stats(s, n);
+	case CONTROL_WAIT:
+		s->clients[n].waits = true;
+		return;
+	case CONTROL_EXEC:
+		return on_exec(s, n, m, fds, nfds);
+	case CONTROL_ATTACH:
+		return on_attach(s, n);
+	case CONTROL_SIGNAL:
+		if (m->head.value >= 1 && m->head.value <= 64)
+			stay_signal(s, s->clients[n].command != NO_COMMAND ? s->clients[n].command
+									   : MAIN_COMMAND,
+				    (int)m->head.value);
+		return;
+	case CONTROL_INPUT:
+		if (s->clients[n].attached && !output_input(s, m->bytes, len))
+			client_close(s, n);
+		return;
+	case CONTROL_RESIZE:
+		return on_resize(s, n, m->head.value);
+	default:
+		refuse(s, n, "a request that makes no sense", NULL);
+		client_close(s, n);
+	}
+}
+
+static void on_client(struct supervisor *s, int n)
+{
+	static struct control_message m;
+	int fds[CONTROL_FDS_MAX], r;
+	unsigned nfds = CONTROL_FDS_MAX;
+
+	r = control_receive(s->clients[n].fd, &m, fds, &nfds, MSG_DONTWAIT);
+	if (r == -EAGAIN)
+		return;
+	if (r == -EBADMSG)
+		refuse(s, n, "a message that is none of Purple's", NULL);
+	if (r <= 0) {
+		client_close(s, n);
+		return;
+	}
+	on_request(s, n, &m, fds, nfds);
+	for (unsigned i = 0; i < nfds; i++)
+		sys_close(fds[i]);
+}
+
+static void on_listener(struct supervisor *s)
+{
+	int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct ucred peer = { .uid = (uid_t)-1 };
+	socklen_t size = sizeof(peer);
+
+	if (fd < 0)
+		return;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
+	    (peer.uid != 0 && peer.uid != geteuid())) {
+		sys_close(fd);
+		return;
+	}
+	for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+		if (s->clients[i].fd >= 0)
+			continue;
+		s->clients[i].fd = fd;
+		return;
+	}
+	sys_close(fd); /* not reached: a full house is not listened for */
+}
+
+void server_prepare(struct supervisor *s, struct pollfd *fds)
+{
+	bool room = false, open = s->request->stays ? s->ready : true;
+
+	for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+		struct client *c = &s->clients[i];
+		struct pollfd *p = &fds[1 + i];
+
+		*p = (struct pollfd){ .fd = c->fd, .events = POLLIN };
+		room = room || c->fd < 0;
+		if (c->attached && s->output.pending.head.size)
+			p->events |= POLLOUT;
+		/* What it typed waits for the terminal to take it. */
+		if (c->attached && s->output.input_len)
+			p->events &= ~POLLIN;
+	}
+	/* While PID 1 shares our descriptors, nothing is opened. */
+	fds[0] = (struct pollfd){ .fd = room && open ? s->listener : -1, .events = POLLIN };
+}
+
+void server_handle(struct supervisor *s, const struct pollfd *fds)
+{
+	for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+		if (fds[1 + i].fd < 0 || fds[1 + i].fd != s->clients[i].fd)
+			continue;
+		if (fds[1 + i].revents & POLLOUT)
+			output_send(s);
+		if (fds[1 + i].revents & (POLLIN | POLLHUP | POLLERR) && s->clients[i].fd >= 0)
+			on_client(s, i);
+	}
+	if (fds[0].revents && s->listener >= 0)
+		on_listener(s);
+}
+
+void server_end(struct supervisor *s)
+{
+	struct control_message m = { .head = CONTROL_HEAD(CONTROL_ENDED, 0, sizeof(m.ended)) };
+
+	if (!s->request->stays && s->state.name[0] == '\0')
+		return; /* it was never registered */
+	m.ended.exit_status = s->out->exit_status;
+	str_copy(m.ended.reason, sizeof(m.ended.reason),
+		 s->out->reason ? s->out->reason : "not started");
+	for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+		if (s->clients[i].fd < 0)
+			continue;
+		if (s->clients[i].waits)
+			control_send(s->clients[i].fd, &m, NULL, 0, MSG_DONTWAIT);
+		s->clients[i].command = NO_COMMAND;
+		client_close(s, i);
+	}
+}

@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Commands of a sandbox that stays. purple-init starts each, the first one
+ * too; it lives inside, so what it says is hostile: a token that we did not
+ * give out and a message of another size are dropped.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "supervisor/internal.h"
+#include "supervisor/give.h"
+#include "sys/files.h"
+#include "sys/process.h"
+
+int stay_prepare(struct supervisor *s, struct err *e)
+{
+	int pair[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_set(e, errno, "start", "make the socket of purple-init");
+	s->init = pair[0];
+	s->init_theirs = pair[1];
+	sys_call(SYS_fcntl, s->init, F_SETFL, O_RDWR | O_NONBLOCK);
+	s->launch->init_socket = s->init_theirs;
+	r = s->request->kind == SANDBOX_DETACHED ? output_open(s, e) : 0;
+	return r;
+}
+
+/* The directory that a command starts in, as the plan has it; as jail_place(). */
+static const char *start_dir(const struct supervisor *s, char room[PATH_MAX])
+{
+	const char *dir = plan_string(s->plan, s->plan->working_dir), *work = s->launch->workspace;
+
+	if (!dir)
+		return work ? work : "/";
+	if (dir[0] == '/' || !work)
+		return dir;
+	snprintf(room, PATH_MAX, "%s%s", work, dir + 1);
+	return room;
+}
+
+/* NUL-terminated strings, one after the other. */
+struct strings {
+	const char *at, *end;
+};
+
+static const char *next_string(struct strings *s)
+{
+	const char *text = s->at, *nul = memchr(text, '\0', (size_t)(s->end - text));
+
+	if (!nul)
+		return NULL;
+	s->at = nul + 1;
+	return text;
+}
+
+static bool is_replaced(const char *variable, struct strings extra, uint32_t count)
+{
+	size_t n = (size_t)(strchrnul(variable, '=') - variable) + 1;
+	const char *v;
+
+	while (count-- > 0 && (v = next_string(&extra)))
+		if (strncmp(v, variable, n) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * The block for purple-init: the sandbox's own environment, then what @extra
+ * adds or replaces. @cwd NULL or "": where every command starts.
+ */
+static int compose(const struct supervisor *s, struct buf *b, const char *cwd, struct strings args,
+		   uint32_t argc, struct strings extra, uint32_t envc)
+{
+	struct init_block head = { .argc = argc };
+	char room[PATH_MAX];
+	const char *text;
+
+	buf_add(b, &head, sizeof(head));
+	text = cwd && *cwd ? cwd : start_dir(s, room);
+	buf_add(b, text, strlen(text) + 1);
+	for (uint32_t i = 0; i < argc; i++) {
+		text = next_string(&args);
+		if (!text)
+			return -EBADMSG;
+		buf_add(b, text, strlen(text) + 1);
+	}
+	for (char *const *v = s->launch->envp; *v; v++) {
+		if (is_replaced(*v, extra, envc))
+			continue;
+		buf_add(b, *v, strlen(*v) + 1);
+		head.envc++;
+	}
+	for (uint32_t i = 0; i < envc; i++) {
+		text = next_string(&extra);
+		if (!text || !strchr(text, '='))
+			return -EBADMSG;
+		buf_add(b, text, strlen(text) + 1);
+		head.envc++;
+	}
+	if (b->failed)
+		return -E2BIG;
+	head.size = (uint32_t)b->len;
+	memcpy(b->data, &head, sizeof(head));
+	return 0;
+}
+
+static int find_free(const struct supervisor *s)
+{
+	for (int i = MAIN_COMMAND + 1; i < INIT_COMMANDS_MAX; i++)
+		if (!s->commands[i].used)
+			return i;
+	return -EAGAIN;
+}
+
+static void forget(struct command *c)
+{
+	sys_close(c->pidfd);
+	sys_close(c->master);
+	sys_close(c->slave);
+	memset(c, 0, sizeof(*c));
+}
+
+/* A terminal for the descriptors in the mask @terminal, set up as @fds's is. */
+static int open_terminal(struct supervisor *s, struct command *c, uint32_t terminal, int fds[3],
+			 struct err *e)
+{
+	int from = fds[terminal & 1 ? 0 : terminal & 2 ? 1 : 2];
+	struct termios t;
+	struct winsize w;
+
+	c->master = jail_open_pty(&s->jail, &c->slave, e);
+	if (c->master < 0)
+		return c->master;
+	if (tcgetattr(from, &t) == 0)
+		tcsetattr(c->slave, TCSANOW, &t);
+	if (ioctl(from, TIOCGWINSZ, &w) == 0)
+		ioctl(c->master, TIOCSWINSZ, &w);
+	for (int i = 0; i <= 2; i++)
+		if (terminal >> i & 1)
+			fds[i] = c->slave;
+	return 0;
+}
+
+/* Hand @block with @fds for 0-2 to purple-init. Takes care of commands[@n]. */
+static int request(struct supervisor *s, int n, const struct buf *block, uint32_t terminal,
+		   const int stdio[3], struct err *e)
+{
+	struct command *c = &s->commands[n];
+	int fds[4] = { -1, stdio[0], stdio[1], stdio[2] };
+	struct init_message m = { .type = INIT_EXEC };
+	struct iovec iov = { &m, sizeof(m) };
+	union {
+		char room[CMSG_SPACE(sizeof(fds))];
+		struct cmsghdr align;
+	} control = { 0 };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control.room,
+			      .msg_controllen = sizeof(control.room) };
+	struct cmsghdr *h = CMSG_FIRSTHDR(&msg);
+	int r;
+
+	*c = (struct command){ .used = true, .pidfd = -1, .client = -1, .master = -1, .slave = -1 };
+	c->token = m.token = (s->next_token++ << 8) + (uint32_t)n;
+	str_copy(c->name, sizeof(c->name), block->data + sizeof(struct init_block) +
+		 strlen(block->data + sizeof(struct init_block)) + 1);
+	r = terminal ? open_terminal(s, c, terminal, fds + 1, e) : 0;
+	if (r == 0) {
+		if (terminal & 1)
+			m.flags = INIT_TTY;
+		fds[0] = (int)sys_call(SYS_memfd_create, "command", 1 /* MFD_CLOEXEC */);
+		r = fds[0] < 0 ? fds[0] : write_full(fds[0], block->data, block->len);
+	}
+	if (r == 0) {
+		h->cmsg_level = SOL_SOCKET;
+		h->cmsg_type = SCM_RIGHTS;
+		h->cmsg_len = CMSG_LEN(sizeof(fds));
+		memcpy(CMSG_DATA(h), fds, sizeof(fds));
+		stdio_give(s->launch, s->plan->idmap, fds + 1);
+		r = sendmsg(s->init, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+	}
+	sys_close(fds[0]);
+	if (r < 0) {
+		err_set(e, r, "exec", "hand the command to purple-init");
+		forget(c);
+	}
+	return r;
+}
+
+static int start_main(struct supervisor *s, struct err *e)
+{
+	_cleanup_buf_ struct buf args = BUF_INIT(INIT_BLOCK_MAX), block = BUF_INIT(INIT_BLOCK_MAX);
+	bool detached = s->request->kind == SANDBOX_DETACHED;
+	uint32_t argc = 0, terminal = detached ? (s->request->terminal ? 7 : 0) : 0;
+	static const int own[3] = { 0, 1, 2 };
+	struct strings none = { "", "" };
+	int r;
+
+	if (!detached && (s->plan->steps & STEP_PTY))
+		terminal = s->launch->terminal;
+	for (char *const *a = s->launch->argv; *a; a++, argc++)
+		buf_add(&args, *a, strlen(*a) + 1);
+	r = args.failed ? -E2BIG
+			: compose(s, &block, NULL, (struct strings){ args.data, args.data + args.len },
+				  argc, none, 0);
+	if (r < 0)
+		return err_set(e, r, "exec", "%.64s", s->launch->argv[0]);
+	r = request(s, MAIN_COMMAND, &block, terminal, detached ? s->theirs : own, e);
+	for (int i = 0; i <= 2; i++)
+		sys_close(TAKE_FD(s->theirs[i]));
+	return r;
+}
+
+/* What the client sent: sizes and counts are checked here, strings by compose(). */
+static int read_block(int fd, char **data, struct init_block *head)
+{
+	struct stat st;
+	long n;
+
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size < (off_t)sizeof(*head))
+		return -EBADMSG;
+	if (st.st_size > INIT_BLOCK_MAX)
+		return -E2BIG;
+	*data = malloc((size_t)st.st_size);
+	if (!*data)
+		return -ENOMEM;
+	n = sys_call(SYS_pread64, fd, *data, st.st_size, 0);
+	if (n != st.st_size)
+		return n < 0 ? (int)n : -EBADMSG;
+	memcpy(head, *data, sizeof(*head));
+	return head->size == (size_t)n && head->argc > 0 && head->argc <= head->size &&
+			       head->envc <= head->size
+		       ? 0
+		       : -EBADMSG;
+}
+
+int stay_exec(struct supervisor *s, int client, uint32_t terminal, const int fds[4], struct err *e)
+{
+	_cleanup_buf_ struct buf block = BUF_INIT(INIT_BLOCK_MAX);
+	_cleanup_free_ char *data = NULL;
+	struct init_block head = { 0 };
+	struct strings args, extra;
+	const char *cwd = NULL;
+	int n = find_free(s), r;
+
+	if (n < 0)
+		return err_set(e, EPROTO, "exec", "%d commands run in %s already",
+			       INIT_COMMANDS_MAX - 1, s->state.name);
+	r = jail_check_stdio(fds + 1, e);
+	if (r < 0)
+		return r;
+	r = read_block(fds[0], &data, &head);
+	if (r == 0) {
+		args = (struct strings){ data + sizeof(head), data + head.size };
+		cwd = next_string(&args);
+		extra = args;
+		for (uint32_t i = 0; i < head.argc && cwd; i++)
+			if (!next_string(&extra))
+				cwd = NULL;
+		r = cwd ? compose(s, &block, cwd, args, head.argc, extra, head.envc) : -EBADMSG;
+	}
+	if (r < 0)
+		return err_set(e, r, "exec", "read what to execute");
+	r = request(s, n, &block, terminal, fds + 1, e);
+	if (r < 0)
+		return r;
+	s->commands[n].client = client;
+	return n;
+}
+
+int stay_signal(struct supervisor *s, int command, int sig)
+{
+	struct command *c = &s->commands[command];
+
+	return c->used && c->pidfd >= 0 ? sys_pidfd_signal(c->pidfd, sig) : -ESRCH;
+}
+
+void stay_abandon(struct supervisor *s, int command)
+{
+	struct command *c = &s->commands[command];
+
+	c->client = -1;
+	c->killed = true;
+	stay_signal(s, command, SIGKILL);
+}
+
+static struct command *find(struct supervisor *s, uint32_t token)
+{
+	unsigned n = token & 0xff;
+
+	if (n >= INIT_COMMANDS_MAX || !s->commands[n].used || s->commands[n].token != token)
+		return NULL;
+	return &s->commands[n];
+}
+
+/* The sandbox's own command runs: its terminal is ours. */
+static void main_started(struct supervisor *s, struct command *c)
+{
+	supervisor_event(s, LIFE_STARTED);
+	supervisor_watch_time(s);
+	supervisor_ready(s);
+	if (c->master < 0)
+		return;
+	if (s->request->kind == SANDBOX_DETACHED) {
+		s->output.fds[0] = TAKE_FD(c->master);
+		s->output.slave = TAKE_FD(c->slave);
+		s->output.terminal = true;
+		return;
+	}
+	s->jail.pty_fd = TAKE_FD(c->master); /* closed with the jail's, and the slave too */
+	s->jail.slave_fd = TAKE_FD(c->slave);
+	pty_open(&s->pty, s->jail.pty_fd, s->launch->terminal);
+}
+
+static void started(struct supervisor *s, struct command *c, const struct init_message *m,
+		    int pidfd)
+{
+	struct control_message reply = { .head = CONTROL_HEAD(CONTROL_STARTED, m->value, 0) };
+	int terminal[2] = { c->master, c->slave };
+
+	if (c->started) {
+		sys_close(pidfd);
+		return;
+	}
+	c->started = true;
+	c->pidfd = pidfd;
+	if (c == &s->commands[MAIN_COMMAND])
+		return main_started(s, c);
+	if (c->killed)
+		sys_pidfd_signal(pidfd, SIGKILL);
+	if (c->client >= 0 && control_send(s->clients[c->client].fd, &reply, terminal,
+					   c->master >= 0 ? 2 : 0, MSG_DONTWAIT) < 0)
+		client_close(s, c->client);
+	sys_close(TAKE_FD(c->master));
+	sys_close(TAKE_FD(c->slave));
+}
+
+static void failed(struct supervisor *s, struct command *c, const struct init_message *m)
+{
+	static const char *const what[] = {
+		[INIT_AT_START] = "start a process for",
+		[INIT_AT_TERMINAL] = "take on the terminal of",
+		[INIT_AT_DIRECTORY] = "enter the working directory of",
+	};
+	int client = c->client, code = m->value < 0 ? m->value : -m->value;
+	struct err e = { 0 };
+
+	if (m->flags < ARRAY_SIZE(what))
+		err_set(&e, code ? code : -EPROTO, "exec", "%s %s", what[m->flags], c->name);
+	else
+		jail_exec_failed(&e, code ? code : -EPROTO, c->name);
+	if (c == &s->commands[MAIN_COMMAND]) {
+		s->jail.err = e;
+		forget(c);
+		supervisor_event(s, LIFE_FAILED);
+		return;
+	}
+	forget(c);
+	if (client < 0)
+		return;
+	s->clients[client].command = NO_COMMAND;
+	client_error(s, client, &e);
+}
+
+static void exited(struct supervisor *s, struct command *c, int status)
+{
+	int client = c->client;
+
+	if (c == &s->commands[MAIN_COMMAND]) {
+		if (!s->main_ended)
+			s->main_status = status;
+		s->main_ended = true;
+		sys_close(TAKE_FD(c->pidfd));
+		supervisor_event(s, LIFE_EXITED);
+		return;
+	}
+	forget(c);
+	if (client < 0)
+		return;
+	s->clients[client].command = NO_COMMAND;
+	if (control_send_value(s->clients[client].fd, CONTROL_EXITED, (uint32_t)status,
+			       MSG_DONTWAIT) < 0)
+		client_close(s, client);
+}
+
+static void ready(struct supervisor *s)
+{
+	struct err e = { 0 };
+
+	if (s->ready)
+		return;
+	s->ready = true;
+	sys_close(TAKE_FD(s->init_theirs));
+	if (s->request->kind == SANDBOX_CREATED) {
+		supervisor_event(s, LIFE_STARTED);
+		supervisor_watch_time(s);
+		supervisor_ready(s);
+	} else if (start_main(s, &e) < 0) {
+		s->jail.err = e;
+		supervisor_event(s, LIFE_FAILED);
+	}
+}
+
+/* One message; @fd came with it, or -1. */
+static void take(struct supervisor *s, const struct init_message *m, int fd)
+{
+	struct command *c = find(s, m->token);
+
+	if (m->type == INIT_STARTED && c && fd >= 0)
+		return started(s, c, m, fd);
+	sys_close(fd);
+	if (m->type == INIT_READY)
+		ready(s);
+	else if (m->type == INIT_FAILED && c && !c->started)
+		failed(s, c, m);
+	else if (m->type == INIT_EXITED && c && c->started)
+		exited(s, c, m->value);
+}
+
+void stay_handle(struct supervisor *s)
+{
+	while (s->init >= 0) {
+		struct init_message m;
+		struct iovec iov = { &m, sizeof(m) };
+		union {
+			char room[CMSG_SPACE(sizeof(int))];
+			struct cmsghdr align;
+		} control;
+		struct msghdr msg = { .msg_iov = &iov,
+				      .msg_iovlen = 1,
+				      .msg_control = control.room,
+				      .msg_controllen = sizeof(control.room) };
+		ssize_t n = recvmsg(s->init, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+		struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+		int fd = -1;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n <= 0) {
+			/* It has closed its end: it is gone, or as good as that. */
+			sys_close(TAKE_FD(s->init));
+			return;
+		}
+		if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+			memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+		if (n == sizeof(m))
+			take(s, &m, fd);
+		else
+			sys_close(fd);
+	}
+}
+
+void stay_end(struct supervisor *s)
+{
+	if (!s->request->stays)
+		return;
+	for (int i = 0; i < INIT_COMMANDS_MAX; i++) {
+		struct command *c = &s->commands[i];
+
+		if (!c->used)
+			continue;
+		/* The end of the sandbox was its end. */
+		if (c->client >= 0) {
+			s->clients[c->client].command = NO_COMMAND;
+			control_send_value(s->clients[c->client].fd, CONTROL_EXITED, SIGKILL,
+					   MSG_DONTWAIT);
+		}
+		forget(c);
+	}
+	for (int i = 0; i <= 2; i++)
+		sys_close(TAKE_FD(s->theirs[i]));
+	sys_close(TAKE_FD(s->init));
+	sys_close(TAKE_FD(s->init_theirs));
+}
