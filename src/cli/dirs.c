@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include "base/str.h"
+#include "sys/files.h"
 
 #define ADMIN_DIR "/etc/purple/profiles"
 #define ROOT_CACHE "/var/cache/purple"
@@ -83,9 +85,31 @@ static const char *runtime_dir(struct dirs *d, int *error)
 	return run;
 }
 
+/*
+ * Where we lie, as readlink(2) gives it. procfs takes as long to ask as ten
+ * other calls, so the path that we were executed by will do, if it is absolute
+ * and no link is on it: getauxval(3), AT_EXECFN.
+ */
+static ssize_t own_path(char *ret, size_t size)
+{
+	const char *path = (const char *)getauxval(AT_EXECFN);
+	size_t n = path ? strlen(path) : 0;
+	int fd;
+
+	if (n > 0 && n < size && path[0] == '/' && !strstr(path, "/.")) {
+		fd = sys_open_canonical(path, O_PATH);
+		sys_close(fd);
+		if (fd >= 0) {
+			memcpy(ret, path, n);
+			return (ssize_t)n;
+		}
+	}
+	return readlink("/proc/self/exe", ret, size);
+}
+
 int dirs_init(struct dirs *d)
 {
-	ssize_t n = readlink("/proc/self/exe", d->room, DIRS_ROOM / 2);
+	ssize_t n = own_path(d->room, DIRS_ROOM / 2);
 	const char *cache;
 	int r = 0;
 

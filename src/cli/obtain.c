@@ -17,7 +17,7 @@
 
 extern char **environ;
 
-static char plan_memory[PLAN_MAX] __attribute__((__aligned__(8)));
+char plan_memory[PLAN_MAX] __attribute__((__aligned__(8)));
 
 /* The file of the profile; for purple-compile a bare name stays a name. */
 static int find_policy(const struct run_options *o, const struct dirs *dirs, char *path,

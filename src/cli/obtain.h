@@ -11,6 +11,13 @@
 #include "cli/options.h"
 #include "plan/plan.h"
 
+/*
+ * Room for the policy's text, then the plan. Most of it is never touched:
+ * whoever populates our memory leaves all but PLAN_USUAL bytes out.
+ */
+extern char plan_memory[PLAN_MAX];
+enum { PLAN_USUAL = 8192 };
+
 enum plan_origin { PLAN_COMPILED, PLAN_CACHED };
 
 /*

@@ -29,6 +29,8 @@ int jail_undumpable(struct jail *j);
 int jail_keyring(struct jail *j);
 int jail_hostname(struct jail *j);
 int jail_loopback(struct jail *j);
+void jail_help_loopback(struct jail *j); /* in the launcher */
+int jail_loopback_done(struct jail *j);
 int jail_user_limits(struct jail *j);
 int jail_terminal(struct jail *j);
 int jail_devpts(struct jail *j);

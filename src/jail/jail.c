@@ -103,7 +103,7 @@ int jail_start(struct jail *j, const struct plan *plan, const struct launch *lau
 	j->plan = plan;
 	j->launch = launch;
 	j->pid1_fd = j->status_fd = j->command_fd = j->pty_fd = j->parent_fd = -1;
-	j->pty_event = j->devpts_fd = j->parent.fd = -1;
+	j->pty_event = j->devpts_fd = j->parent.fd = j->lo_fd = -1;
 	j->root_fd = j->ruleset_fd = j->init_fd = j->slave_fd = -1;
 	memset(j->idmap_fds, -1, sizeof(j->idmap_fds));
 
@@ -137,6 +137,8 @@ int jail_start(struct jail *j, const struct plan *plan, const struct launch *lau
 		r = jail_write_ids(j);
 	__atomic_store_n(&j->ids_ready, r < 0 ? IDS_FAILED : IDS_READY, __ATOMIC_RELEASE);
 	sys_futex_wake(&j->ids_ready);
+	if (r == 0)
+		jail_help_loopback(j);
 	/* On failure PID 1 ends by itself and the caller finds j->err. */
 	return 0;
 }
@@ -146,7 +148,8 @@ void jail_close(struct jail *j)
 	/* The table was shared: what PID 1 opened before it execed is ours too. */
 	int *const fds[] = { &j->pid1_fd,   &j->status_fd, &j->command_fd, &j->pty_fd,
 			     &j->pty_event, &j->parent_fd, &j->root_fd,	   &j->ruleset_fd,
-			     &j->init_fd,   &j->slave_fd,  &j->parent.fd,  &j->devpts_fd };
+			     &j->init_fd,   &j->slave_fd,  &j->parent.fd,  &j->devpts_fd,
+			     &j->lo_fd };
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
 		sys_close(*fds[i]);

@@ -18,8 +18,8 @@ static int (*const steps[])(struct jail *) = {
 	jail_session,	       /* no controlling terminal; dies with the launcher */
 	jail_keyring,	       /* a session keyring of its own */
 	jail_hostname,	       /**/
+	jail_loopback,	       /* lo, which the launcher takes up beside us */
 	jail_bounding_set,     /* the 41 calls that take longest of the capabilities */
-	jail_loopback,	       /* lo up */
 	jail_landlock_open,    /* an empty ruleset; each mount adds its rule */
 	jail_init_open,	       /* purple-init, while its path can be walked */
 	jail_wait_ids,	       /* the launcher has written the maps: take on the id */
@@ -34,6 +34,7 @@ static int (*const steps[])(struct jail *) = {
 	jail_capabilities,     /* the other four sets and the securebits */
 	jail_no_new_privs,     /**/
 	jail_undumpable,       /* nobody inside can trace or read us */
+	jail_loopback_done,    /* it is up */
 	jail_command,	       /* clone: the command locks itself and execs beside us;
 				    none in a sandbox that stays */
 };

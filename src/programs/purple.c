@@ -11,11 +11,12 @@
  */
 #include "cli/caller.h"
 #include "cli/dispatch.h"
+#include "cli/obtain.h"
 #include "sys/prefault.h"
 
 int main(int argc, char **argv)
 {
-	sys_prefault_program(12 * 1024);
+	sys_prefault_program(12 * 1024, plan_memory + PLAN_USUAL, plan_memory + PLAN_MAX);
 	caller_clean_environment();
 	return dispatch(argc, argv);
 }

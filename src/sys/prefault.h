@@ -25,14 +25,18 @@ static inline void sys_prefault(const void *from, const void *to, int how)
 		sys_call(SYS_madvise, a, b - a, how);
 }
 
-/* Of the whole program: its text, its data, and @stack bytes of the stack. See end(3). */
-static inline void sys_prefault_program(size_t stack)
+/*
+ * Of the whole program: its text, its data but for what lies between @cold and
+ * @cold_end, and @stack bytes of the stack. See end(3).
+ */
+static inline void sys_prefault_program(size_t stack, const void *cold, const void *cold_end)
 {
 	extern const char __executable_start[], etext[], edata[], end[];
 	const char *here = __builtin_frame_address(0);
 
 	sys_prefault(__executable_start, etext, POPULATE_READ);
-	sys_prefault(edata, end, POPULATE_WRITE);
+	sys_prefault(edata, cold, POPULATE_WRITE);
+	sys_prefault(cold_end, end, POPULATE_WRITE);
 	sys_prefault(here - stack, here, POPULATE_WRITE);
 }
 

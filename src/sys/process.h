@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "sys/raw.h"
 
@@ -69,6 +70,13 @@ static inline int sys_seccomp_load(const struct sock_filter *insns, unsigned sho
 static inline void sys_futex_wait(const uint32_t *word, uint32_t expected)
 {
 	sys_call(SYS_futex, word, 128 /* FUTEX_WAIT_PRIVATE */, expected, 0, 0, 0);
+}
+
+/* The same for at most @limit. */
+static inline void sys_futex_wait_for(const uint32_t *word, uint32_t expected,
+					const struct timespec *limit)
+{
+	sys_call(SYS_futex, word, 128 /* FUTEX_WAIT_PRIVATE */, expected, limit, 0, 0);
 }
 
 static inline void sys_futex_wake(const uint32_t *word)
