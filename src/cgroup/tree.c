@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/str.h"
 #include "cgroup/internal.h"
 #include "sys/files.h"
 #include "sys/process.h"
@@ -48,7 +49,7 @@ static void proc_path(char out[64], pid_t pid, const char *rest)
 
 	memcpy(out, "/proc/", 6);
 	n = 6 + cg_number(out + 6, (uint64_t)pid);
-	strcpy(out + n, rest); /* constants of ours, of at most 16 characters */
+	str_copy(out + n, 64 - n, rest);
 }
 
 static bool read_stat(pid_t pid, struct stat_line *st)
@@ -135,7 +136,7 @@ static int add_children(const char *tid, void *arg)
 	if (n > 20)
 		return 0;
 	memcpy(path, tid, n);
-	strcpy(path + n, "/children");
+	str_copy(path + n, sizeof(path) - n, "/children");
 	len = cg_read(th->dir, path, text, sizeof(text));
 	if (len == -ENOENT && sys_call(SYS_faccessat, th->dir, tid, 0) == 0)
 		th->missing = true;
