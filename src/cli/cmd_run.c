@@ -121,7 +121,7 @@ static int check_options(const struct run_options *o, struct err *e)
 
 	if (o->create) {
 		usage = "purple create [OPTION…] NAME";
-		what = !o->name ? "no name is given"
+		what = !o->name	       ? "no name is given"
 		       : o->command[0] ? "a created sandbox starts no command; use `purple exec`"
 				       : NULL;
 	} else if (!o->command[0]) {

@@ -19,7 +19,8 @@ static int wait_for(int fd, struct err *e)
 	while (n == -EINTR);
 	sys_close(fd);
 	if (n != sizeof(ready))
-		return err_set(e, EPROTO, "start", "the supervisor ended before the command started");
+		return err_set(e, EPROTO, "start",
+			       "the supervisor ended before the command started");
 	if (err_is_set(&ready.err)) {
 		*e = ready.err;
 		return -e->code;

@@ -72,8 +72,9 @@ static int exec_message(int fd, struct pty *p, uint32_t terminal, int *exit_stat
 
 	r = control_receive(fd, &m, fds, &nfds, 0);
 	if (r <= 0)
-		return r == 0 || r == -ECONNRESET ? supervisor_gone(e)
-						  : err_set(e, r, "exec", "hear from the supervisor");
+		return r == 0 || r == -ECONNRESET
+			       ? supervisor_gone(e)
+			       : err_set(e, r, "exec", "hear from the supervisor");
 	switch (m.head.type) {
 	case CONTROL_STARTED:
 		if (nfds == 2 && p->master < 0)

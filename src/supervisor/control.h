@@ -43,7 +43,7 @@
 #include "base/err.h"
 #include "cgroup/cgroup.h"
 
-#define CONTROL_MAGIC 0x4c544350u /* "PCTL" */
+#define CONTROL_MAGIC 0x4c544350u	/* "PCTL" */
 #define CONTROL_GRACE_POLICY UINT32_MAX /* STOP: the policy's own grace */
 
 enum control_type {
@@ -87,8 +87,8 @@ struct control_message {
 		struct err err;
 		struct control_stats {
 			struct cg_usage usage;
-			uint32_t commands;	/* that run: the first one and exec'd ones */
-			uint32_t from_cgroup;	/* 0: counted from /proc, less is known */
+			uint32_t commands;    /* that run: the first one and exec'd ones */
+			uint32_t from_cgroup; /* 0: counted from /proc, less is known */
 			uint64_t memory_limit, pids_limit; /* 0: none */
 		} stats;
 		struct control_ended {
@@ -98,9 +98,9 @@ struct control_message {
 	};
 };
 
-#define CONTROL_HEAD(type_, value_, payload)                                       \
-	((struct control_head){ .magic = CONTROL_MAGIC,                            \
-				.type = (type_),                                   \
+#define CONTROL_HEAD(type_, value_, payload)                                                 \
+	((struct control_head){ .magic = CONTROL_MAGIC,                                      \
+				.type = (type_),                                             \
 				.size = (uint32_t)(sizeof(struct control_head) + (payload)), \
 				.value = (uint32_t)(value_) })
 

@@ -17,6 +17,7 @@ void stdio_give(const struct launch *l, uint32_t idmap, const int fds[3])
 		/* FIFOs with a name in a file system stay as they are. */
 		if (fstat(fds[i], &st) == 0 && S_ISFIFO(st.st_mode) && fstatfs(fds[i], &fs) == 0 &&
 		    fs.f_type == PIPEFS_MAGIC && (st.st_uid == 0 || launch_is_range(st.st_uid)))
-			sys_call(SYS_fchown, fds[i], l->range_base + l->uid, l->range_base + l->gid);
+			sys_call(SYS_fchown, fds[i], l->range_base + l->uid,
+				 l->range_base + l->gid);
 	}
 }

@@ -20,8 +20,8 @@ int group_make(struct supervisor *s, struct err *e)
 	if (site.kind == CG_NONE) {
 		if (!p->limits.controllers)
 			return 0;
-		err_set(e, EPROTO, "cgroup", "the policy has limits, and here is no control group: %s",
-			site.why);
+		err_set(e, EPROTO, "cgroup",
+			"the policy has limits, and here is no control group: %s", site.why);
 		err_remedy(e, "systemd-run --user --scope -p Delegate=yes purple …, or run with "
 			      "--best-effort");
 		return -EPROTO;

@@ -51,9 +51,9 @@ struct output {
 	int slave; /* held, so that the master never hangs up */
 	int log;
 	uint64_t log_size;
-	int client; /* attached; -1 */
-	uint64_t stuck_since; /* that it takes nothing, ms */
-	struct control_message pending; /* for it; head.size 0: nothing */
+	int client;			 /* attached; -1 */
+	uint64_t stuck_since;		 /* that it takes nothing, ms */
+	struct control_message pending;	 /* for it; head.size 0: nothing */
 	char input[CONTROL_PAYLOAD_MAX]; /* from it, for the terminal */
 	size_t input_len;
 };
@@ -68,11 +68,11 @@ struct supervisor {
 
 	enum sandbox_phase phase;
 	int stop_signal;
-	unsigned tells;	 /* stop signals sent so far */
+	unsigned tells; /* stop signals sent so far */
 	uint32_t grace_ms;
-	const char *why; /* why we ended it, as in the report; NULL: we did not */
+	const char *why;    /* why we ended it, as in the report; NULL: we did not */
 	int status_for_why; /* 124, or -1: the command's own */
-	bool suspended;	 /* by SIGTSTP */
+	bool suspended;	    /* by SIGTSTP */
 	/* CLOCK_MONOTONIC, ms; 0: not set */
 	uint64_t register_at, session_at, cpu_at, grace_at;
 
@@ -81,11 +81,11 @@ struct supervisor {
 
 	int signals;
 	int all, dir, listener; /* the state directories, ours, the control socket */
-	bool told_state; /* the state file could not be written: said once */
+	bool told_state;	/* the state file could not be written: said once */
 	struct sandbox_state state;
 	struct client clients[CONTROL_CLIENTS_MAX];
 
-	int init;	/* our end of purple-init's socket */
+	int init;	 /* our end of purple-init's socket */
 	int init_theirs; /* until it is ready */
 	bool ready, main_ended;
 	int main_status;
@@ -99,8 +99,7 @@ uint64_t supervisor_now(void); /* ms of CLOCK_MONOTONIC */
 /* Let @event happen. -EBUSY: not in this state. */
 int supervisor_event(struct supervisor *s, enum life_event event);
 /* Begin to end it: @sig to the command, then the grace. @why: see struct supervisor. */
-void supervisor_stop(struct supervisor *s, int sig, uint32_t grace_ms, const char *why,
-		     int status);
+void supervisor_stop(struct supervisor *s, int sig, uint32_t grace_ms, const char *why, int status);
 
 /* The command runs: its time begins. */
 void supervisor_watch_time(struct supervisor *s);

@@ -8,7 +8,10 @@ enum {
 	THAW = LIFE_DO_THAW,
 	REFUSE = LIFE_DO_REFUSE
 };
-#define TO(phase, actions) { SANDBOX_##phase, (actions) }
+#define TO(phase, actions)                 \
+	{                                  \
+		SANDBOX_##phase, (actions) \
+	}
 
 static const struct life_step table[SANDBOX_PHASES][LIFE_EVENTS] = {
 	[SANDBOX_STARTING] = {

@@ -25,8 +25,7 @@ static int open_log(struct supervisor *s)
 {
 	struct stat st;
 
-	s->output.log = sys_openat(s->dir, "log",
-				   O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0600);
+	s->output.log = sys_openat(s->dir, "log", O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0600);
 	if (s->output.log >= 0 && fstat(s->output.log, &st) == 0)
 		s->output.log_size = (uint64_t)st.st_size;
 	return s->output.log;

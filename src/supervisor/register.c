@@ -57,7 +57,8 @@ static void describe(struct supervisor *s)
 	if (t->started_ms == 0)
 		t->started_ms = wall_ms();
 	str_copy(t->profile, sizeof(t->profile), profile ? profile : "");
-	str_copy(t->workspace, sizeof(t->workspace), s->launch->workspace ? s->launch->workspace : "");
+	str_copy(t->workspace, sizeof(t->workspace),
+		 s->launch->workspace ? s->launch->workspace : "");
 	join_command(t->command, sizeof(t->command), s->launch->argv);
 	str_copy(s->out->id, sizeof(s->out->id), t->id);
 	str_copy(s->out->name, sizeof(s->out->name), t->name);
@@ -91,7 +92,8 @@ static int claim(struct supervisor *s, struct err *e)
 			s->state.name);
 	if (r == 0) {
 		s->listener = state_listen(s->dir);
-		r = s->listener < 0 ? err_set(e, s->listener, "state", "open the control socket") : 0;
+		r = s->listener < 0 ? err_set(e, s->listener, "state", "open the control socket")
+				    : 0;
 	}
 	if (r < 0) {
 		state_remove(s->all, s->state.name, TAKE_FD(s->dir));

@@ -346,7 +346,8 @@ static void judge(struct supervisor *s, const siginfo_t *info)
 static void judge_why(struct supervisor *s)
 {
 	struct outcome *o = s->out;
-	bool by_kill = o->killed || (WIFSIGNALED(o->wait_status) && WTERMSIG(o->wait_status) == SIGKILL);
+	bool by_kill = o->killed ||
+		       (WIFSIGNALED(o->wait_status) && WTERMSIG(o->wait_status) == SIGKILL);
 
 	if (!o->started)
 		return;
@@ -363,9 +364,10 @@ static void judge_why(struct supervisor *s)
 /* Of those that we have opened: PID 1 closes what is above. */
 static int highest_fd(const struct supervisor *s)
 {
-	const int fds[] = { s->signals, s->all,		 s->dir,	      s->listener,
-			    s->init,	s->init_theirs,	 s->output.fds[0],    s->output.fds[1],
-			    s->output.log, s->theirs[0], s->theirs[1],	      s->theirs[2],
+	const int fds[] = { s->signals,		 s->all,	   s->dir,
+			    s->listener,	 s->init,	   s->init_theirs,
+			    s->output.fds[0],	 s->output.fds[1], s->output.log,
+			    s->theirs[0],	 s->theirs[1],	   s->theirs[2],
 			    s->request->ready_fd };
 	int last = -1;
 
@@ -444,8 +446,8 @@ static void init(struct supervisor *s, const struct plan *plan, struct launch *l
 	output_init(s);
 }
 
-int supervisor_run(const struct plan *plan, struct launch *launch, const struct run_request *request,
-		   struct outcome *ret, struct err *e)
+int supervisor_run(const struct plan *plan, struct launch *launch,
+		   const struct run_request *request, struct outcome *ret, struct err *e)
 {
 	static struct supervisor s; /* PID 1 shares s.jail: it outlives every frame */
 	int r;

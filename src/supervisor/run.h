@@ -58,7 +58,7 @@ struct outcome {
  * of it is left. 0 with @ret filled; -errno with @e set when the command was
  * never executed (@ret->exit_status holds 125, 126 or 127 then).
  */
-int supervisor_run(const struct plan *plan, struct launch *launch, const struct run_request *request,
-		   struct outcome *ret, struct err *e);
+int supervisor_run(const struct plan *plan, struct launch *launch,
+		   const struct run_request *request, struct outcome *ret, struct err *e);
 
 #endif

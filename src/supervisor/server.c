@@ -162,7 +162,8 @@ static void on_exec(struct supervisor *s, int n, const struct control_message *m
 static void on_attach(struct supervisor *s, int n)
 {
 	if (s->request->kind == SANDBOX_FOREGROUND)
-		return refuse(s, n, "it runs in the foreground, at the terminal that it was started from",
+		return refuse(s, n,
+			      "it runs in the foreground, at the terminal that it was started from",
 			      "purple exec NAME -- sh starts a shell in it");
 	if (s->request->kind == SANDBOX_CREATED)
 		return refuse(s, n, "it has no command of its own to attach to",
@@ -185,8 +186,8 @@ static void on_resize(struct supervisor *s, int n, uint32_t value)
 		ioctl(s->output.fds[0], TIOCSWINSZ, &w);
 }
 
-static void on_request(struct supervisor *s, int n, const struct control_message *m,
-		       const int *fds, unsigned nfds)
+static void on_request(struct supervisor *s, int n, const struct control_message *m, const int *fds,
+		       unsigned nfds)
 {
 	size_t len = m->head.size - sizeof(m->head);
 
@@ -210,8 +211,9 @@ static void on_request(struct supervisor *s, int n, const struct control_message
 		return on_attach(s, n);
 	case CONTROL_SIGNAL:
 		if (m->head.value >= 1 && m->head.value <= 64)
-			stay_signal(s, s->clients[n].command != NO_COMMAND ? s->clients[n].command
-									   : MAIN_COMMAND,
+			stay_signal(s,
+				    s->clients[n].command != NO_COMMAND ? s->clients[n].command
+									: MAIN_COMMAND,
 				    (int)m->head.value);
 		return;
 	case CONTROL_INPUT:

@@ -84,9 +84,7 @@ int state_open_all(const char *runtime, bool make)
 	}
 	if (fd < 0)
 		return fd;
-	r = fstat(fd, &st) < 0			       ? -errno
-	    : st.st_uid != geteuid() || st.st_mode & 077 ? -EPERM
-						       : 0;
+	r = fstat(fd, &st) < 0 ? -errno : st.st_uid != geteuid() || st.st_mode & 077 ? -EPERM : 0;
 	if (r < 0)
 		sys_close(fd);
 	return r < 0 ? r : fd;
@@ -173,7 +171,8 @@ static int clean(int all, const char *name, bool *live)
 static int in_use(const char *name, bool live, struct err *e)
 {
 	err_set(e, EPROTO, "state",
-		live ? "there is a sandbox %s already" : "the name %s is used by a sandbox that has ended",
+		live ? "there is a sandbox %s already"
+		     : "the name %s is used by a sandbox that has ended",
 		name);
 	if (live)
 		err_remedy(e, "use another name, or `purple stop %s`", name);
@@ -316,8 +315,11 @@ static const struct field {
 	enum field_kind kind;
 	size_t off, size;
 } fields[] = {
-#define FIELD(key, kind, member) \
-	{ key, kind, offsetof(struct sandbox_state, member), sizeof(((struct sandbox_state *)0)->member) }
+#define FIELD(key, kind, member)                                    \
+	{                                                           \
+		key, kind, offsetof(struct sandbox_state, member),  \
+			sizeof(((struct sandbox_state *)0)->member) \
+	}
 	FIELD("id", TEXT, id),
 	FIELD("name", TEXT, name),
 	FIELD("state", PHASE, phase),

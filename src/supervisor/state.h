@@ -56,12 +56,12 @@ struct sandbox_state {
 	char name[SANDBOX_NAME_MAX + 1];
 	enum sandbox_phase phase;
 	enum sandbox_kind kind;
-	bool stays;		/* takes exec and attach */
-	bool terminal;		/* its command has one */
-	pid_t supervisor, pid1; /* pid1 as we see it; 0: not yet */
+	bool stays;		       /* takes exec and attach */
+	bool terminal;		       /* its command has one */
+	pid_t supervisor, pid1;	       /* pid1 as we see it; 0: not yet */
 	uint64_t started_ms, ended_ms; /* CLOCK_REALTIME; 0: not yet */
-	int exit_status;	/* ended only */
-	char reason[32];	/* ended only: as in the report */
+	int exit_status;	       /* ended only */
+	char reason[32];	       /* ended only: as in the report */
 	char profile[SANDBOX_NAME_MAX + 1];
 	char workspace[SANDBOX_TEXT];
 	char command[SANDBOX_TEXT]; /* arguments, joined by blanks, cut with "…" */

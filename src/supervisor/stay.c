@@ -17,8 +17,8 @@
 #include "base/buf.h"
 #include "base/fd.h"
 #include "base/str.h"
-#include "supervisor/internal.h"
 #include "supervisor/give.h"
+#include "supervisor/internal.h"
 #include "sys/files.h"
 #include "sys/process.h"
 
@@ -173,8 +173,9 @@ static int request(struct supervisor *s, int n, const struct buf *block, uint32_
 
 	*c = (struct command){ .used = true, .pidfd = -1, .client = -1, .master = -1, .slave = -1 };
 	c->token = m.token = (s->next_token++ << 8) + (uint32_t)n;
-	str_copy(c->name, sizeof(c->name), block->data + sizeof(struct init_block) +
-		 strlen(block->data + sizeof(struct init_block)) + 1);
+	str_copy(c->name, sizeof(c->name),
+		 block->data + sizeof(struct init_block) +
+			 strlen(block->data + sizeof(struct init_block)) + 1);
 	r = terminal ? open_terminal(s, c, terminal, fds + 1, e) : 0;
 	if (r == 0) {
 		if (terminal & 1)
@@ -211,9 +212,10 @@ static int start_main(struct supervisor *s, struct err *e)
 		terminal = s->launch->terminal;
 	for (char *const *a = s->launch->argv; *a; a++, argc++)
 		buf_add(&args, *a, strlen(*a) + 1);
-	r = args.failed ? -E2BIG
-			: compose(s, &block, NULL, (struct strings){ args.data, args.data + args.len },
-				  argc, none, 0);
+	r = args.failed
+		    ? -E2BIG
+		    : compose(s, &block, NULL, (struct strings){ args.data, args.data + args.len },
+			      argc, none, 0);
 	if (r < 0)
 		return err_set(e, r, "exec", "%.64s", s->launch->argv[0]);
 	r = request(s, MAIN_COMMAND, &block, terminal, detached ? s->theirs : own, e);

@@ -212,7 +212,6 @@ UNSUPPORTED = (
     ("memory", "resources: {memory_limit_bytes: 2G}\n", "resources.memory_limit_bytes"),
     ("cpus", "resources: {cpu_shares: 2}\n", "resources.cpu_shares"),
     ("io", "resources: {block_io_limit: 50MBps}\n", "resources.block_io_limit"),
-    ("timeout", "resources: {session_timeout_seconds: 9}\n", "resources.session_timeout_seconds"),
     ("network", "network: {isolated: false}\n", "network.isolated"),
     ("review", "filesystem: {workspace: review}\n", "filesystem.workspace"),
     ("scratch", "filesystem: {workspace: scratch}\n", "filesystem.workspace"),
