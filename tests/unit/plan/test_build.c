@@ -352,7 +352,6 @@ static void test_unsupported(void **state)
 		{ "resources.cpu_shares", "resources: {cpu_shares: 2}\n" },
 		{ "resources.memory_limit_bytes", "resources: {memory_limit_bytes: 2G}\n" },
 		{ "resources.block_io_limit", "resources: {block_io_limit: 50MBps}\n" },
-		{ "resources.kill_grace_seconds", "resources: {kill_grace_seconds: 9}\n" },
 		{ "network.isolated: false", "network: {isolated: false}\n" },
 		{ "audit.enabled: true", "audit: {enabled: true}\n" },
 		{ "audit.log_path", "audit: {log_path: /srv/log}\n" },
