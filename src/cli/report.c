@@ -141,7 +141,7 @@ void report_write(struct report *r, const struct outcome *out, const struct err 
 		buf_puts(&b, ",");
 		add_pair(&b, "id", out->id);
 		buf_puts(&b, ",");
-		add_pair(&b, "name", out->name);
+		add_pair(&b, "name", out->name[0] ? out->name : out->id);
 	}
 	add_end(&b, out, e);
 	if (r->plan)

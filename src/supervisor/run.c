@@ -157,7 +157,10 @@ static void on_signal(struct supervisor *s)
 		else if (sig == SIGUSR1 || sig == SIGUSR2)
 			tell_command(s, sig);
 		else
-			supervisor_stop(s, sig, policy_grace(s), NULL, -1);
+			/* In the background nobody else will say what ended it. */
+			supervisor_stop(s, sig, policy_grace(s),
+					s->request->kind == SANDBOX_FOREGROUND ? NULL : "stopped",
+					-1);
 	}
 }
 
@@ -401,6 +404,7 @@ static int start(struct supervisor *s, struct err *e)
 		return err_set(e, s->signals, "start", "watch for signals");
 	if (has_id && (r = sandbox_make_id(s->state.id)) < 0)
 		return err_set(e, r, "start", "make an id");
+	str_copy(s->out->id, sizeof(s->out->id), s->state.id);
 	r = s->request->stays ? register_claim(s, e) : 0;
 	if (r == 0)
 		r = group_make(s, e);

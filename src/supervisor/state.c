@@ -19,7 +19,7 @@ const char *const sandbox_phase_names[SANDBOX_PHASES] = { "starting", "running",
 							  "stopping", "ended" };
 const char *const sandbox_kind_names[SANDBOX_KINDS] = { "run", "detached", "created" };
 
-enum { STATE_FILE_MAX = 16384, CLAIM_TRIES = 100, REMOVE_ROUNDS = 16 };
+enum { STATE_FILE_MAX = 16384, CLAIM_TRIES = 100, LIVE_TRIES = 3, REMOVE_ROUNDS = 16 };
 
 int sandbox_make_id(char id[SANDBOX_ID_LEN + 1])
 {
@@ -194,6 +194,11 @@ int state_claim(int all, const char *name, struct err *e)
 		r = sys_mkdirat(all, name, 0700);
 		if (r == -EEXIST) {
 			r = clean(all, name, &live);
+			/* Locked for a moment is a sweeper's. */
+			if (r == -EEXIST && live && i < LIVE_TRIES) {
+				nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
+				continue;
+			}
 			if (r == -EEXIST)
 				return in_use(name, live, e);
 			if (r < 0)
