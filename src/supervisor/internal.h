@@ -76,22 +76,23 @@ struct supervisor {
 	/* CLOCK_MONOTONIC, ms; 0: not set */
 	uint64_t register_at, session_at, cpu_at, grace_at;
 
-	struct cg_leaf leaf;
-	bool has_leaf;
-
 	int signals;
 	int all, dir, listener; /* the state directories, ours, the control socket */
-	bool told_state;	/* the state file could not be written: said once */
-	struct sandbox_state state;
-	struct client clients[CONTROL_CLIENTS_MAX];
-
-	int init;	 /* our end of purple-init's socket */
-	int init_theirs; /* until it is ready */
+	int init;		/* our end of purple-init's socket */
+	int init_theirs;	/* until it is ready */
+	int theirs[3];		/* 0-2 of a detached command, until it has them */
+	bool served;		/* server_init() was called */
 	bool ready, main_ended;
+	bool told_state; /* the state file could not be written: said once */
 	int main_status;
 	uint32_t next_token;
+	bool has_leaf;
+	struct cg_leaf leaf;
+
+	/* From here on a short anonymous run touches nothing: a page is a fault. */
+	struct sandbox_state state;
+	struct client clients[CONTROL_CLIENTS_MAX];
 	struct command commands[INIT_COMMANDS_MAX];
-	int theirs[3]; /* 0-2 of a detached command, until it has them */
 	struct output output;
 };
 

@@ -246,7 +246,7 @@ static bool loop_once(struct supervisor *s, struct pollfd *fds, bool *quick)
 	struct timespec limit;
 	int n;
 
-	if ((pty_in_background(&s->pty) || s->output.pending.head.size) &&
+	if ((pty_in_background(&s->pty) || (count == FDS && s->output.pending.head.size)) &&
 	    (ms < 0 || ms > LOOK_AGAIN_MS))
 		ms = LOOK_AGAIN_MS;
 	limit = (struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
@@ -404,7 +404,8 @@ static int start(struct supervisor *s, struct err *e)
 		return err_set(e, s->signals, "start", "watch for signals");
 	if (has_id && (r = sandbox_make_id(s->state.id)) < 0)
 		return err_set(e, r, "start", "make an id");
-	str_copy(s->out->id, sizeof(s->out->id), s->state.id);
+	if (has_id)
+		str_copy(s->out->id, sizeof(s->out->id), s->state.id);
 	r = s->request->stays ? register_claim(s, e) : 0;
 	if (r == 0)
 		r = group_make(s, e);

@@ -13,6 +13,7 @@
 
 void server_init(struct supervisor *s)
 {
+	s->served = true;
 	for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
 		s->clients[i] = (struct client){ .fd = -1, .command = NO_COMMAND };
 }
@@ -308,8 +309,8 @@ void server_end(struct supervisor *s)
 {
 	struct control_message m = { .head = CONTROL_HEAD(CONTROL_ENDED, 0, sizeof(m.ended)) };
 
-	if (!s->request->stays && s->state.name[0] == '\0')
-		return; /* it was never registered */
+	if (!s->served)
+		return;
 	m.ended.exit_status = s->out->exit_status;
 	str_copy(m.ended.reason, sizeof(m.ended.reason),
 		 s->out->reason ? s->out->reason : "not started");
