@@ -50,6 +50,9 @@ struct cg_site {
 /* Where may we make groups? Never fails; kind CG_NONE and @why tell. */
 void cg_find(struct cg_site *s);
 
+/* The same, found once a process. */
+const struct cg_site *cg_here(void);
+
 /*
  * A number that changes when cg_find() would answer otherwise in what a plan
  * depends on: kind, controllers, swap and @why, not the paths. For its facts.

@@ -8,9 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "base/macros.h"
+#include "cgroup/cgroup.h"
 #include "cli/caller.h"
 #include "plan/plan.h"
 
@@ -92,6 +94,22 @@ static uint64_t kernel_namespaces(void)
 	return r;
 }
 
+/* What limits are measured against. */
+static void look_at_machine(struct host *h)
+{
+	const struct cg_site *s = cg_here();
+	struct sysinfo info;
+	cpu_set_t set;
+
+	h->cgroup = (struct host_cgroup){ s->controllers, s->no_swap_limit, s->why,
+					  (int64_t)cg_site_identity(s) };
+	if (sched_getaffinity(0, sizeof(set), &set) == 0)
+		h->processors = (unsigned)CPU_COUNT(&set);
+	h->processors_max = (unsigned)MAX(sysconf(_SC_NPROCESSORS_CONF), 0);
+	if (sysinfo(&info) == 0)
+		h->memory = (uint64_t)info.totalram * info.mem_unit;
+}
+
 void host_init(struct host *h, const struct probe_quick *quick, bool best_effort)
 {
 	const struct passwd *pw = getpwuid(geteuid());
@@ -109,4 +127,5 @@ void host_init(struct host *h, const struct probe_quick *quick, bool best_effort
 		.look = look,
 		.list = list,
 	};
+	look_at_machine(h);
 }

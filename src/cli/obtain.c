@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "cgroup/cgroup.h"
 #include "cli/caller.h"
 #include "plan/cache.h"
 #include "policy/policy.h"
@@ -154,6 +155,11 @@ static const struct plan *compile_plan(const struct run_options *o, const struct
 	return p;
 }
 
+static int64_t cgroup_identity(void)
+{
+	return (int64_t)cg_site_identity(cg_here());
+}
+
 /* The policy may have changed between our reading of it and the compiler's. */
 static bool made_from(const struct plan *p, const uint8_t policy[SHA256_SIZE])
 {
@@ -193,7 +199,7 @@ const struct plan *obtain_plan(const struct run_options *o, const struct dirs *d
 	}
 	cache_key(&k, key);
 	if (*origin == PLAN_CACHED && !o->no_cache && dirs->cache)
-		p = cache_load(dirs->cache, key, plan_memory, &why);
+		p = cache_load(dirs->cache, key, plan_memory, cgroup_identity, &why);
 	if (p && !made_from(p, k.policy_sha256))
 		p = NULL;
 	/* A plan of a container's uid 0 would give the real one away. */

@@ -28,6 +28,14 @@ struct host_path {
 	int64_t mtime;	       /* ns, of @real */
 };
 
+/* Where the caller may make control groups: cgroup/cgroup.h finds out. All 0: nowhere. */
+struct host_cgroup {
+	uint32_t controllers; /* 1 << enum plan_controller */
+	bool no_swap_limit;   /* swap is there and cannot be limited */
+	const char *why;      /* why a controller is missing; may be NULL */
+	int64_t identity;     /* changes when any of this does */
+};
+
 /* The caller and the machine, as far as a plan depends on them. */
 struct host {
 	uid_t uid;
@@ -38,6 +46,10 @@ struct host {
 	bool best_effort; /* from the command line */
 	uint32_t landlock_abi;
 	uint64_t namespaces; /* CLONE_NEW* that the kernel has */
+	struct host_cgroup cgroup;
+	unsigned processors;	 /* that the caller may use; 0: unknown */
+	unsigned processors_max; /* they have the numbers below it; 0: unknown */
+	uint64_t memory;	 /* bytes of the machine; 0: unknown */
 
 	/* Look at @path on the host. 0, or -errno when even that fails. */
 	int (*look)(void *ctx, const char *path, struct host_path *ret);

@@ -152,44 +152,6 @@ int build_layers(struct builder *b)
 	return r;
 }
 
-static void add_limit(struct builder *b, uint32_t resource, const struct policy_num *n)
-{
-	struct plan_rlimit l = { .resource = resource, .soft = n->v, .hard = n->v };
-
-	if (n->set)
-		buf_add(&b->rlimits, &l, sizeof(l));
-}
-
-/* These are charged to the caller, on the whole host: getrlimit(2). No policy key needs them. */
-static const struct plan_rlimit shared[] = {
-	{ .resource = RLIMIT_SIGPENDING, .soft = 4096, .hard = 4096 },
-	{ .resource = RLIMIT_MSGQUEUE, .soft = 819200, .hard = 819200 },
-	{ .resource = RLIMIT_MEMLOCK, .soft = 8 << 20, .hard = 8 << 20 },
-};
-
-enum { GRACE_DEFAULT_S = 5 };
-
-int build_limits(struct builder *b)
-{
-	const struct policy *p = b->policy;
-
-	buf_add(&b->rlimits, shared, sizeof(shared));
-
-	/* Counted in the sandbox's own user namespace since 5.14: its processes only. */
-	add_limit(b, RLIMIT_NPROC, &p->resources.pids_limit);
-	add_limit(b, RLIMIT_NOFILE, &p->resources.open_files);
-	add_limit(b, RLIMIT_FSIZE, &p->resources.file_size_bytes);
-	add_limit(b, RLIMIT_CORE, &p->resources.core_size_bytes);
-	add_limit(b, RLIMIT_STACK, &p->resources.stack_bytes);
-	add_limit(b, RLIMIT_CPU, &p->resources.cpu_time_seconds);
-	b->head.limits.session_s = (uint32_t)p->resources.session_timeout_seconds.v;
-	b->head.limits.cpu_time_s = (uint32_t)p->resources.cpu_time_seconds.v;
-	b->head.limits.grace_s = p->resources.kill_grace_seconds.set
-					 ? (uint32_t)p->resources.kill_grace_seconds.v
-					 : GRACE_DEFAULT_S;
-	return 0;
-}
-
 /* A value that the policy sets beats ours, and so does the caller's that it passes. */
 static bool policy_names(const struct policy *p, const char *name)
 {

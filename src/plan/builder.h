@@ -33,8 +33,9 @@ int builder_lack(struct builder *b, const char *what, const char *why, const cha
 
 /* build_root.c: mounts, facts, working directory. */
 int build_root(struct builder *b);
-/* build_layers.c: namespaces, ids, capabilities, Landlock, limits, environment. */
+/* build_layers.c: namespaces, ids, capabilities, Landlock, environment. */
 int build_layers(struct builder *b);
+/* build_limits.c */
 int build_limits(struct builder *b);
 int build_environment(struct builder *b);
 /* build_support.c: keys that are parsed, and that nothing here enforces. */

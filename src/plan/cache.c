@@ -71,10 +71,14 @@ static bool source_is_current(const struct plan *p, const struct plan_source *sr
 	return memcmp(now, src->sha256, sizeof(now)) == 0;
 }
 
-static bool fact_holds(const struct plan *p, const struct plan_fact *f)
+static bool fact_holds(const struct plan *p, const struct plan_fact *f, cache_cgroup *cgroup)
 {
 	struct stat st;
-	int r = (int)sys_call(SYS_newfstatat, AT_FDCWD, plan_string(p, f->path), &st,
+	int r;
+
+	if (f->kind == PF_CGROUP)
+		return cgroup() == f->value;
+	r = (int)sys_call(SYS_newfstatat, AT_FDCWD, plan_string(p, f->path), &st,
 			      f->kind == PF_ABSENT ? AT_SYMLINK_NOFOLLOW : 0);
 
 	if (f->kind == PF_ABSENT)
@@ -85,7 +89,7 @@ static bool fact_holds(const struct plan *p, const struct plan_fact *f)
 }
 
 /* Are the policy's other files and the host's facts still what the plan was made from? */
-static bool plan_is_current(const struct plan *p)
+static bool plan_is_current(const struct plan *p, cache_cgroup *cgroup)
 {
 	const struct plan_source *s = plan_items(p, sources, struct plan_source);
 	const struct plan_fact *f = plan_items(p, facts, struct plan_fact);
@@ -95,7 +99,7 @@ static bool plan_is_current(const struct plan *p)
 		if (!source_is_current(p, &s[i]))
 			return false;
 	for (uint32_t i = 0; i < p->facts.count; i++)
-		if (!fact_holds(p, &f[i]))
+		if (!fact_holds(p, &f[i], cgroup))
 			return false;
 	return true;
 }
@@ -108,7 +112,7 @@ static bool trusted(const struct stat *st)
 }
 
 const struct plan *cache_load(const char *dir, const uint8_t key[SHA256_SIZE], void *mem,
-			      const char **why)
+			      cache_cgroup *cgroup, const char **why)
 {
 	char path[PATH_MAX], name[2 * SHA256_SIZE + 1];
 	const struct plan *p;
@@ -141,5 +145,5 @@ const struct plan *cache_load(const char *dir, const uint8_t key[SHA256_SIZE], v
 	if (memcmp(p->key, key, SHA256_SIZE) != 0)
 		return NULL;
 	*why = "the host or a file that the policy extends has changed";
-	return plan_is_current(p) ? p : NULL;
+	return plan_is_current(p, cgroup) ? p : NULL;
 }

@@ -41,13 +41,16 @@ struct cache_key {
 
 void cache_key(const struct cache_key *k, uint8_t ret[SHA256_SIZE]);
 
+/* The host's control groups as a number, for PF_CGROUP: asked only by a plan that depends on it. */
+typedef int64_t cache_cgroup(void);
+
 /*
  * Load the plan @key from @dir into @mem (aligned to 8, PLAN_MAX bytes). NULL
  * if there is none that is whole and still fits the host; @why then tells, for
  * a curious user.
  */
 const struct plan *cache_load(const char *dir, const uint8_t key[SHA256_SIZE], void *mem,
-			      const char **why);
+			      cache_cgroup *cgroup, const char **why);
 
 /* Make @dir if need be (0700) and put the plan there. 0 or -errno; losing it costs time only. */
 int cache_store(const char *dir, const uint8_t key[SHA256_SIZE], const void *data, size_t size);

@@ -226,6 +226,25 @@ static bool check_rlimits(struct check *c)
 	return true;
 }
 
+static bool check_limits(struct check *c)
+{
+	const struct plan_limits *l = &c->p->limits;
+	const uint32_t has = l->controllers;
+	const struct {
+		uint64_t value;
+		enum plan_controller controller;
+	} limits[] = { { l->cpu_weight, PC_CPU }, { l->cpu_millis, PC_CPU }, { l->memory, PC_MEMORY },
+		       { l->swap, PC_MEMORY },	  { l->pids, PC_PIDS },	     { l->io_rate, PC_IO },
+		       { l->cpuset.off, PC_CPUSET } };
+
+	if (has >> PLAN_CONTROLLERS || l->pad || l->cpu_weight > 10000)
+		return fail(c, "limits: bad value");
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
+		if (limits[i].value && !(has >> limits[i].controller & 1))
+			return fail(c, "limits: one without its controller");
+	return check_str(c, l->cpuset, OPTIONAL, "limits: bad cpuset");
+}
+
 static bool check_envs(struct check *c)
 {
 	const struct plan *p = c->p;
@@ -283,7 +302,8 @@ static bool check_origins(struct check *c)
 	for (uint32_t i = 0; i < p->facts.count; i++) {
 		if (f[i].kind >= PF_KINDS || f[i].pad != 0)
 			return fail(c, "facts: bad entry");
-		if (!check_path(c, f[i].path, REQUIRED, "facts: bad path"))
+		if (f[i].kind == PF_CGROUP ? f[i].path.off || f[i].path.len
+					   : !check_path(c, f[i].path, REQUIRED, "facts: bad path"))
 			return false;
 	}
 	for (uint32_t i = 0; i < p->sources.count; i++) {
@@ -348,7 +368,7 @@ const struct plan *plan_open(const void *data, size_t size, const char **why)
 		fail(&c, "cut or extended");
 	else if (c.p->checksum != plan_checksum(data, size))
 		fail(&c, "damaged");
-	else if (check_header(&c) && check_mounts(&c) && check_rlimits(&c) && check_envs(&c) &&
+	else if (check_header(&c) && check_mounts(&c) && check_rlimits(&c) && check_limits(&c) && check_envs(&c) &&
 		 check_layers(&c) && check_origins(&c))
 		return c.p;
 	if (why)

@@ -159,11 +159,29 @@ static void print_limit(struct buf *b, uint64_t n)
 		buf_printf(b, " %" PRIu64, n);
 }
 
+static void print_limits(struct buf *b, const struct plan *p)
+{
+	const char *cpus = plan_string(p, p->limits.cpuset);
+
+	buf_puts(b, "\nlimits on all processes together\n");
+	for (size_t i = 0; i < LIMIT_NAMES; i++) {
+		const struct limit_name *n = &limit_names[i];
+
+		if (limit_is_set(&p->limits, n))
+			buf_printf(b, "  %-13s %" PRIu64 "%s%s, by %s\n", n->name,
+				   limit_value(&p->limits, n), n->unit[0] ? " " : "", n->unit,
+				   n->by);
+	}
+	if (cpus)
+		buf_printf(b, "  %-13s %s, by cgroup\n", "processors", cpus);
+}
+
 static void print_process(struct buf *b, const struct plan *p)
 {
 	const struct plan_rlimit *r = plan_items(p, rlimits, struct plan_rlimit);
 
-	buf_puts(b, "\nlimits, soft and hard\n");
+	print_limits(b, p);
+	buf_puts(b, "\nlimits on each process, soft and hard\n");
 	for (uint32_t i = 0; i < p->rlimits.count; i++) {
 		buf_printf(b, "  %-13s", rlimit_name(r[i].resource));
 		print_limit(b, r[i].soft);
@@ -294,8 +312,9 @@ static void print_origins(struct buf *b, const struct plan *p)
 	}
 	for (uint32_t i = 0; i < p->facts.count; i++) {
 		buf_printf(b, "  %-16s ", fact_names[f[i].kind]);
-		print_str(b, p, "", f[i].path);
-		if (f[i].kind == PF_MTIME)
+		if (f[i].path.off)
+			print_str(b, p, "", f[i].path);
+		if (f[i].kind == PF_MTIME || f[i].kind == PF_CGROUP)
 			buf_printf(b, " %" PRId64, f[i].value);
 		buf_puts(b, "\n");
 	}

@@ -195,10 +195,28 @@ static void limit(struct json *j, const char *key, uint64_t n)
 		number(j, key, n);
 }
 
+static void print_limits(struct json *j, const struct plan *p)
+{
+	open_(j, "limits", "[");
+	for (size_t i = 0; i < LIMIT_NAMES; i++) {
+		if (!limit_is_set(&p->limits, &limit_names[i]))
+			continue;
+		open_(j, NULL, "{");
+		string(j, "limit", limit_names[i].name);
+		number(j, "value", limit_value(&p->limits, &limit_names[i]));
+		string(j, "unit", limit_names[i].unit);
+		string(j, "by", limit_names[i].by);
+		close_(j, "}");
+	}
+	close_(j, "]");
+	string(j, "processors", plan_string(p, p->limits.cpuset));
+}
+
 static void print_process(struct json *j, const struct plan *p)
 {
 	const struct plan_rlimit *r = plan_items(p, rlimits, struct plan_rlimit);
 
+	print_limits(j, p);
 	open_(j, "rlimits", "[");
 	for (uint32_t i = 0; i < p->rlimits.count; i++) {
 		open_(j, NULL, "{");

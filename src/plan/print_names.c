@@ -81,7 +81,7 @@ const char *const idmap_names[IDMAP_KINDS] = {
 };
 
 const char *const fact_names[PF_KINDS] = {
-	[PF_ABSENT] = "absent", [PF_MTIME] = "mtime",
+	[PF_ABSENT] = "absent", [PF_MTIME] = "mtime", [PF_IS] = "is", [PF_CGROUP] = "cgroup",
 };
 
 const char *const enforcement_names[2] = {
@@ -127,4 +127,34 @@ bool plan_call(const struct plan *p, int nr, uint32_t *ret)
 	const struct sock_filter *insns = plan_items(p, filter, struct sock_filter);
 
 	return bpf_decide(insns, p->filter.count, syscall_native_arch(), (uint32_t)nr, ret);
+}
+
+/* clang-format off */
+const struct limit_name limit_names[LIMIT_NAMES] = {
+	{ "cpu", offsetof(struct plan_limits, cpu_millis), 8, "thousandths of a processor", "cgroup" },
+	{ "cpu weight", offsetof(struct plan_limits, cpu_weight), 4, "", "cgroup" },
+	{ "memory", offsetof(struct plan_limits, memory), 8, "bytes", "cgroup" },
+	{ "swap", offsetof(struct plan_limits, swap), 8, "bytes", "cgroup" },
+	{ "processes", offsetof(struct plan_limits, pids), 8, "", "cgroup and rlimit" },
+	{ "io", offsetof(struct plan_limits, io_rate), 8, "bytes/s of each device", "cgroup" },
+	{ "session", offsetof(struct plan_limits, session_s), 4, "s", "supervisor" },
+	{ "cpu time", offsetof(struct plan_limits, cpu_time_s), 4, "s", "supervisor and rlimit" },
+	{ "kill grace", offsetof(struct plan_limits, grace_s), 4, "s", "supervisor" },
+};
+/* clang-format on */
+
+uint64_t limit_value(const struct plan_limits *l, const struct limit_name *n)
+{
+	const char *field = (const char *)l + n->offset;
+
+	return n->size == 8 ? *(const uint64_t *)(const void *)field
+			    : *(const uint32_t *)(const void *)field;
+}
+
+bool limit_is_set(const struct plan_limits *l, const struct limit_name *n)
+{
+	bool swap = n->offset == offsetof(struct plan_limits, swap); /* 0 is one: none at all */
+	bool grace = n->offset == offsetof(struct plan_limits, grace_s);
+
+	return grace || (swap ? l->memory != 0 : limit_value(l, n) != 0);
 }

@@ -28,6 +28,17 @@ extern const char *const enforcement_names[2];
 const char *capability_name(unsigned cap);
 const char *rlimit_name(unsigned resource);
 
+/* The limits on all processes together. */
+struct limit_name {
+	const char *name;
+	size_t offset, size; /* in struct plan_limits: 4 or 8 bytes */
+	const char *unit, *by;
+};
+enum { LIMIT_NAMES = 9 };
+extern const struct limit_name limit_names[LIMIT_NAMES];
+uint64_t limit_value(const struct plan_limits *l, const struct limit_name *n);
+bool limit_is_set(const struct plan_limits *l, const struct limit_name *n);
+
 /*
  * How the filter of a plan answers call @nr: true, and @ret is the answer;
  * false: that depends on an argument.

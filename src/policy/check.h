@@ -21,6 +21,7 @@ key_check check_net_target; /* an address, a block of them, or a name */
 key_check check_net_addr;   /* an address, with or without a port */
 key_check check_env_pass;   /* NAME or PREFIX_* */
 key_check check_device;	    /* /dev/NAME or vendor/class=name */
+key_check check_cpus;	    /* 0, or 2-3 */
 key_check check_gpu;	    /* all, or an index */
 key_check check_detail;	    /* of audit_details */
 

@@ -127,11 +127,13 @@ struct policy {
 
 	struct {
 		struct policy_num cpu_millis; /* cpu_shares: 1.5 cores is 1500 */
-		struct policy_num memory_limit_bytes;
+		struct policy_num cpu_weight;
+		struct policy_strs cpuset; /* "0", "2-3" */
+		struct policy_num memory_limit_bytes, swap_limit_bytes;
 		struct policy_num pids_limit;
 		struct policy_num block_io_limit; /* bytes per second */
 		struct policy_num session_timeout_seconds;
-		struct policy_num cpu_time_seconds; /* RLIMIT_CPU, per process */
+		struct policy_num cpu_time_seconds;
 		struct policy_num kill_grace_seconds;
 		struct policy_num open_files;	   /* RLIMIT_NOFILE */
 		struct policy_num file_size_bytes; /* RLIMIT_FSIZE */

@@ -7,26 +7,25 @@
 #include "sys/files.h"
 #include "sys/process.h"
 
-static struct cg_site site; /* large; found once a process */
-
 int group_make(struct supervisor *s, struct err *e)
 {
+	const struct cg_site *site;
 	const struct plan *p = s->plan;
 	struct err why = { 0 };
 
 	if (!p->limits.controllers && !s->request->stays)
 		return 0;
-	cg_find(&site);
-	if (site.kind == CG_NONE) {
+	site = cg_here();
+	if (site->kind == CG_NONE) {
 		if (!p->limits.controllers)
 			return 0;
 		err_set(e, EPROTO, "cgroup",
-			"the policy has limits, and here is no control group: %s", site.why);
+			"the policy has limits, and here is no control group: %s", site->why);
 		err_remedy(e, "systemd-run --user --scope -p Delegate=yes purple …, or run with "
 			      "--best-effort");
 		return -EPROTO;
 	}
-	if (cg_create(&s->leaf, &site, s->state.id, &p->limits, plan_string(p, p->limits.cpuset),
+	if (cg_create(&s->leaf, site, s->state.id, &p->limits, plan_string(p, p->limits.cpuset),
 		      &why) < 0) {
 		/* One that would only count is not worth failing for. */
 		if (!p->limits.controllers)
@@ -70,5 +69,5 @@ void group_end(struct supervisor *s)
 	cg_remove(&s->leaf);
 	s->has_leaf = false;
 	/* What others left, who were killed, a little at each end. */
-	cg_sweep(&site, 16, (uint64_t)s->jail.pid1);
+	cg_sweep(cg_here(), 16, (uint64_t)s->jail.pid1);
 }

@@ -209,9 +209,6 @@ FORBIDDEN = ("/proc", "/proc/self/root", "/sys/fs/cgroup", "/dev", "/dev/sda", "
              "/run/user/1000/bus", "/run/purple", "/var/lib/docker")
 
 UNSUPPORTED = (
-    ("memory", "resources: {memory_limit_bytes: 2G}\n", "resources.memory_limit_bytes"),
-    ("cpus", "resources: {cpu_shares: 2}\n", "resources.cpu_shares"),
-    ("io", "resources: {block_io_limit: 50MBps}\n", "resources.block_io_limit"),
     ("network", "network: {isolated: false}\n", "network.isolated"),
     ("review", "filesystem: {workspace: review}\n", "filesystem.workspace"),
     ("scratch", "filesystem: {workspace: scratch}\n", "filesystem.workspace"),
@@ -486,7 +483,15 @@ OPTIONS = (
     ("no capability", ["--cap-add", "nosuch"], "unknown capability"),
     ("variable's name", ["--env", "A B=1"], "--env"),
     ("no baseline", ["--syscalls", "lax"], "--syscalls"),
-    ("not supported", ["--memory", "2G"], ("memory_limit_bytes", "not supported yet")),
+    ("not supported", ["--isolated=false"], ("network.isolated", "not supported yet")),
+    ("no memory", ["--memory", "0"], ("memory_limit_bytes", "write 1M to 1024T")),
+    ("negative memory", ["--memory=-1"], "memory_limit_bytes"),
+    ("memory as a float", ["--memory", "1e30"], "a size such as 512M or 2G"),
+    ("memory with a blank", ["--memory", "2GiB "], "a size such as 512M or 2G"),
+    ("memory beyond the machine", ["--memory", "1023T"], ("memory_limit_bytes", "MiB")),
+    ("processors beyond the machine", ["--cpus", "1024"], ("cpu_shares", "processors")),
+    ("a processor that is not there", ["--cpuset", "4095"], ("cpuset", "processors 0 to")),
+    ("no set of processors", ["--cpuset", "2-1"], "cpuset"),
     ("a thousand options", ["--pids-limit=9"] * 1000, "too many options"),
     ("an option of 120 kB", ["--ro=/" + "a" * 120000], "--ro: filesystem.immutable_paths"),
     ("escape in an option", ["--\x1b[31m"], "\\x1b[31m"),
