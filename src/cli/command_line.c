@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line and the output of purple-sandbox's commands. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/str.h"
+#include "cli/sandboxes.h"
+
+static int usage_error(const struct command_line *c, const char *message, const char *what,
+		       struct err *e)
+{
+	err_set(e, EPROTO, "usage", "%s%.80s", message, what);
+	err_remedy(e, "%s", c->usage);
+	return -EPROTO;
+}
+
+static void put_help(const struct command_line *c)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT(1 << 16);
+
+	buf_printf(&b, "usage: %s\n\n", c->usage);
+	for (const char *const *line = c->help; *line; line++)
+		buf_printf(&b, "%s\n", *line);
+	command_output(&b);
+}
+
+static const struct option_word *find_option(const struct command_line *c, const char *word,
+					     const char **value)
+{
+	for (size_t i = 0; i < c->options_count; i++) {
+		const struct option_word *o = &c->options[i];
+		const char *rest;
+
+		if (word[1] != '-') {
+			if (!o->letter || word[1] != o->letter)
+				continue;
+			/* -t5 as well as -t 5 */
+			*value = word[2] ? word + 2 : NULL;
+			return o->flag && *value ? NULL : o;
+		}
+		rest = str_after(word + 2, o->name);
+		if (rest && (*rest == '\0' || *rest == '=')) {
+			*value = *rest ? rest + 1 : NULL;
+			return o->flag && *value ? NULL : o;
+		}
+	}
+	return NULL;
+}
+
+int command_line(const struct command_line *c, int argc, char **argv, int *names, struct err *e)
+{
+	bool options = true;
+
+	*names = 0;
+	for (int i = 1; i < argc; i++) {
+		const struct option_word *o;
+		const char *value = NULL;
+
+		if (!options || argv[i][0] != '-' || argv[i][1] == '\0') {
+			argv[(*names)++] = argv[i];
+			continue;
+		}
+		if (streq(argv[i], "--")) {
+			options = false;
+			continue;
+		}
+		if (streq(argv[i], "-h") || streq(argv[i], "--help")) {
+			put_help(c);
+			return 1;
+		}
+		o = find_option(c, argv[i], &value);
+		if (!o)
+			return usage_error(c, "there is no option ", argv[i], e);
+		if (o->flag) {
+			*o->flag = true;
+			continue;
+		}
+		if (!value && i + 1 < argc)
+			value = argv[++i];
+		if (!value || *value == '\0')
+			return usage_error(c, "a value is missing after ", argv[i], e);
+		*o->value = value;
+	}
+	if (*names < c->least)
+		return usage_error(c, "no sandbox is named", "", e);
+	if (c->most >= 0 && *names > c->most)
+		return usage_error(c, "one too many: ", argv[c->most], e);
+	return 0;
+}
+
+int command_failed(const struct err *e)
+{
+	err_print(e);
+	return e->exit_code ? e->exit_code : EXIT_PURPLE;
+}
+
+int command_output(const struct buf *out)
+{
+	struct err e = { 0 };
+	int r = out->failed ? -ENOMEM
+			    : write_full(STDOUT_FILENO, out->data ? out->data : "", out->len);
+
+	if (r == 0)
+		return 0;
+	err_set(&e, r, "output", "write");
+	return command_failed(&e);
+}
+
+/* Characters, each one column: names and numbers are; of others the last cell only suffers. */
+size_t cell_width(const char *s)
+{
+	size_t width = 0;
+	char out[5];
+
+	while (*s) {
+		s += str_printable(s, out);
+		width += out[0] == '\\' && out[1] ? strlen(out) : 1;
+	}
+	return width;
+}
+
+void put_cell(struct buf *b, const char *s, size_t columns, bool pad)
+{
+	size_t width = 0, all = columns && !pad ? cell_width(s) : 0;
+	char out[5];
+
+	while (*s) {
+		size_t n = str_printable(s, out), w = out[0] == '\\' && out[1] ? strlen(out) : 1;
+
+		if (all > columns && width + w + 1 > columns) {
+			buf_puts(b, "…");
+			return;
+		}
+		buf_puts(b, out);
+		width += w;
+		s += n;
+	}
+	for (; pad && width < columns; width++)
+		buf_add(b, " ", 1);
+}
