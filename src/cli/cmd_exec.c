@@ -177,11 +177,11 @@ static int exec(int argc, char **argv, int *status, struct err *e)
 	terminal = terminals();
 	if (o.tty && !terminal)
 		return usage_error(e, "a terminal is asked for, and here is none", "");
-	fd = sandbox_connect(o.name, e);
-	if (fd < 0)
-		return fd;
 	block = make_block(&o, e);
-	return block < 0 ? block : client_exec(fd, block, terminal, status, e);
+	if (block < 0)
+		return block;
+	fd = sandbox_connect(o.name, e);
+	return fd < 0 ? fd : client_exec(fd, block, terminal, status, e);
 }
 
 int cmd_exec(int argc, char **argv)

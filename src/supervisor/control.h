@@ -18,10 +18,10 @@
  *	RESUME    -                -                             OK
  *	STATS     -                -                             STATS: struct control_stats
  *	WAIT      -                -                             ENDED: struct control_ended
- *	EXEC      CONTROL_TTY_*    memfd (struct init_block with STARTED: value the pid
- *	                           cwd or "", arguments, extra   inside; with a terminal its
- *	                           variables), then 0, 1, 2      master by SCM_RIGHTS;
- *	                                                         later EXITED: wait status
+ *	EXEC      CONTROL_TTY_*    memfd (struct init_block with EXITED: wait status;
+ *	                           cwd or "", arguments, extra   with a terminal before
+ *	                           variables), then 0, 1, 2      that STARTED: its master
+ *	                                                         and slave by SCM_RIGHTS
  *	ATTACH    -                -                             OK, value 1: it has a
  *	                                                         terminal; OUTPUT …; ENDED
  *	SIGNAL    signal           - (after EXEC, ATTACH)        -

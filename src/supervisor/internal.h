@@ -27,7 +27,7 @@
 /* A command that purple-init starts, or has started. */
 struct command {
 	bool used, started;
-	bool killed; /* its client went before it was there */
+	int pending; /* a signal that came before it was there; 0 */
 	uint32_t token;
 	int pidfd;
 	int client;	   /* number of the client that waits for it; -1: none */

@@ -266,6 +266,7 @@ static void on_listener(struct supervisor *s)
 		if (s->clients[i].fd >= 0)
 			continue;
 		s->clients[i].fd = fd;
+		on_client(s, i); /* mostly it has said already what it wants */
 		return;
 	}
 	sys_close(fd); /* not reached: a full house is not listened for */

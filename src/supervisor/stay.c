@@ -225,8 +225,9 @@ static int start_main(struct supervisor *s, struct err *e)
 }
 
 /* What the client sent: sizes and counts are checked here, strings by compose(). */
-static int read_block(int fd, char **data, struct init_block *head)
+static int read_block(int fd, char *small, size_t room, char **large, struct init_block *head)
 {
+	char *data = small;
 	struct stat st;
 	long n;
 
@@ -234,13 +235,12 @@ static int read_block(int fd, char **data, struct init_block *head)
 		return -EBADMSG;
 	if (st.st_size > INIT_BLOCK_MAX)
 		return -E2BIG;
-	*data = malloc((size_t)st.st_size);
-	if (!*data)
+	if ((size_t)st.st_size > room && !(data = *large = malloc((size_t)st.st_size)))
 		return -ENOMEM;
-	n = sys_call(SYS_pread64, fd, *data, st.st_size, 0);
+	n = sys_call(SYS_pread64, fd, data, st.st_size, 0);
 	if (n != st.st_size)
 		return n < 0 ? (int)n : -EBADMSG;
-	memcpy(head, *data, sizeof(*head));
+	memcpy(head, data, sizeof(*head));
 	return head->size == (size_t)n && head->argc > 0 && head->argc <= head->size &&
 			       head->envc <= head->size
 		       ? 0
@@ -250,7 +250,8 @@ static int read_block(int fd, char **data, struct init_block *head)
 int stay_exec(struct supervisor *s, int client, uint32_t terminal, const int fds[4], struct err *e)
 {
 	_cleanup_buf_ struct buf block = BUF_INIT(INIT_BLOCK_MAX);
-	_cleanup_free_ char *data = NULL;
+	static char small[CONTROL_PAYLOAD_MAX];
+	_cleanup_free_ char *large = NULL;
 	struct init_block head = { 0 };
 	struct strings args, extra;
 	const char *cwd = NULL;
@@ -262,8 +263,10 @@ int stay_exec(struct supervisor *s, int client, uint32_t terminal, const int fds
 	r = jail_check_stdio(fds + 1, e);
 	if (r < 0)
 		return r;
-	r = read_block(fds[0], &data, &head);
+	r = read_block(fds[0], small, sizeof(small), &large, &head);
 	if (r == 0) {
+		const char *data = large ? large : small;
+
 		args = (struct strings){ data + sizeof(head), data + head.size };
 		cwd = next_string(&args);
 		extra = args;
@@ -285,7 +288,11 @@ int stay_signal(struct supervisor *s, int command, int sig)
 {
 	struct command *c = &s->commands[command];
 
-	return c->used && c->pidfd >= 0 ? sys_pidfd_signal(c->pidfd, sig) : -ESRCH;
+	if (!c->used)
+		return -ESRCH;
+	if (!c->started && c->pending != SIGKILL)
+		c->pending = sig;
+	return c->pidfd >= 0 ? sys_pidfd_signal(c->pidfd, sig) : 0;
 }
 
 void stay_abandon(struct supervisor *s, int command)
@@ -293,7 +300,6 @@ void stay_abandon(struct supervisor *s, int command)
 	struct command *c = &s->commands[command];
 
 	c->client = -1;
-	c->killed = true;
 	stay_signal(s, command, SIGKILL);
 }
 
@@ -339,10 +345,11 @@ static void started(struct supervisor *s, struct command *c, const struct init_m
 	c->pidfd = pidfd;
 	if (c == &s->commands[MAIN_COMMAND])
 		return main_started(s, c);
-	if (c->killed)
-		sys_pidfd_signal(pidfd, SIGKILL);
-	if (c->client >= 0 && control_send(s->clients[c->client].fd, &reply, terminal,
-					   c->master >= 0 ? 2 : 0, MSG_DONTWAIT) < 0)
+	if (c->pending)
+		sys_pidfd_signal(pidfd, c->pending);
+	/* Without a terminal to hand over, the end is all that the client waits for. */
+	if (c->client >= 0 && c->master >= 0 &&
+	    control_send(s->clients[c->client].fd, &reply, terminal, 2, MSG_DONTWAIT) < 0)
 		client_close(s, c->client);
 	sys_close(TAKE_FD(c->master));
 	sys_close(TAKE_FD(c->slave));
