@@ -7,200 +7,20 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/sysmacros.h>
 
 #include <cmocka.h>
 
 #include "base/fd.h"
-#include "base/str.h"
-#include "plan/build.h"
-#include "plan/plan.h"
 #include "plan/print.h"
 #include "policy/keys.h"
 
-#ifndef CLONE_NEWTIME
-#define CLONE_NEWTIME 0x00000080
-#endif
-
-#define ALL_NAMESPACES                                                                             \
-	(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | \
-	 CLONE_NEWCGROUP | CLONE_NEWTIME)
-
-/* The host: what is not here is absent. */
-static const struct entry {
-	const char *path;
-	enum host_kind kind;
-	const char *link, *real; /* HK_SYMLINK; real NULL: it leads nowhere */
-	enum host_kind target;
-} host_entries[] = {
-	{ "/", HK_DIR },
-	{ "/usr", HK_DIR },
-	{ "/bin", HK_SYMLINK, "usr/bin", "/usr/bin", HK_DIR },
-	{ "/sbin", HK_SYMLINK, "usr/sbin", "/usr/sbin", HK_DIR },
-	{ "/lib", HK_SYMLINK, "usr/lib", "/usr/lib", HK_DIR },
-	{ "/lib64", HK_SYMLINK, "usr/lib64", "/usr/lib64", HK_DIR },
-	{ "/opt", HK_DIR },
-	{ "/etc", HK_DIR },
-	{ "/etc/alternatives", HK_DIR },
-	{ "/etc/gitconfig", HK_FILE },
-	{ "/etc/java-17-openjdk", HK_DIR },
-	{ "/etc/ld.so.cache", HK_FILE },
-	{ "/etc/passwd", HK_FILE },
-	{ "/etc/pki", HK_SYMLINK, "../nowhere", NULL },
-	{ "/etc/shadow", HK_FILE },
-	{ "/etc/ssl", HK_SYMLINK, "/opt/ssl", "/opt/ssl", HK_DIR },
-	{ "/home/u", HK_DIR },
-	{ "/home/u/.claude", HK_DIR },
-	{ "/home/u/.claude.json", HK_FILE },
-	{ "/home/u/.gitconfig", HK_SYMLINK, "dot/gitconfig", "/home/u/dot/gitconfig", HK_FILE },
-	{ "/home/u/.nvm/versions", HK_DIR },
-	{ "/home/u/fifo", HK_OTHER, NULL, "/home/u/fifo", HK_OTHER },
-	{ "/home/u/to-proc", HK_SYMLINK, "/proc", "/proc", HK_DIR },
-	{ "/home/u/to-purple", HK_SYMLINK, ".config/purple", "/home/u/.config/purple", HK_DIR },
-	{ "/home/u/to-nowhere", HK_SYMLINK, "none", NULL },
-	{ "/srv/data", HK_DIR },
-	{ "/srv/link", HK_SYMLINK, "data", "/srv/data", HK_DIR },
-	{ "/home/u/link", HK_SYMLINK, "/srv/data", "/srv/data", HK_DIR },
-	{ "/proc/keys", HK_FILE },
-	{ "/proc/kcore", HK_FILE },
-	{ "/proc/scsi", HK_DIR },
-	{ "/proc/timer_list", HK_FILE },
-	{ "/sys/firmware", HK_DIR },
-	{ "/sys/kernel", HK_DIR },
-};
-
-/* What goes wrong, for the tests of that. */
-struct fault {
-	const char *look, *list;
-};
-
-static int look(void *ctx, const char *path, struct host_path *ret)
-{
-	const struct fault *fault = ctx;
-
-	memset(ret, 0, sizeof(*ret));
-	if (fault && fault->look && streq(path, fault->look))
-		return -EIO;
-	for (size_t i = 0; i < ARRAY_SIZE(host_entries); i++) {
-		const struct entry *n = &host_entries[i];
-		bool link = n->kind == HK_SYMLINK;
-
-		if (!streq(n->path, path))
-			continue;
-		ret->kind = n->kind;
-		ret->target = n->target ? n->target : link ? HK_ABSENT : n->kind;
-		ret->mtime = 1000 + (int64_t)i;
-		ret->identity = 7000 + i;
-		if (link)
-			assert_true(str_copy(ret->link, sizeof(ret->link), n->link));
-		if (n->real || !link)
-			assert_true(
-				str_copy(ret->real, sizeof(ret->real), n->real ? n->real : path));
-		break;
-	}
-	return 0;
-}
-
-static int list(void *ctx, const char *path, void (*fn)(void *arg, const char *name), void *arg)
-{
-	const struct fault *fault = ctx;
-	size_t n = strlen(path);
-
-	if (fault && fault->list)
-		return -EACCES;
-	for (size_t i = 0; i < ARRAY_SIZE(host_entries); i++)
-		if (strncmp(host_entries[i].path, path, n) == 0 && host_entries[i].path[n] == '/' &&
-		    !strchr(host_entries[i].path + n + 1, '/'))
-			fn(arg, host_entries[i].path + n + 1);
-	return 0;
-}
-
-static struct host a_user(void)
-{
-	return (struct host){ .uid = 1000,
-			      .gid = 1000,
-			      .user = "u",
-			      .home = "/home/u",
-			      .landlock_abi = 7,
-			      .namespaces = ALL_NAMESPACES,
-			      .look = look,
-			      .list = list };
-}
-
-static struct host a_root(void)
-{
-	struct host h = a_user();
-
-	h.uid = h.gid = 0;
-	h.user = "root";
-	h.root = true;
-	return h;
-}
-
-/* A built plan. */
-struct built {
-	struct buf block;
-	const struct plan *plan; /* NULL: refused */
-	struct err e;
-};
-
-static const uint8_t a_key[32] = { 1, 2, 3 };
-
-static void build_bytes(struct built *t, const char *name, const void *data, size_t len,
-			const struct host *h)
-{
-	struct diags d = DIAGS_INIT;
-	struct policy p;
-	const char *why = "";
-
-	*t = (struct built){ .block = BUF_INIT(PLAN_MAX) };
-	if (policy_parse(&p, name, data, len, NULL, &d) < 0 || policy_validate(&p, &d) < 0)
-		fail_msg("%s", d.text.data);
-	if (plan_build(&p, h, a_key, &t->block, &t->e) == 0) {
-		assert_int_equal(t->e.code, 0);
-		t->plan = plan_open(t->block.data, t->block.len, &why);
-		if (!t->plan)
-			fail_msg("a bad plan was built: %s", why);
-	} else {
-		assert_int_not_equal(t->e.code, 0);
-		assert_int_equal(t->e.exit_code, EXIT_PURPLE);
-	}
-	policy_free(&p);
-	diags_free(&d);
-}
-
-static void build(struct built *t, const char *text, const struct host *h)
-{
-	build_bytes(t, "p.yaml", text, strlen(text), h);
-}
-
-static void done(struct built *t)
-{
-	buf_free(&t->block);
-}
-
-/* Refused, with @words in the message and @remedy (may be NULL) in what to do. */
-static void expect_refused(const char *text, const struct host *h, const char *words,
-			   const char *remedy)
-{
-	struct built t;
-
-	build(&t, text, h);
-	if (t.plan)
-		fail_msg("accepted, but not '%s': %s", words, text);
-	if (!strstr(t.e.message, words))
-		fail_msg("'%s' is not in: %s", words, t.e.message);
-	if (remedy && !strstr(t.e.remedy, remedy))
-		fail_msg("'%s' is not in: %s", remedy, t.e.remedy);
-	done(&t);
-}
+#include "built.h"
 
 static const struct plan_mount *find_mount(const struct built *t, const char *target)
 {
@@ -670,135 +490,6 @@ static void test_environment(void **state)
 	done(&t);
 }
 
-/* A host with two processors, 8 GiB, and control groups that can hold everything. */
-static struct host a_host_with_groups(void)
-{
-	struct host h = a_user();
-
-	h.cgroup = (struct host_cgroup){ .controllers = (1 << PLAN_CONTROLLERS) - 1,
-					 .identity = 77 };
-	h.processors = h.processors_max = 2;
-	h.memory = 8ULL << 30;
-	return h;
-}
-
-static void test_limits_of_a_group(void **state)
-{
-	const struct host h = a_host_with_groups();
-	const struct plan_fact *f;
-	const struct plan_limits *l;
-	struct built t;
-
-	build(&t,
-	      "resources: {cpu_shares: 1.5, cpu_weight: 50, cpuset: [0, 1-1], memory_limit_bytes: 2G,"
-	      " swap_limit_bytes: 1M, pids_limit: 9, block_io_limit: 50MBps,"
-	      " session_timeout_seconds: 60, cpu_time_seconds: 5, kill_grace_seconds: 0}\n",
-	      &h);
-	assert_non_null(t.plan);
-	l = &t.plan->limits;
-	assert_int_equal(l->cpu_millis, 1500);
-	assert_int_equal(l->cpu_weight, 50);
-	assert_string_equal(plan_string(t.plan, l->cpuset), "0,1-1");
-	assert_int_equal(l->memory, 2ULL << 30);
-	assert_int_equal(l->swap, 1 << 20);
-	assert_int_equal(l->pids, 9);
-	assert_int_equal(l->io_rate, 50 << 20);
-	assert_int_equal(l->session_s, 60);
-	assert_int_equal(l->cpu_time_s, 5);
-	assert_int_equal(l->grace_s, 0);
-	assert_int_equal(l->controllers, 1 << PC_CPU | 1 << PC_CPUACCT | 1 << PC_CPUSET |
-						 1 << PC_MEMORY | 1 << PC_PIDS | 1 << PC_IO);
-	f = plan_items(t.plan, facts, struct plan_fact);
-	assert_int_equal(f[t.plan->facts.count - 1].kind, PF_CGROUP);
-	assert_int_equal(f[t.plan->facts.count - 1].value, 77);
-	done(&t);
-	/* What rlimits hold alone makes no group, and asks for none. */
-	build(&t, "resources: {pids_limit: 9, session_timeout_seconds: 1}\n", &h);
-	assert_non_null(t.plan);
-	assert_int_equal(t.plan->limits.controllers, 0);
-	f = plan_items(t.plan, facts, struct plan_fact);
-	for (uint32_t i = 0; i < t.plan->facts.count; i++)
-		assert_int_not_equal(f[i].kind, PF_CGROUP);
-	done(&t);
-}
-
-static void test_limits_without_a_group(void **state)
-{
-	static const char *const keys[] = { "cpu_shares: 1", "cpu_weight: 50", "cpuset: [0]",
-					    "memory_limit_bytes: 64M", "block_io_limit: 50MBps" };
-	struct host h = a_user();
-
-	h.cgroup.why = "nothing is delegated";
-	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
-		char policy[80], key[40];
-		const struct plan_rlimit *l;
-		bool memory = strstr(keys[i], "memory"), as = false;
-		struct built t;
-
-		snprintf(policy, sizeof(policy), "resources: {%s}\n", keys[i]);
-		snprintf(key, sizeof(key), "resources.%.*s", (int)strcspn(keys[i], ":"), keys[i]);
-		h.best_effort = false;
-		expect_refused(policy, &h, key, "delegated group");
-		expect_refused(policy, &h, "nothing is delegated", NULL);
-		h.best_effort = true;
-		build(&t, policy, &h);
-		assert_non_null(t.plan);
-		assert_int_equal(t.plan->downgrades.count, 1);
-		assert_int_equal(t.plan->limits.controllers, 0);
-		l = plan_items(t.plan, rlimits, struct plan_rlimit);
-		for (uint32_t j = 0; j < t.plan->rlimits.count; j++)
-			as |= l[j].resource == RLIMIT_AS && l[j].hard == 64 << 20;
-		assert_int_equal(as, memory);
-		done(&t);
-	}
-}
-
-static void test_limits_beyond_the_machine(void **state)
-{
-	struct host h = a_host_with_groups();
-
-	expect_refused("resources: {cpu_shares: 2.5}\n", &h, "2.5 processors are more than the 2", NULL);
-	expect_refused("resources: {memory_limit_bytes: 9G}\n", &h,
-		       "9216 MiB are more than the 8192", NULL);
-	expect_refused("resources: {cpuset: [1-2]}\n", &h, "the processors 0 to 1", NULL);
-	expect_refused("resources: {swap_limit_bytes: 1M}\n", &h, "memory_limit_bytes", NULL);
-	h.cgroup.no_swap_limit = true;
-	expect_refused("resources: {memory_limit_bytes: 1G}\n", &h, "does not count swap", NULL);
-}
-
-static void test_limits(void **state)
-{
-	const struct host h = a_user();
-	const struct plan_rlimit *l;
-	struct built t;
-
-	build(&t,
-	      "resources: {pids_limit: 9, open_files: 64, file_size_bytes: 1G, cpu_time_seconds: 5,"
-	      " stack_bytes: 8M}\n",
-	      &h);
-	assert_non_null(t.plan);
-	l = plan_items(t.plan, rlimits, struct plan_rlimit);
-	for (uint32_t i = 0; i < t.plan->rlimits.count; i++) {
-		uint64_t want = l[i].resource == RLIMIT_NPROC	 ? 9
-				: l[i].resource == RLIMIT_NOFILE ? 64
-				: l[i].resource == RLIMIT_FSIZE	 ? 1 << 30
-				: l[i].resource == RLIMIT_CPU	 ? 7 /* beside the supervisor's 5 */
-				: l[i].resource == RLIMIT_STACK	 ? 8 << 20
-				: l[i].resource == RLIMIT_CORE	 ? 0
-				/* Of the whole host: no key, but always bounded. */
-				: l[i].resource == RLIMIT_SIGPENDING ? 4096
-				: l[i].resource == RLIMIT_MSGQUEUE   ? 819200
-				: l[i].resource == RLIMIT_MEMLOCK    ? 8 << 20
-								     : 99;
-
-		assert_int_equal(l[i].hard, want);
-		assert_int_equal(l[i].soft, want);
-	}
-	assert_int_equal(t.plan->rlimits.count, 9);
-	done(&t);
-}
-
-/* What the policy was read from, and what was looked for before it, can be checked later. */
 static void test_sources(void **state)
 {
 	struct policy_source sources[] = { { "/a.yaml", { 7 } }, { "/b.yaml", { 8 } } };
@@ -864,10 +555,6 @@ int main(void)
 		cmocka_unit_test(test_host_fails),
 		cmocka_unit_test(test_capabilities),
 		cmocka_unit_test(test_environment),
-		cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_limits_of_a_group),
-		cmocka_unit_test(test_limits_without_a_group),
-		cmocka_unit_test(test_limits_beyond_the_machine),
 		cmocka_unit_test(test_sources),
 		cmocka_unit_test(test_too_large),
 	};
