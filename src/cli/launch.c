@@ -116,6 +116,7 @@ static bool touches(const char *path, const char *own)
 static bool holds_our_state(const char *path, const struct dirs *dirs)
 {
 	return (dirs->cache && touches(path, dirs->cache)) ||
+	       (dirs->runtime && touches(path, dirs->runtime)) ||
 	       (dirs->policy.user && touches(path, dirs->policy.user));
 }
 

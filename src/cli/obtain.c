@@ -182,6 +182,7 @@ const struct plan *obtain_plan(const struct run_options *o, const struct dirs *d
 		.home = getenv("HOME"),
 		.config = dirs->policy.user,
 		.cache = dirs->cache,
+		.runtime = dirs->runtime,
 		.probe = &probe,
 	};
 	const struct plan *p = NULL;

@@ -233,8 +233,9 @@ static bool check_limits(struct check *c)
 	const struct {
 		uint64_t value;
 		enum plan_controller controller;
-	} limits[] = { { l->cpu_weight, PC_CPU }, { l->cpu_millis, PC_CPU }, { l->memory, PC_MEMORY },
-		       { l->swap, PC_MEMORY },	  { l->pids, PC_PIDS },	     { l->io_rate, PC_IO },
+	} limits[] = { { l->cpu_weight, PC_CPU },   { l->cpu_millis, PC_CPU },
+		       { l->memory, PC_MEMORY },    { l->swap, PC_MEMORY },
+		       { l->pids, PC_PIDS },	    { l->io_rate, PC_IO },
 		       { l->cpuset.off, PC_CPUSET } };
 
 	if (has >> PLAN_CONTROLLERS || l->pad || l->cpu_weight > 10000)
@@ -368,8 +369,8 @@ const struct plan *plan_open(const void *data, size_t size, const char **why)
 		fail(&c, "cut or extended");
 	else if (c.p->checksum != plan_checksum(data, size))
 		fail(&c, "damaged");
-	else if (check_header(&c) && check_mounts(&c) && check_rlimits(&c) && check_limits(&c) && check_envs(&c) &&
-		 check_layers(&c) && check_origins(&c))
+	else if (check_header(&c) && check_mounts(&c) && check_rlimits(&c) && check_limits(&c) &&
+		 check_envs(&c) && check_layers(&c) && check_origins(&c))
 		return c.p;
 	if (why)
 		*why = c.why;

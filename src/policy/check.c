@@ -395,7 +395,8 @@ int check_cpus(struct arena *a, const char *text, const char **ret, struct check
 	char first[8];
 	uint64_t from, to;
 
-	if (str_copy(first, MIN(sizeof(first), (dash ? (size_t)(dash - text) : strlen(text)) + 1), text),
+	if (str_copy(first, MIN(sizeof(first), (dash ? (size_t)(dash - text) : strlen(text)) + 1),
+		     text),
 	    parse_u64(first, &from) < 0 || from > 4095)
 		return why_set(why, "%.64s: write a processor's number, or a range as 2-3", text);
 	if (dash && (parse_u64(dash + 1, &to) < 0 || to > 4095 || to < from))

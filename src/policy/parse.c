@@ -113,7 +113,8 @@ static void apply_list(struct policy *p, const struct policy_key *k, const char 
 
 	if (replace || n->replace)
 		*list_count(p, k) = 0;
-	if (n->kind == NODE_SCALAR && (n->style == NODE_ARG || k->check == check_gpu || k->check == check_cpus)) {
+	if (n->kind == NODE_SCALAR &&
+	    (n->style == NODE_ARG || k->check == check_gpu || k->check == check_cpus)) {
 		/* One item; the empty argument only clears. */
 		if (n->style != NODE_ARG || n->text[0] != '\0')
 			list_add(p, k, path, n, d);

@@ -234,9 +234,9 @@ struct policy_forbidden {
  * What forbids @path, or NULL. @path is absolute and canonical, or starts with
  * "~" for the home directory. *above: it was not named, but lies over what is.
  * policy_validate() asks this of what a policy says; whoever follows links
- * asks again of where they lead. The caller's HOME, XDG_CONFIG_HOME and
- * XDG_CACHE_HOME count, for Purple's own state is there. What is returned
- * holds until the next call.
+ * asks again of where they lead. The caller's HOME, XDG_CONFIG_HOME,
+ * XDG_CACHE_HOME, XDG_STATE_HOME and XDG_RUNTIME_DIR count, for Purple's own
+ * state is there. What is returned holds until the next call.
  */
 const struct policy_forbidden *policy_forbidden(const char *path, bool write, bool *above);
 

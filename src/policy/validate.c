@@ -39,6 +39,7 @@ static const struct policy_forbidden forbidden[] = {
 	{ "/run/dbus", "the system bus, which starts programs outside", false, true },
 	{ "/run/systemd", "the service manager, which starts programs outside", false, true },
 	{ "/run/purple", "Purple's own state", false, true },
+	{ "/run/user/*/purple", "Purple's own state", false, true },
 	{ "/var/lib/purple", "Purple's own state", false, false },
 	{ "/var/lib/docker", "a container engine's files", false, false },
 	{ "/var/lib/containerd", "a container engine's files", false, false },
@@ -49,7 +50,8 @@ static const struct policy_forbidden forbidden[] = {
 	{ "~/.config/purple", "Purple's policies", true, true },
 	{ "~/.cache/purple", "Purple's own state", true, true },
 	{ "~/.local/share/purple", "Purple's own state", true, true },
-	{ "~/.local/state/purple", "Purple's own state", true, true },
+	{ "~/.local/state/purple", "Purple's own state", false, false },
+	{ "~/.local/state/purple", "Purple's own state", true, true }, /* nor above it */
 };
 /* clang-format on */
 
@@ -160,20 +162,23 @@ static bool from_home(const char *path, char ret[NORMAL_MAX])
  * Where Purple keeps what is the user's, when the environment says so: the
  * table has the places without it. As it is written, and where it leads.
  */
-static const struct policy_forbidden *look_up_own(const char *path, bool *above)
+static const struct policy_forbidden *look_up_own(const char *path, bool write, bool *above)
 {
 	static struct policy_forbidden own[] = {
 		{ NULL, "Purple's policies", true, true },
 		{ NULL, "Purple's own state", true, true },
+		{ NULL, "Purple's own state", false, true }, /* sockets: to read is to steer */
+		{ NULL, "Purple's own state", false, true },
 	};
-	static const char *const variables[] = { "XDG_CONFIG_HOME", "XDG_CACHE_HOME" };
+	static const char *const variables[] = { "XDG_CONFIG_HOME", "XDG_CACHE_HOME",
+						 "XDG_STATE_HOME", "XDG_RUNTIME_DIR" };
 	static char places[ARRAY_SIZE(own)][NORMAL_MAX];
 	char absolute[NORMAL_MAX], joined[PATH_MAX], real[PATH_MAX];
 
 	if (from_home(path, absolute))
 		path = absolute;
 	for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
-		const char *dir = absolute_env(variables[i]);
+		const char *dir = write || !own[i].write_only ? absolute_env(variables[i]) : NULL;
 
 		for (int follow = 0; dir && follow < 2; follow++) {
 			const char *use = follow ? real : dir;
@@ -209,8 +214,8 @@ const struct policy_forbidden *policy_forbidden(const char *path, bool write, bo
 	/* The shell has made /root/x of ~/x: that is the caller's own. */
 	if ((!f || streq(f->path, "/root")) && to_home(path, home))
 		f = look_up(home, write, above);
-	if (!f && write)
-		f = look_up_own(path, above);
+	if (!f)
+		f = look_up_own(path, write, above);
 	return f;
 }
 

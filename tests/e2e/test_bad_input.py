@@ -299,11 +299,14 @@ def test_a_link_that_another_may_have_made(bad):
 
 
 def test_purples_own_state_where_the_environment_puts_it(bad):
-    for variable, words in (("XDG_CACHE_HOME", "own state"), ("XDG_CONFIG_HOME", "policies")):
+    for variable, words in (("XDG_CACHE_HOME", "own state"), ("XDG_CONFIG_HOME", "policies"),
+                            ("XDG_STATE_HOME", "own state"), ("XDG_RUNTIME_DIR", "own state")):
         place = bad.write("", f"{variable}/x").parent
         bad.env[variable] = str(place)
         for path in (place, place / "purple", place.parent):
-            bad.refuse("--no-cache", "--rw", path, words=("cannot be writable", words))
+            bad.refuse("--no-cache", "--rw", path, words=("cannot be", words))
+        if variable in ("XDG_STATE_HOME", "XDG_RUNTIME_DIR"):  # sockets: to read is to steer
+            bad.refuse("--no-cache", "--ro", place / "purple", words=words)
         del bad.env[variable]
 
 
