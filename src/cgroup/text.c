@@ -83,17 +83,22 @@ bool cg_keyed(const char *text, const char *key, uint64_t *ret)
 	return false;
 }
 
+enum { READ_MORE = 2048 }; /* seq_read_iter(), fs/seq_file.c; no record is near as long */
+
 long cg_read(int dirfd, const char *name, char *buf, size_t size)
 {
 	int fd = sys_openat(dirfd, name, O_RDONLY, 0);
 	size_t used = 0;
-	long n = 0;
+	long n;
 
 	buf[0] = '\0';
 	if (fd < 0)
 		return fd;
-	while (used < size - 1 && (n = sys_read(fd, buf + used, size - 1 - used)) > 0)
-		used += (size_t)n;
+	/* A read gives whole records until a page is full, so a short one is the last. */
+	do {
+		n = sys_read(fd, buf + used, size - 1 - used);
+		used += n > 0 ? (size_t)n : 0;
+	} while (n >= READ_MORE && used < size - 1);
 	sys_close(fd);
 	buf[used] = '\0';
 	return n < 0 ? n : (long)used;

@@ -62,6 +62,7 @@ static int start(struct report *report, const struct run_options *o, const struc
 				    : SANDBOX_FOREGROUND,
 		.name = o->name,
 		.stays = o->name || o->detach,
+		.count = report->fd >= 0,
 		.terminal = o->tty,
 		.runtime = dirs->runtime,
 	};

@@ -60,12 +60,13 @@ int group_freeze(struct supervisor *s, bool frozen)
 	return cg_tree_signal(s->jail.pid1, frozen ? SIGSTOP : SIGCONT);
 }
 
-void group_end(struct supervisor *s)
+void group_end(struct supervisor *s, bool count)
 {
 	if (!s->has_leaf)
 		return;
-	cg_usage(&s->leaf, &s->out->group);
-	s->out->counted = true;
+	if (count)
+		cg_usage(&s->leaf, &s->out->group);
+	s->out->counted = count;
 	cg_remove(&s->leaf);
 	s->has_leaf = false;
 	/* What others left, who were killed, a little at each end. */

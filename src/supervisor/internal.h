@@ -112,7 +112,7 @@ int group_make(struct supervisor *s, struct err *e);
 void group_usage(struct supervisor *s, struct cg_usage *u);
 void group_signal(struct supervisor *s, int sig); /* to all but PID 1 */
 int group_freeze(struct supervisor *s, bool frozen);
-void group_end(struct supervisor *s);
+void group_end(struct supervisor *s, bool count);
 
 /* register.c */
 int register_claim(struct supervisor *s, struct err *e);

@@ -345,12 +345,15 @@ static void judge(struct supervisor *s, const siginfo_t *info)
 	}
 }
 
+static bool by_kill(const struct outcome *o)
+{
+	return o->killed || (WIFSIGNALED(o->wait_status) && WTERMSIG(o->wait_status) == SIGKILL);
+}
+
 /* What we know better than the wait status does. */
 static void judge_why(struct supervisor *s)
 {
 	struct outcome *o = s->out;
-	bool by_kill = o->killed ||
-		       (WIFSIGNALED(o->wait_status) && WTERMSIG(o->wait_status) == SIGKILL);
 
 	if (!o->started)
 		return;
@@ -358,7 +361,7 @@ static void judge_why(struct supervisor *s)
 		o->reason = s->why;
 		if (s->status_for_why >= 0)
 			o->exit_status = s->status_for_why;
-	} else if (by_kill && o->counted && o->group.oom_kills != CG_UNKNOWN &&
+	} else if (by_kill(o) && o->counted && o->group.oom_kills != CG_UNKNOWN &&
 		   o->group.oom_kills > 0) {
 		o->reason = "out of memory";
 	}
@@ -468,7 +471,7 @@ int supervisor_run(const struct plan *plan, struct launch *launch,
 	}
 	sys_close(TAKE_FD(s.signals));
 	sys_call(SYS_rt_sigprocmask, SIG_SETMASK, &launch->sigmask, 0, sizeof(launch->sigmask));
-	group_end(&s);
+	group_end(&s, request->count || by_kill(ret));
 	judge_why(&s);
 	if (r == 0 && err_is_set(&s.jail.err))
 		*e = s.jail.err;

@@ -29,6 +29,7 @@ struct run_request {
 	enum sandbox_kind kind;
 	const char *name;    /* NULL: none was given; it is called by its id */
 	bool stays;	     /* takes exec; always, but for an anonymous foreground run */
+	bool count;	     /* fill in what the group counted, which costs a start 3 % */
 	bool terminal;	     /* a detached command gets one */
 	const char *runtime; /* directory of live state; NULL: there is none */
 	/* Detached: gets a struct run_ready when the command runs, and is closed. -1: none. */
