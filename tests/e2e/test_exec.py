@@ -110,43 +110,6 @@ def test_the_death_of_the_client_is_the_commands(as_user, box):
         for x in descendants(supervisor_of(as_user, box)) if alive(x)])
 
 
-def confinement(pid):
-    """What binds the process, as /proc shows it."""
-    proc = pathlib.Path(f"/proc/{pid}")
-    keep = ("Uid", "Gid", "Groups", "NoNewPrivs", "Seccomp", "Seccomp_filters", "CapInh", "CapPrm",
-            "CapEff", "CapBnd", "CapAmb", "NSpid", "Umask", "CoreDumping", "Speculation")
-    status = {}
-    for line in (proc / "status").read_text().splitlines():
-        key, value = line.split(":", 1)
-        if key.startswith(keep) and key != "NSpid":
-            status[key] = value.strip()
-    spaces = {n: os.readlink(proc / "ns" / n) for n in os.listdir(proc / "ns")}
-    limits = (proc / "limits").read_text()
-    return {"status": status, "ns": spaces, "cgroup": (proc / "cgroup").read_text(),
-            "root": os.stat(proc / "root")[:3], "limits": limits,
-            "oom": (proc / "oom_score_adj").read_text()}
-
-
-@needs_root
-def test_an_execd_process_is_bound_as_the_command_is(as_user):
-    name = f"attest-{as_user.name}"
-    with as_user.popen([as_user.purple, "run", "--name", name, "--", "sh", "-c",
-                        "echo ready; exec sleep 100"], stdout=subprocess.PIPE) as p:
-        assert p.stdout.readline() == b"ready\n"
-        before = set(descendants(p.pid))
-        command = max(before)
-        with as_user.popen([as_user.purple, "exec", name, "--", "sh", "-c",
-                            "echo ready; exec sleep 100"], stdout=subprocess.PIPE) as q:
-            assert q.stdout.readline() == b"ready\n"
-            other, = set(descendants(p.pid)) - before
-            assert confinement(other) == confinement(command)
-            q.terminate()
-            q.wait(timeout=10)
-            assert q.returncode == 143
-        p.terminate()
-        p.wait(timeout=10)
-
-
 def test_an_execd_process_cannot_reach_the_host(as_user, box):
     """CVE-2016-9962, CVE-2022-31214: no descriptor and no process of the host's is in reach."""
     out = ok(purple(as_user, "exec", box, "--", "sh", "-c",

@@ -8,7 +8,7 @@ import pytest
 
 from lab import Lab, build_directory
 
-PROBES = ("abi call caps fds file id init key net ns proc raise setid shm tty").split()
+PROBES = ("abi call caps fds file id init join key net ns proc raise setid shm tty").split()
 
 
 @pytest.fixture(scope="session")
