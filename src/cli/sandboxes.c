@@ -19,7 +19,7 @@
 #include "cli/dirs.h"
 #include "sys/files.h"
 
-enum { ANSWER_SECONDS = 5, DISTANCE_MAX = 2 };
+enum { ANSWER_SECONDS = 5, DISTANCE_MAX = 2, CLEAR_MS = 300 };
 
 /* The directory of all; -ENOENT without an error: there is none. */
 static int open_all(struct err *e)
@@ -78,15 +78,17 @@ static bool judge(int dir, const char *entry, struct sandbox *s)
 		s->live = false;
 		return true;
 	}
-	if (!is_locked(dir)) {
+	/*
+	 * The lock may be that of somebody who clears up, for a moment. One whose pid
+	 * we do not see, and who keeps it, is in another pid namespace.
+	 */
+	if (!is_locked(dir) ||
+	    (r == 0 && is_gone(s->state.supervisor) && sandbox_wait_unlocked(dir, CLEAR_MS))) {
 		/* It may have written its last words since we read. */
 		r = state_read(dir, &s->state);
 		s->live = false;
 		return r == 0 && s->state.phase == SANDBOX_ENDED;
 	}
-	/* The lock may be that of somebody who clears up. */
-	if (r == 0 && is_gone(s->state.supervisor))
-		return false;
 	if (r < 0) {
 		memset(&s->state, 0, sizeof(s->state));
 		str_copy(s->state.name, sizeof(s->state.name), entry);

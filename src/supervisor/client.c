@@ -107,9 +107,9 @@ int client_exec(int fd, int block, uint32_t terminal, int *exit_status, struct e
 	if (signals < 0)
 		return signals;
 	r = control_send(fd, &m, fds, CONTROL_FDS_MAX, 0);
-	if (r < 0)
-		return r == -EPIPE ? supervisor_gone(e)
-				   : err_set(e, r, "exec", "ask the supervisor");
+	/* -EPIPE: what it said before it went is still to be read. */
+	if (r < 0 && r != -EPIPE)
+		return err_set(e, r, "exec", "ask the supervisor");
 	for (r = 0; r == 0;) {
 		struct timespec tick = { .tv_nsec = 300000000 };
 
@@ -265,9 +265,9 @@ int client_attach(int fd, int *exit_status, struct err *e)
 	if (a.signals < 0)
 		return a.signals;
 	r = control_send_value(fd, CONTROL_ATTACH, 0, 0);
-	if (r < 0)
+	if (r < 0 && r != -EPIPE)
 		return err_set(e, r, "attach", "ask the supervisor");
-	while (r == 0) {
+	for (r = 0; r == 0;) {
 		polls[2].fd = a.terminal && input ? STDIN_FILENO : -1;
 		if (poll(polls, ARRAY_SIZE(polls), -1) < 0)
 			continue;

@@ -84,6 +84,7 @@ int control_receive(int fd, struct control_message *m, int *fds, unsigned *nfds,
 			      .msg_control = control.room,
 			      .msg_controllen = sizeof(control.room) };
 	unsigned room = nfds ? *nfds : 0, count = 0;
+	int reset = 0; /* said once, and before what the peer said last: unix(7) */
 	ssize_t n;
 	bool ok;
 
@@ -91,7 +92,7 @@ int control_receive(int fd, struct control_message *m, int *fds, unsigned *nfds,
 		*nfds = 0;
 	do
 		n = recvmsg(fd, &msg, flags | MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && (errno == EINTR || (errno == ECONNRESET && !reset++)));
 	if (n < 0)
 		return -errno;
 	ok = take_fds(&msg, fds, room, &count);

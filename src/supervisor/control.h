@@ -3,7 +3,9 @@
  * The control socket of a sandbox: what `purple exec`, `stop`, `ps` and their
  * kin say to its supervisor. A SEQPACKET unix(7) socket named "control" in the
  * sandbox's state directory, which only its owner can enter; the peer's uid
- * (SO_PEERCRED) must be the supervisor's or 0 besides.
+ * (SO_PEERCRED) must be the supervisor's or 0 besides, and one of the supervisor's
+ * own uid must be in its user and pid namespace: what runs inside a sandbox may
+ * have the same uid, and is refused wherever it finds the socket.
  *
  * Every message is one packet: struct control_head, then a payload that its
  * type tells. A malformed one is answered by CONTROL_ERROR and the connection

@@ -7,6 +7,7 @@
  *	group.c     the control group: limits, usage, freeze
  *	register.c  the state directory
  *	server.c    clients of the control socket
+ *	peer.c      who may be one
  *	stay.c      commands that purple-init starts for us
  *	output.c    what a detached command writes: log, attached client
  */
@@ -128,6 +129,14 @@ void server_handle(struct supervisor *s, const struct pollfd *fds);
 void server_end(struct supervisor *s); /* tell all that wait, and close */
 void client_close(struct supervisor *s, int n);
 void client_error(struct supervisor *s, int n, const struct err *e);
+
+/*
+ * peer.c: may the process that connected to @fd steer the sandbox? -EPERM with @e
+ * set when it is another user's, or in another user or pid namespace than we are:
+ * the socket may have come into a sandbox, where the same user runs what nobody
+ * trusts. Nor can it be asked for by somebody whose /proc/PID/ns we may not read.
+ */
+int peer_check(int fd, struct err *e);
 
 /* stay.c */
 int stay_prepare(struct supervisor *s, struct err *e); /* before jail_start() */

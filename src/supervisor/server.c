@@ -252,13 +252,12 @@ static void on_client(struct supervisor *s, int n)
 static void on_listener(struct supervisor *s)
 {
 	int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	struct ucred peer = { .uid = (uid_t)-1 };
-	socklen_t size = sizeof(peer);
+	struct control_message m = { .head = CONTROL_HEAD(CONTROL_ERROR, 0, sizeof(m.err)) };
 
 	if (fd < 0)
 		return;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
-	    (peer.uid != 0 && peer.uid != geteuid())) {
+	if (peer_check(fd, &m.err) < 0) {
+		control_send(fd, &m, NULL, 0, MSG_DONTWAIT);
 		sys_close(fd);
 		return;
 	}
