@@ -33,28 +33,43 @@ static int open_peer(int fd, pid_t pid)
 	return errno == ENOPROTOOPT ? (int)sys_call(SYS_pidfd_open, pid, 0) : -errno;
 }
 
-/* Is /proc/PID/@file, a link of the process at @proc, the namespace that we are in? */
-static bool is_in_our(const char *file, int proc)
-{
-	struct stat own, its;
-	int self = sys_openat(AT_FDCWD, "/proc/self", O_PATH | O_DIRECTORY, 0);
-	int r = self < 0 ? self : fstatat(self, file, &own, 0) < 0 ? -errno : 0;
+enum { SPACES = 2 };
+static const char *const spaces[SPACES] = { "ns/user", "ns/pid" };
 
-	sys_close(self);
-	if (r == -ENOENT && self >= 0)
-		return true; /* a kernel without this kind has one of it */
-	return r == 0 && fstatat(proc, file, &its, 0) == 0 && own.st_dev == its.st_dev &&
-	       own.st_ino == its.st_ino;
+/* Ours, which never change; asked for once: procfs takes its time. */
+static bool find_own(struct stat own[SPACES])
+{
+	_cleanup_close_ int self = sys_openat(AT_FDCWD, "/proc/self", O_PATH | O_DIRECTORY, 0);
+
+	if (self < 0)
+		return false;
+	for (int i = 0; i < SPACES; i++) {
+		own[i] = (struct stat){ 0 };
+		/* ENOENT: a kernel without this kind has one of it. */
+		if (fstatat(self, spaces[i], &own[i], 0) < 0 && errno != ENOENT)
+			return false;
+	}
+	return true;
 }
 
 static bool is_beside_us(pid_t pid)
 {
+	static struct stat own[SPACES];
+	static bool known;
 	_cleanup_close_ int proc = -1;
 	char path[32];
+	struct stat its;
 
+	known = known || find_own(own);
 	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
 	proc = sys_openat(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0);
-	return proc >= 0 && is_in_our("ns/user", proc) && is_in_our("ns/pid", proc);
+	if (!known || proc < 0)
+		return false;
+	for (int i = 0; i < SPACES; i++)
+		if (own[i].st_ino && (fstatat(proc, spaces[i], &its, 0) < 0 ||
+				      its.st_ino != own[i].st_ino || its.st_dev != own[i].st_dev))
+			return false;
+	return true;
 }
 
 int peer_check(int fd, struct err *e)
