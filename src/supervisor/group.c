@@ -53,6 +53,14 @@ void group_signal(struct supervisor *s, int sig)
 	cg_tree_signal(s->jail.pid1, sig);
 }
 
+bool group_is_empty(struct supervisor *s)
+{
+	struct cg_usage u;
+
+	cg_tree_usage(s->jail.pid1, &u);
+	return u.pids == 1; /* 0: it cannot be seen */
+}
+
 int group_freeze(struct supervisor *s, bool frozen)
 {
 	if (s->has_leaf)

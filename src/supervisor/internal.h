@@ -41,6 +41,7 @@ struct client {
 	int command; /* EXEC: its number in commands[]; -1 */
 	bool waits;  /* to be told of the end */
 	bool attached;
+	uint64_t heard; /* when it last spoke, or came: a count */
 };
 
 enum { OUTPUTS = 2, NO_COMMAND = -1, MAIN_COMMAND = 0 };
@@ -75,7 +76,7 @@ struct supervisor {
 	int status_for_why; /* 124, or -1: the command's own */
 	bool suspended;	    /* by SIGTSTP */
 	/* CLOCK_MONOTONIC, ms; 0: not set */
-	uint64_t register_at, session_at, cpu_at, grace_at;
+	uint64_t register_at, session_at, cpu_at, grace_at, empty_at;
 
 	int signals;
 	int all, dir, listener; /* the state directories, ours, the control socket */
@@ -93,6 +94,7 @@ struct supervisor {
 	/* From here on a short anonymous run touches nothing: a page is a fault. */
 	struct sandbox_state state;
 	struct client clients[CONTROL_CLIENTS_MAX];
+	uint64_t heard; /* requests and connections so far */
 	struct command commands[INIT_COMMANDS_MAX];
 	struct output output;
 };
@@ -112,6 +114,7 @@ void supervisor_ready(struct supervisor *s);
 int group_make(struct supervisor *s, struct err *e);
 void group_usage(struct supervisor *s, struct cg_usage *u);
 void group_signal(struct supervisor *s, int sig); /* to all but PID 1 */
+bool group_is_empty(struct supervisor *s);	  /* but for PID 1 */
 int group_freeze(struct supervisor *s, bool frozen);
 void group_end(struct supervisor *s, bool count);
 

@@ -15,7 +15,7 @@
 
 /* A command that ends within this is written nowhere; PID 1 lingers as long. */
 enum { QUICK_MS = 10, LOOK_AGAIN_MS = 300, SECOND_GRACE_MS = 1000 };
-enum { CPU_LOOK_MIN_MS = 20, CPU_LOOK_MAX_MS = 1000 };
+enum { CPU_LOOK_MIN_MS = 20, CPU_LOOK_MAX_MS = 1000, EMPTY_LOOK_MS = 20 };
 
 /* The first four end the sandbox; the next two are the command's alone. */
 static const int watched[] = { SIGHUP,	SIGINT,	  SIGQUIT, SIGTERM, SIGUSR1,
@@ -59,11 +59,13 @@ static void tell_stop(struct supervisor *s)
 	if (s->grace_at == 0 || at < s->grace_at)
 		s->grace_at = at;
 	s->tells++;
-	/* Nobody to tell in a sandbox without a command of its own. */
-	if (s->request->kind == SANDBOX_CREATED)
+	/* One without a command of its own ends when nothing runs in it any more. */
+	if (s->request->kind == SANDBOX_CREATED) {
 		group_signal(s, s->stop_signal);
-	else
+		s->empty_at = now;
+	} else {
 		tell_command(s, s->stop_signal);
+	}
 }
 
 int supervisor_event(struct supervisor *s, enum life_event event)
@@ -206,6 +208,12 @@ static void run_timers(struct supervisor *s)
 		supervisor_stop(s, SIGTERM, policy_grace(s), "timeout", EXIT_TIMEOUT);
 	if (is_due(&s->cpu_at, now))
 		look_at_cpu_time(s, now);
+	if (is_due(&s->empty_at, now)) {
+		if (group_is_empty(s))
+			s->grace_at = now;
+		else
+			s->empty_at = now + EMPTY_LOOK_MS;
+	}
 	if (is_due(&s->grace_at, now))
 		supervisor_event(s, LIFE_GRACE_OVER);
 }
@@ -213,7 +221,8 @@ static void run_timers(struct supervisor *s)
 /* ms until something is due; -1: nothing. */
 static int64_t next_timer(const struct supervisor *s)
 {
-	const uint64_t at[] = { s->register_at, s->session_at, s->cpu_at, s->grace_at };
+	const uint64_t at[] = { s->register_at, s->session_at, s->cpu_at, s->grace_at,
+				s->empty_at };
 	uint64_t first = 0, now;
 
 	for (size_t i = 0; i < ARRAY_SIZE(at); i++)
