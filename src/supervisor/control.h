@@ -10,7 +10,8 @@
  * Every message is one packet: struct control_head, then a payload that its
  * type tells. A malformed one is answered by CONTROL_ERROR and the connection
  * is closed. The supervisor never waits for a client: one that does not read
- * its replies is closed too. A connection carries any number of requests one
+ * its replies is closed too, and where there are CONTROL_CLIENTS_MAX, the one that
+ * has waited for nothing for longest makes room. A connection carries any number of requests one
  * after the other, until EXEC or ATTACH make it that command's own.
  *
  *	request   value            payload, descriptors          answered by
@@ -74,7 +75,7 @@ enum control_type {
 /* EXEC: bit n: descriptor n shall be the sandbox's own new terminal. */
 enum { CONTROL_TTY_MASK = 7 };
 
-enum { CONTROL_PAYLOAD_MAX = 4096, CONTROL_FDS_MAX = 4, CONTROL_CLIENTS_MAX = 64 };
+enum { CONTROL_PAYLOAD_MAX = 4096, CONTROL_FDS_MAX = 4, CONTROL_CLIENTS_MAX = 144 };
 
 struct control_head {
 	uint32_t magic, type;

@@ -244,14 +244,36 @@ static void on_client(struct supervisor *s, int n)
 		client_close(s, n);
 		return;
 	}
+	s->clients[n].heard = ++s->heard;
 	on_request(s, n, &m, fds, nfds);
 	for (unsigned i = 0; i < nfds; i++)
 		sys_close(fds[i]);
 }
 
+/* A free place; else that of whoever has waited for nothing for longest. -1: none. */
+static int make_room(struct supervisor *s)
+{
+	int idle = -1;
+
+	for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+		const struct client *c = &s->clients[i];
+
+		if (c->fd < 0)
+			return i;
+		if (c->command == NO_COMMAND && !c->waits &&
+		    (idle < 0 || c->heard < s->clients[idle].heard))
+			idle = i;
+	}
+	if (idle < 0)
+		return -1;
+	refuse(s, idle, "cut off: it has asked for nothing, and others wait", NULL);
+	client_close(s, idle);
+	return idle;
+}
+
 static void on_listener(struct supervisor *s)
 {
-	int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), n;
 	struct control_message m = { .head = CONTROL_HEAD(CONTROL_ERROR, 0, sizeof(m.err)) };
 
 	if (fd < 0)
@@ -261,26 +283,28 @@ static void on_listener(struct supervisor *s)
 		sys_close(fd);
 		return;
 	}
-	for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
-		if (s->clients[i].fd >= 0)
-			continue;
-		s->clients[i].fd = fd;
-		on_client(s, i); /* mostly it has said already what it wants */
+	n = make_room(s);
+	if (n < 0) {
+		err_set(&m.err, EBUSY, s->state.name,
+			"%d wait for it or run commands in it already", CONTROL_CLIENTS_MAX);
+		control_send(fd, &m, NULL, 0, MSG_DONTWAIT);
+		sys_close(fd);
 		return;
 	}
-	sys_close(fd); /* not reached: a full house is not listened for */
+	s->clients[n].fd = fd;
+	s->clients[n].heard = ++s->heard;
+	on_client(s, n); /* mostly it has said already what it wants */
 }
 
 void server_prepare(struct supervisor *s, struct pollfd *fds)
 {
-	bool room = false, open = s->request->stays ? s->ready : true;
+	bool open = s->request->stays ? s->ready : true;
 
 	for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
 		struct client *c = &s->clients[i];
 		struct pollfd *p = &fds[1 + i];
 
 		*p = (struct pollfd){ .fd = c->fd, .events = POLLIN };
-		room = room || c->fd < 0;
 		if (c->attached && s->output.pending.head.size)
 			p->events |= POLLOUT;
 		/* What it typed waits for the terminal to take it. */
@@ -288,7 +312,7 @@ void server_prepare(struct supervisor *s, struct pollfd *fds)
 			p->events &= ~POLLIN;
 	}
 	/* While PID 1 shares our descriptors, nothing is opened. */
-	fds[0] = (struct pollfd){ .fd = room && open ? s->listener : -1, .events = POLLIN };
+	fds[0] = (struct pollfd){ .fd = open ? s->listener : -1, .events = POLLIN };
 }
 
 void server_handle(struct supervisor *s, const struct pollfd *fds)
