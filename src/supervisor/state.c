@@ -405,29 +405,40 @@ static void put_field(struct text *t, const struct field *f, const struct sandbo
 	put(t, "\n", 1);
 }
 
+/* Only the supervisor writes here: a fixed name will do. */
+static int write_file(int dir, const char *name, int flags, const char *text, size_t size)
+{
+	int fd = sys_openat(dir, name, O_WRONLY | O_NOFOLLOW | flags, 0600), r;
+	long n;
+
+	if (fd < 0)
+		return fd;
+	n = sys_write(fd, text, size);
+	r = n < 0 ? (int)n : (size_t)n != size ? -ENOSPC : (int)sys_call(SYS_ftruncate, fd, size);
+	sys_close(fd);
+	return r;
+}
+
 int state_write(int dir, const struct sandbox_state *s)
 {
 	static char room[STATE_FILE_MAX];
 	struct text t = { room, room + sizeof(room), false };
-	int fd, r;
-	long n;
+	int r;
 
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
 		put_field(&t, &fields[i], s);
 	put(&t, "end\n", 4);
 	if (t.full)
 		return -E2BIG;
-	/* Only the supervisor writes here: a fixed name will do. */
-	fd = sys_openat(dir, "state.new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return fd;
-	n = sys_write(fd, room, (size_t)(t.at - room));
-	r = n < 0 ? (int)n : n != t.at - room ? -ENOSPC : 0;
-	sys_close(fd);
+	r = write_file(dir, "state.new", O_CREAT | O_TRUNC, room, (size_t)(t.at - room));
 	if (r == 0)
 		r = (int)sys_call(SYS_renameat2, dir, "state.new", dir, "state", 0);
 	if (r < 0)
 		sys_call(SYS_unlinkat, dir, "state.new", 0);
+	/* On a full disk there may be no room for a second file, and yet for this one. */
+	if ((r == -ENOSPC || r == -EDQUOT) &&
+	    write_file(dir, "state", 0, room, (size_t)(t.at - room)) == 0)
+		r = 0;
 	return r;
 }
 
