@@ -141,7 +141,9 @@ void register_update(struct supervisor *s)
 {
 	int r;
 
-	if (s->dir < 0 || s->state.phase == s->phase)
+	/* That it has ended is written with how, by register_end(): others may read at once. */
+	if (s->dir < 0 || s->state.phase == s->phase ||
+	    (s->phase == SANDBOX_ENDED && !s->state.ended_ms))
 		return;
 	s->state.phase = s->phase;
 	s->state.pid1 = s->jail.pid1 > 0 ? s->jail.pid1 : 0;
