@@ -11,7 +11,7 @@
 #include "base/str.h"
 #include "cli/sandboxes.h"
 
-enum { GRACE_MAX_S = 86400, UNLOCK_MS = 5000, STATUS_UNKNOWN = -1 };
+enum { GRACE_MAX_S = 86400, UNLOCK_MS = 5000, GONE_MS = 1000, STATUS_UNKNOWN = -1 };
 
 struct target {
 	const char *name;
@@ -23,7 +23,9 @@ struct target {
 struct targets {
 	struct target *items;
 	int count;
-	int failed; /* exit status of the first failure */
+	int failed;	    /* exit status of the first failure */
+	bool end_ok;	    /* one that has ended, or does while we ask, is no fault */
+	bool status_wanted; /* if it is known how */
 };
 
 static void targets_free(struct targets *t)
@@ -54,17 +56,32 @@ static void failed(struct targets *t, const struct err *e)
 		t->failed = status;
 }
 
+/*
+ * It ended while we spoke to it: no fault, for who wants that. A foreground run
+ * leaves no record of how.
+ */
+static bool has_ended(const struct targets *t, struct target *one)
+{
+	struct sandbox_state *s = &one->found.sandbox.state;
+	int r;
+
+	if (!t->end_ok || one->found.dir < 0 || !sandbox_wait_unlocked(one->found.dir, GONE_MS))
+		return false;
+	r = state_read(one->found.dir, s);
+	if (r == 0 && s->phase == SANDBOX_ENDED)
+		one->status = s->exit_status;
+	return one->status != STATUS_UNKNOWN || (r == -ENOENT && !t->status_wanted);
+}
+
 static void drop(struct targets *t, struct target *one, const struct err *e)
 {
-	failed(t, e);
+	if (!has_ended(t, one))
+		failed(t, e);
 	close_fdp(&one->fd);
 }
 
-/*
- * Find all that are named and connect; each that fails is told, and the others go on.
- * @ended_ok: one that has ended is no fault.
- */
-static int open_targets(struct targets *t, char **names, int count, bool ended_ok, bool wake)
+/* Find all that are named and connect; each that fails is told, and the others go on. */
+static int open_targets(struct targets *t, char **names, int count, bool wake)
 {
 	allow_descriptors();
 	t->items = calloc((size_t)count, sizeof(*t->items));
@@ -83,13 +100,13 @@ static int open_targets(struct targets *t, char **names, int count, bool ended_o
 			failed(t, &e);
 			continue;
 		}
-		if (!one->found.sandbox.live && ended_ok) {
+		if (!one->found.sandbox.live && t->end_ok) {
 			one->status = one->found.sandbox.state.exit_status;
 			continue;
 		}
 		one->fd = sandbox_talk(&one->found, wake, &e);
 		if (one->fd < 0)
-			failed(t, &e);
+			drop(t, one, &e);
 	}
 	return 0;
 }
@@ -155,7 +172,7 @@ int cmd_stop(int argc, char **argv)
 	const struct command_line line = {
 		stop_help, "purple stop [-t SECONDS] NAME…", options, ARRAY_SIZE(options), 1, -1,
 	};
-	_cleanup_(targets_free) struct targets t = { 0 };
+	_cleanup_(targets_free) struct targets t = { .end_ok = true };
 	uint32_t grace = CONTROL_GRACE_POLICY;
 	struct err e = { 0 };
 	uint64_t n;
@@ -174,7 +191,7 @@ int cmd_stop(int argc, char **argv)
 	}
 	if (r < 0)
 		return command_failed(&e);
-	r = open_targets(&t, argv, names, true, true);
+	r = open_targets(&t, argv, names, true);
 	if (r)
 		return r;
 	watch_all(&t);
@@ -231,7 +248,7 @@ int cmd_kill(int argc, char **argv)
 	}
 	if (r < 0)
 		return command_failed(&e);
-	r = open_targets(&t, argv, names, false, sig == SIGKILL);
+	r = open_targets(&t, argv, names, sig == SIGKILL);
 	if (r)
 		return r;
 	if (sig == SIGKILL)
@@ -252,7 +269,7 @@ static int ask(int argc, char **argv, const struct command_line *line, enum cont
 		return 0;
 	if (r < 0)
 		return command_failed(&e);
-	r = open_targets(&t, argv, names, false, request == CONTROL_RESUME);
+	r = open_targets(&t, argv, names, request == CONTROL_RESUME);
 	if (r)
 		return r;
 	ask_all(&t, request, 0);
@@ -300,7 +317,7 @@ static const char *const wait_help[] = {
 int cmd_wait(int argc, char **argv)
 {
 	static const struct command_line line = { wait_help, "purple wait NAME…", NULL, 0, 1, -1 };
-	_cleanup_(targets_free) struct targets t = { 0 };
+	_cleanup_(targets_free) struct targets t = { .end_ok = true, .status_wanted = true };
 	struct err e = { 0 };
 	int names, r = command_line(&line, argc, argv, &names, &e);
 
@@ -308,7 +325,7 @@ int cmd_wait(int argc, char **argv)
 		return 0;
 	if (r < 0)
 		return command_failed(&e);
-	r = open_targets(&t, argv, names, true, false);
+	r = open_targets(&t, argv, names, false);
 	if (r)
 		return r;
 	watch_all(&t);

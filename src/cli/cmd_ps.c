@@ -32,6 +32,11 @@ static void add_number(struct buf *b, const char *key, uint64_t value)
 	buf_printf(b, ", \"%s\": %" PRIu64, key, value);
 }
 
+static const char *unreadable(const struct sandbox *s)
+{
+	return s->damaged ? "unreadable" : sandbox_phase_names[SANDBOX_STARTING];
+}
+
 static void add_json(struct buf *b, const struct sandbox *s)
 {
 	const struct sandbox_state *t = &s->state;
@@ -39,7 +44,7 @@ static void add_json(struct buf *b, const struct sandbox *s)
 	buf_puts(b, "{");
 	add_text(b, "name", t->name);
 	if (!s->readable) {
-		add_text(b, "state", "starting");
+		add_text(b, "state", unreadable(s));
 		buf_puts(b, "}");
 		return;
 	}
@@ -99,7 +104,7 @@ static void make_row(row r, const struct sandbox *s)
 	str_copy(r[0], CELL, t->name);
 	str_copy(r[1], CELL, t->id[0] ? t->id : "-");
 	if (!s->readable)
-		str_copy(r[2], CELL, "starting");
+		str_copy(r[2], CELL, unreadable(s));
 	else if (t->phase == SANDBOX_ENDED)
 		snprintf(r[2], CELL, "ended: %d, %.31s", t->exit_status, t->reason);
 	else

@@ -9,7 +9,7 @@
 #include "base/str.h"
 #include "cli/sandboxes.h"
 
-enum { LOCK_TRIES = 500 };
+enum { LOCK_TRIES = 500, GONE_MS = 1000 };
 
 static const char *const help[] = {
 	"Removes the records and logs of sandboxes that have ended.",
@@ -72,6 +72,11 @@ static int rm(const char *name, bool force, struct err *e)
 	}
 	if (f.sandbox.live)
 		r = end_it(&f, e);
+	if (r < 0 && sandbox_wait_unlocked(f.dir, GONE_MS)) {
+		/* It ended while we spoke to it. */
+		memset(e, 0, sizeof(*e));
+		r = 0;
+	}
 	return r < 0 ? r : remove_it(&f, name, e);
 }
 

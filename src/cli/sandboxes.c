@@ -74,6 +74,7 @@ static bool judge(int dir, const char *entry, struct sandbox *s)
 	int r = state_read(dir, &s->state);
 
 	s->live = s->readable = true;
+	s->damaged = false;
 	if (r == 0 && s->state.phase == SANDBOX_ENDED) {
 		s->live = false;
 		return true;
@@ -93,6 +94,7 @@ static bool judge(int dir, const char *entry, struct sandbox *s)
 		memset(&s->state, 0, sizeof(s->state));
 		str_copy(s->state.name, sizeof(s->state.name), entry);
 		s->readable = false;
+		s->damaged = r == -EBADMSG;
 	}
 	return true;
 }

@@ -19,6 +19,7 @@ struct sandbox {
 	struct sandbox_state state;
 	bool live;
 	bool readable; /* else only the name is known, and that it is live */
+	bool damaged;  /* its state file is rubbish; else one that is not readable starts */
 };
 
 struct sandboxes {
