@@ -18,6 +18,7 @@ import time
 
 import pytest
 
+from hostmounts import host_mounts
 from running import children_of
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -95,7 +96,7 @@ class Host:
         return process.returncode, err
 
     def state(self):
-        return {"mounts": pathlib.Path("/proc/self/mountinfo").read_text(),
+        return {"mounts": host_mounts(self.runner.base),
                 "tmp": tree(self.tmp) if self.private and self.tmp.exists() else None,
                 "home": {path: what for path, what in tree(self.runner.home).items()
                          if not pathlib.Path(path).is_relative_to(self.runner.home / ".local")},

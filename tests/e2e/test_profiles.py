@@ -137,7 +137,8 @@ def test_python(as_user):
     assert result.stat().st_uid == as_user.uid
     assert sorted(p.name for p in as_user.workspace.iterdir()) == [
         "helper.py", "here.db", "result.json", "script.py"]
-    assert {p.name for p in as_user.home.iterdir()} <= {".cache"}
+    assert {p.name for p in as_user.home.iterdir()} <= {".cache", ".local"}
+    assert not [p for p in as_user.home.joinpath(".local").rglob("*") if not p.is_dir()]
 
 
 @needs("python3")
