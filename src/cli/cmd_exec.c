@@ -159,6 +159,19 @@ static uint32_t terminals(void)
 	return mask;
 }
 
+/* The terminal is the caller's, so what kind it is, is too; unless -e says something else. */
+static void add_term(struct exec_options *o)
+{
+	for (uint32_t i = 0; i < o->variables_count; i++)
+		if (str_after(o->variables[i], "TERM="))
+			return;
+	for (char **v = environ; *v && o->variables_count < VARIABLES_MAX; v++)
+		if (str_after(*v, "TERM=")) {
+			o->variables[o->variables_count++] = *v;
+			return;
+		}
+}
+
 static int exec(int argc, char **argv, int *status, struct err *e)
 {
 	struct exec_options o = { 0 };
@@ -177,6 +190,8 @@ static int exec(int argc, char **argv, int *status, struct err *e)
 	terminal = terminals();
 	if (o.tty && !terminal)
 		return usage_error(e, "a terminal is asked for, and here is none", "");
+	if (terminal)
+		add_term(&o);
 	block = make_block(&o, e);
 	if (block < 0)
 		return block;

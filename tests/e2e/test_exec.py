@@ -97,6 +97,13 @@ def test_signals_reach_an_execd_command(as_user, box):
         assert p.returncode == 5
 
 
+def name_of(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
 def test_the_death_of_the_client_is_the_commands(as_user, box):
     inside = descendants(supervisor_of(as_user, box))
     with as_user.popen([as_user.purple, "exec", box, "--", "sh", "-c", "echo ready; sleep 100"],
@@ -106,8 +113,7 @@ def test_the_death_of_the_client_is_the_commands(as_user, box):
         p.kill()
     # What it had started becomes purple-init's; the command itself is gone.
     assert eventually(lambda: "sh" not in [
-        pathlib.Path(f"/proc/{x}/comm").read_text().strip()
-        for x in descendants(supervisor_of(as_user, box)) if alive(x)])
+        name_of(x) for x in descendants(supervisor_of(as_user, box)) if alive(x)])
 
 
 def test_an_execd_process_cannot_reach_the_host(as_user, box):
@@ -192,6 +198,17 @@ def test_exec_with_a_terminal(as_user, box):
     read_until(master, b"56")
     assert p.wait(timeout=10) == 9
     os.close(master)
+
+
+def test_a_terminal_is_of_the_callers_kind(as_user, box):
+    """TERM is that of whoever looks at it, not of whoever made the sandbox."""
+    as_user.env["TERM"] = "vt220"
+    for words, said in ([], b"vt220."), (["-e", "TERM=ansi"], b"ansi."):
+        p, master = on_terminal(as_user, "exec", *words, box, "sh", "-c", "echo $TERM.")
+        read_until(master, said)
+        assert p.wait(timeout=10) == 0
+        os.close(master)
+    assert ok(purple(as_user, "exec", box, "sh", "-c", "echo ${TERM-none}")) == "none\n"
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 An interactive sandbox in a terminal emulator that people use: tmux draws what
 a person would see, and its keys go through a real terminal.
 """
+import contextlib
+import os
 import shutil
 import time
 
@@ -82,15 +84,30 @@ def open_screen(as_user):
         screen.close()
 
 
+@contextlib.contextmanager
 def run_shell(runner):
-    return [runner.purple, "run", "--", *SHELL]
+    yield [runner.purple, "run", "--", *SHELL]
 
 
-@pytest.fixture(params=[run_shell], ids=["run"])
+@contextlib.contextmanager
+def exec_shell(runner):
+    """In a sandbox that was made before, by somebody without a terminal."""
+    name = f"tmux-{os.getpid()}-{runner.name}"
+    done = runner.run([runner.purple, "create", name])
+    assert done.returncode == 0, done.stderr
+    try:
+        yield [runner.purple, "exec", "-it", name, "--", *SHELL]
+    finally:
+        done = runner.run([runner.purple, "rm", "-f", name])
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(params=[run_shell, exec_shell], ids=["run", "exec"])
 def screen(request, as_user, open_screen):
-    s = open_screen(*request.param(as_user))
-    s.prompt()
-    return s
+    with request.param(as_user) as argv:
+        s = open_screen(*argv)
+        s.prompt()
+        yield s
 
 
 def test_ctrl_c_ends_what_runs_and_not_the_shell(screen):
