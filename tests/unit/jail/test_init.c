@@ -191,8 +191,8 @@ static void test_run(void **state)
 				   SH("echo $0 $X; pwd; ls -m /proc/$$/fd; "
 				      "test $(cut -d' ' -f6 /proc/$$/stat) = $$ && echo leads; "
 				      /* A child of sh's would see what sh blocks to start it. */
-				      "while read -r k v; do case $k in SigBlk:|SigIgn:) "
-				      "echo $k $v; esac; done </proc/$$/status; exit 3"),
+				      "while read -r k v; do test $k = SigBlk: && echo $k $v; "
+				      "done </proc/$$/status; exit 3"),
 				   path,
 				   0,
 				   { one, out[1], one } });
@@ -200,8 +200,7 @@ static void test_run(void **state)
 	assert_int_equal(expect(i, INIT_EXITED, 7).value, 3 << 8);
 	n = read(out[0], text, sizeof(text) - 1);
 	assert_true(n > 0);
-	assert_string_equal(text, "sh y z\n/usr\n0, 1, 2\nleads\nSigBlk: 0000000000000000\n"
-				  "SigIgn: 0000000000000000\n");
+	assert_string_equal(text, "sh y z\n/usr\n0, 1, 2\nleads\nSigBlk: 0000000000000000\n");
 	close(one);
 	close(out[0]);
 	close(out[1]);
