@@ -1,0 +1,421 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+SIGKILL of the launcher, the supervisor, PID 1, the command or whatever else
+there is, at a random moment and at a call that strace holds up. Afterwards
+`purple ps` is right, and no process, mount, control group, directory or socket
+is left.
+
+What a dead supervisor could not remove itself, its state directory and its
+control group, is removed by the next `purple ps`, or the next start of that
+name: it is looked for after one of these, and nothing else has run since. That
+all processes are gone is looked for before.
+
+A round that failed prints how to run it again: PURPLE_KILL_SEED chooses the
+rounds, PURPLE_KILL_ROUND one of them. PURPLE_KILLS is how many there are.
+
+As root the state directory and /tmp are the test's own: they are mounted over
+in a namespace of mounts in which all of it runs. Control groups are shared with
+what runs beside: there only what nobody locks counts as left.
+"""
+import collections
+import ctypes
+import json
+import os
+import pathlib
+import random
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+from running import alive, children_of, eventually
+from test_leave_nothing import PR_SET_CHILD_SUBREAPER, children, is_zombie, tree
+
+STRACE = shutil.which("strace")
+FEW, MANY = 15, 125  # of each of four: root and user, at random and at a call
+PAUSE_US, RANDOM_S, SETTLE_S = 200_000, 0.03, 15.0
+CGROUP = pathlib.Path("/sys/fs/cgroup")
+
+STAYS = ["/bin/sh", "-c", "sleep 100 & setsid sleep 100 & wait"]
+LINE = re.compile(r"^(\d+) +(\w+)\(")
+
+# $0: the test's directory, $1: Purple's. Both stay where they are.
+HOLDER = """
+mkdir -p /run/purple "$0/run" "$0/tmp$0" "$0/tmp$1"
+chmod 1777 "$0/tmp/tmp"
+mount --bind "$0/run" /run/purple
+mount --rbind "$0" "$0/tmp$0"
+mount --rbind "$1" "$0/tmp$1"
+mount --rbind "$0/tmp/tmp" /tmp
+echo ready
+exec sleep infinity
+"""
+
+# How a sandbox is started: has it a name, is it in the background, a command?
+Way = collections.namedtuple("Way", "word options named background command")
+WAYS = {
+    "anonymous": Way("run", (), False, False, True),
+    "quick": Way("run", (), False, False, True),
+    "uncached": Way("run", ("--no-cache",), False, False, True),
+    "named": Way("run", (), True, False, True),
+    "detached": Way("run", ("--detach",), True, True, True),
+    "created": Way("create", (), True, True, False),
+}
+LIMITS = ("--memory", "256M", "--pids", "64")
+
+
+def stat_of(pid):
+    """Its name, and its pids in every namespace from ours downwards."""
+    try:
+        text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return "", []
+    fields = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+    return fields["Name"], fields.get("NSpid", "").split()
+
+
+def locked_inodes():
+    return {line.split()[-3].rpartition(":")[2]
+            for line in pathlib.Path("/proc/locks").read_text().splitlines() if "FLOCK" in line}
+
+
+def leaves():
+    """Every control group of a sandbox, of whatever hierarchy, and its inode."""
+    found = {}
+    for top in [CGROUP, *(p for p in CGROUP.iterdir() if p.is_dir())] if CGROUP.exists() else ():
+        for path in (top / "purple").glob("purple-*"):
+            try:
+                found[path] = str(path.stat().st_ino)
+            except OSError:
+                pass
+    return found
+
+
+def unlocked_leaves():
+    """Names of those of which no directory is locked: the one that tracks is."""
+    found, locked = collections.defaultdict(bool), locked_inodes()
+    for path, inode in leaves().items():
+        found[path.name] |= inode in locked
+    return {name for name, is_locked in found.items() if not is_locked}
+
+
+class Ground:
+    """Where the rounds happen, and what must be the same after each."""
+
+    def __init__(self, runner, prefix):
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        self.runner = runner
+        self.private = os.geteuid() == 0
+        self.holder = None
+        if self.private:
+            self.holder = subprocess.Popen(
+                ["unshare", "--mount", "--propagation", "private", "sh", "-ec", HOLDER,
+                 str(runner.base), str(pathlib.Path(prefix).parent)], stdout=subprocess.PIPE)
+            assert self.holder.stdout.readline() == b"ready\n"
+        self.before = children()
+        self.runtime = runner.base / "run" if runner.uid == 0 else \
+            runner.home / ".local/state/purple/run"
+        self.run(runner.purple, "run", "--", "/bin/true")
+        # Once, so that what appears only the first time is there.
+        self.run(runner.purple, "run", "--name", "first", "--", "/bin/true")
+        limited = self.run(runner.purple, "run", *LIMITS, "--", "/bin/true", check=False)
+        self.limits = limited.returncode == 0
+        self.unchanged = self.state()
+
+    def close(self):
+        if self.holder:
+            self.holder.kill()
+            self.holder.communicate()
+
+    def argv(self, argv):
+        argv = [str(a) for a in argv]
+        if not self.private:
+            return argv
+        identity = () if self.runner.uid == 0 else (
+            "setpriv", f"--reuid={self.runner.uid}", f"--regid={self.runner.uid}",
+            "--clear-groups", "--")
+        # Each of them execs the next: the pid is the last one's.
+        return ["nsenter", f"--mount=/proc/{self.holder.pid}/ns/mnt", *identity,
+                "env", f"--chdir={self.runner.workspace}", *argv]
+
+    def popen(self, *argv, **kw):
+        options = {"env": self.runner.env, "stdin": subprocess.DEVNULL, "text": True,
+                   "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **kw}
+        if not self.private:
+            options["cwd"] = self.runner.workspace
+        return subprocess.Popen(self.argv(argv), **options)
+
+    def run(self, *argv, check=True):
+        process = self.popen(*argv)
+        out, err = process.communicate(timeout=60)
+        done = subprocess.CompletedProcess(argv, process.returncode, out, err)
+        assert not check or done.returncode == 0, done
+        return done
+
+    def state(self):
+        holder = self.holder.pid if self.holder else "self"
+        return {"mounts": pathlib.Path(f"/proc/{holder}/mountinfo").read_text(),
+                "tmp": sorted(os.listdir(self.runner.base / "tmp/tmp")) if self.private else None,
+                "home": sorted(tree(self.runner.home)),
+                "work": sorted(tree(self.runner.workspace)),
+                "runtime": sorted(tree(self.runtime))}
+
+    def family(self):
+        """Every process that is ours since the round began. What has ended is reaped."""
+        found, todo = [], list(children() - self.before)
+        while todo:
+            pid = todo.pop()
+            if not is_zombie(pid):
+                found.append(pid)
+            todo += children_of(pid)
+        return found
+
+    def reap(self, known):
+        """Orphans that came to us and have ended."""
+        for pid in children() - self.before - {known}:
+            if is_zombie(pid):
+                try:
+                    os.waitpid(pid, os.WNOHANG)
+                except ChildProcessError:
+                    pass
+
+    def ps(self, *options):
+        return {x["name"]: x for x in
+                json.loads(self.run(self.runner.purple, "ps", "--json", *options).stdout)}
+
+
+@pytest.fixture
+def ground(as_user, purple_prefix):
+    if os.geteuid() == 0 and not str(as_user.base).startswith("/tmp/"):
+        pytest.skip("the temporary directory is not in /tmp")
+    one = Ground(as_user, purple_prefix)
+    yield one
+    one.close()
+
+
+class Round:
+    """One sandbox, and who is who in it."""
+
+    def __init__(self, ground, way, limited, name):
+        self.ground, self.way, self.name = ground, WAYS[way], name
+        self.limited = limited
+        self.process = self.log = None
+        self.command = ["/bin/sleep", "0.004"] if way == "quick" else STAYS
+
+    def argv(self):
+        way = self.way
+        argv = [self.ground.runner.purple, way.word, *way.options,
+                *(LIMITS if self.limited else ())]
+        if way.command:
+            return [*argv, *(("--name", self.name) if way.named else ()), "--", *self.command]
+        return [*argv, self.name]
+
+    def start(self, strace=()):
+        if strace:
+            self.log = self.ground.runner.base / "trace"
+            self.log.write_text("")
+            self.log.chmod(0o666)
+            strace = [STRACE, "-f", "-qq", "-o", self.log, *strace]
+        self.process = self.ground.popen(*strace, *self.argv())
+
+    def roles(self):
+        """Who is there by now; a role that nobody has is missing."""
+        found, outside = {}, []
+        for pid in sorted(self.ground.family()):
+            name, pids = stat_of(pid)
+            if len(pids) > 1 and pids[-1] == "1":
+                found["pid1"] = pid
+                inside = children_of(pid)
+                if inside:
+                    found["command"] = inside[0]
+                    found["last"] = (children_of(inside[0]) or inside)[-1]
+            elif len(pids) == 1 and name == "purple":
+                outside.append(pid)
+            elif len(pids) == 1 and name == "purple-compile":
+                found["compiler"] = pid
+        if self.way.background:
+            launcher = [pid for pid in outside if pid == self.process.pid or
+                        stat_of(self.parent(pid))[0] == "strace"]
+            found.update({"launcher": pid for pid in launcher})
+            found.update({"supervisor": pid for pid in outside if pid not in launcher})
+        elif outside:
+            found["supervisor"] = outside[0]
+        return found
+
+    @staticmethod
+    def parent(pid):
+        try:
+            return int(pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+        except OSError:
+            return 0
+
+    def paused(self, name, nth, deadline=10.0):
+        """The process that has come to its call, if one has before all is over."""
+        end = time.monotonic() + deadline
+        while time.monotonic() < end:
+            seen = collections.Counter()
+            for line in self.log.read_text().splitlines():
+                match = LINE.match(line)
+                if match and match[2] == name:
+                    seen[match[1]] += 1
+                    if seen[match[1]] == nth:
+                        return int(match[1])
+            if not self.ground.family() or self.is_up():
+                return None
+        return None
+
+    def is_up(self):
+        """Set up as far as it goes: written down as running."""
+        if not self.way.named:
+            return "command" in self.roles() and self.name_on_disk() is not None
+        return "state=running" in self.written()
+
+    def name_on_disk(self):
+        try:
+            names = os.listdir(self.ground.runtime / "sandboxes")
+        except OSError:
+            return None
+        return names[0] if names else None
+
+    def written(self):
+        try:
+            return (self.ground.runtime / "sandboxes" / self.name / "state").read_text()
+        except OSError:
+            return ""
+
+    def gone(self, seconds=SETTLE_S):
+        """Nobody is left; the launcher's output is read."""
+        def nobody():
+            self.process.poll()
+            self.ground.reap(self.process.pid)
+            return not self.ground.family()
+        return eventually(nobody, seconds)
+
+    def end_foreground(self):
+        """Whom the kill has not ended is ended as a caller would."""
+        supervisor = self.roles().get("supervisor")
+        if supervisor:
+            try:
+                os.kill(supervisor, signal.SIGTERM)
+            except ProcessLookupError:
+                pass
+
+
+def kill(pid):
+    try:
+        os.kill(pid, signal.SIGKILL)
+        return True
+    except ProcessLookupError:
+        return False
+
+
+def check_survivor(one):
+    """Only a launcher has gone: the sandbox comes up, ps has it right, and it can be killed."""
+    ground = one.ground
+    eventually(lambda: not ground.family() or one.is_up(), SETTLE_S)
+    one.process.poll()
+    ground.reap(one.process.pid)
+    if not ground.family():
+        return
+    listed, roles = ground.ps(), one.roles()
+    if not roles:
+        return
+    assert list(listed) == [one.name], (listed, roles)
+    row = listed[one.name]
+    assert row["state"] == "running" and row["supervisor"] == roles["supervisor"], (row, roles)
+    assert row["pid1"] == roles["pid1"], (row, roles)
+    ground.run(ground.runner.purple, "kill", one.name)
+
+
+def check_end(one, victim, by_start):
+    """Everything has ended: ps says so, and what is left goes."""
+    ground, left = one.ground, unlocked_leaves()
+    found = {"groups": len(left), "directories": int(one.name_on_disk() is not None)}
+    if by_start and one.way.named:
+        done = ground.run(ground.runner.purple, "run", "--name", one.name, "--", "/bin/true",
+                          check=False)
+        # It has taken the name over, or there is a record of an end that holds it.
+        record = ground.ps("-a").get(one.name)
+        assert (done.returncode == 0) == (record is None), (done, record)
+        if done.returncode:
+            assert "has ended" in done.stderr, done
+    assert ground.ps() == {}
+    records = ground.ps("-a")
+    assert set(records) <= {one.name}
+    if victim == "supervisor" or not one.way.background:
+        assert records == {}
+    for record in records.values():
+        assert record["state"] == "ended", record
+        if victim in ("pid1", "command"):
+            assert record["exit_status"] == 137, record
+        ground.run(ground.runner.purple, "rm", one.name)
+    assert eventually(lambda: not left & set(p.name for p in leaves()), 2), left
+    assert ground.state() == ground.unchanged
+    return found
+
+
+def finish(one, victim, by_start):
+    out, err = "", ""
+    if not one.gone(0.5 if victim in ("launcher", None) else SETTLE_S):
+        assert victim in ("launcher", None), f"left: {one.roles()}"
+        if one.way.background:
+            check_survivor(one)
+        else:
+            one.end_foreground()
+        assert one.gone(), f"left: {one.roles()}"
+    out, err = one.process.communicate(timeout=10)
+    assert one.process.returncode in (0, 125, 137, 143, -9, -signal.SIGTERM), (out, err)
+    said = [line for line in err.splitlines() if line.startswith("purple: ")]
+    assert len(said) <= 1, err
+    return check_end(one, victim, by_start)
+
+
+def seeds():
+    seed = os.environ.get("PURPLE_KILL_SEED") or str(random.SystemRandom().randrange(1 << 32))
+    return seed, os.environ.get("PURPLE_KILL_ROUND")
+
+
+def rounds(ground, count, play):
+    """@play(chance, number) for each; what failed says how to have it again."""
+    seed, only = seeds()
+    count = int(os.environ.get("PURPLE_KILLS", count))
+    tally = collections.Counter()
+    for number in [int(only)] if only else range(count):
+        chance = random.Random(f"{seed}-{number}")
+        story = []
+        try:
+            tally.update(play(chance, number, story))
+        except BaseException:
+            print(f"PURPLE_KILL_SEED={seed} PURPLE_KILL_ROUND={number}: {' '.join(story)}")
+            for pid in ground.family():
+                kill(pid)
+            raise
+    print(f"seed {seed}, {count} rounds: {dict(sorted(tally.items()))}")
+
+
+def choose(ground, chance, number, story):
+    way = chance.choice(list(WAYS))
+    limited = ground.limits and chance.random() < 0.5
+    story += [way, "limited" if limited else "unlimited"]
+    return Round(ground, way, limited, f"kill-{number}")
+
+
+@pytest.mark.parametrize("count", [FEW, pytest.param(MANY, marks=pytest.mark.long)])
+def test_killed_at_a_random_moment(ground, count):
+    def play(chance, number, story):
+        one = choose(ground, chance, number, story)
+        delay, want = chance.random() * RANDOM_S, chance.random()
+        by_start = chance.random() < 0.5
+        one.start()
+        time.sleep(delay)
+        roles = sorted(one.roles().items())
+        victim, pid = roles[int(want * len(roles))] if roles else (None, 0)
+        story += [f"{victim} after {delay * 1000:.1f} ms"]
+        if not (victim and kill(pid)):
+            victim = None
+        found = finish(one, None if victim == "last" else victim, by_start)
+        return {str(victim): 1, **found}
+    rounds(ground, count, play)
