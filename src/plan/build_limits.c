@@ -23,12 +23,15 @@ enum {
 	GRACE_DEFAULT_S = 5,
 	/* The supervisor ends all together first; the kernel ends one that outlives it. */
 	CPU_MARGIN_S = 2,
+	/* The group refuses first, because it counts what it refuses. */
+	PIDS_MARGIN = 1,
 };
 
 static void add_limit(struct builder *b, uint32_t resource, const struct policy_num *n,
 		      uint64_t margin)
 {
-	struct plan_rlimit l = { .resource = resource, .soft = n->v + margin,
+	struct plan_rlimit l = { .resource = resource,
+				 .soft = n->v + margin,
 				 .hard = n->v + margin };
 
 	if (n->set)
@@ -42,7 +45,7 @@ static void build_rlimits(struct builder *b)
 	buf_add(&b->rlimits, shared, sizeof(shared));
 
 	/* Counted in the sandbox's own user namespace since 5.14: its processes only. */
-	add_limit(b, RLIMIT_NPROC, &p->resources.pids_limit, 0);
+	add_limit(b, RLIMIT_NPROC, &p->resources.pids_limit, b->head.limits.pids ? PIDS_MARGIN : 0);
 	add_limit(b, RLIMIT_NOFILE, &p->resources.open_files, 0);
 	add_limit(b, RLIMIT_FSIZE, &p->resources.file_size_bytes, 0);
 	add_limit(b, RLIMIT_CORE, &p->resources.core_size_bytes, 0);
@@ -73,8 +76,8 @@ static int need(struct builder *b, enum plan_controller controller, const char *
 }
 
 /* What the machine has not got cannot be granted: the policy means another machine. */
-static int within(struct builder *b, const char *what, uint64_t asked, uint64_t has,
-		  double scale, const char *unit)
+static int within(struct builder *b, const char *what, uint64_t asked, uint64_t has, double scale,
+		  const char *unit)
 {
 	char why[160];
 
@@ -124,8 +127,7 @@ static int limit_memory(struct builder *b)
 		err_remedy(b->e, "set resources.memory_limit_bytes too");
 		return -EPROTO;
 	}
-	r = within(b, "resources.memory_limit_bytes", memory->v, b->host->memory, 1 << 20,
-		   "MiB");
+	r = within(b, "resources.memory_limit_bytes", memory->v, b->host->memory, 1 << 20, "MiB");
 	if (r == 0)
 		r = need(b, PC_MEMORY, "resources.memory_limit_bytes");
 	if (r == 0) /* best-effort: at least each process by itself */
@@ -228,7 +230,6 @@ int build_limits(struct builder *b)
 	struct plan_fact f = { .kind = PF_CGROUP, .value = b->host->cgroup.identity };
 	int r;
 
-	build_rlimits(b);
 	limit_time(b);
 	r = limit_cpu(b);
 	if (r == 0)
@@ -238,6 +239,7 @@ int build_limits(struct builder *b)
 	if (r == 0)
 		r = limit_io(b);
 	limit_pids(b);
+	build_rlimits(b);
 	if (asks_for_a_group(b->policy))
 		buf_add(&b->facts, &f, sizeof(f));
 	return r;

@@ -39,11 +39,19 @@ int group_make(struct supervisor *s, struct err *e)
 	return 0;
 }
 
+static void count_leaf(const struct supervisor *s, struct cg_usage *u)
+{
+	cg_usage(&s->leaf, u);
+	/* Then RLIMIT_NPROC refuses, which nobody counts. */
+	if (!s->plan->limits.pids)
+		u->pids_refused = CG_UNKNOWN;
+}
+
 void group_usage(struct supervisor *s, struct cg_usage *u)
 {
 	memset(u, 0xff, sizeof(*u)); /* CG_UNKNOWN all over */
 	if (s->has_leaf)
-		cg_usage(&s->leaf, u);
+		count_leaf(s, u);
 	else if (s->jail.pid1 > 0 && s->phase != SANDBOX_ENDED)
 		cg_tree_usage(s->jail.pid1, u);
 }
@@ -73,7 +81,7 @@ void group_end(struct supervisor *s, bool count)
 	if (!s->has_leaf)
 		return;
 	if (count)
-		cg_usage(&s->leaf, &s->out->group);
+		count_leaf(s, &s->out->group);
 	s->out->counted = count;
 	cg_remove(&s->leaf);
 	s->has_leaf = false;
