@@ -231,7 +231,7 @@ class Round:
                 inside = children_of(pid)
                 if inside:
                     found["command"] = inside[0]
-                    found["last"] = (children_of(inside[0]) or inside)[-1]
+                    found.update({"last": child for child in children_of(inside[0])})
             elif len(pids) == 1 and name == "purple":
                 outside.append(pid)
             elif len(pids) == 1 and name == "purple-compile":
@@ -358,14 +358,14 @@ def check_end(one, victim, by_start):
 
 
 def finish(one, victim, by_start):
-    out, err = "", ""
-    if not one.gone(0.5 if victim in ("launcher", None) else SETTLE_S):
-        assert victim in ("launcher", None), f"left: {one.roles()}"
+    """@victim None: nobody was hit, or one whose end need not be the sandbox's."""
+    if victim in (None, "launcher", "compiler", "last"):
+        eventually(lambda: not one.ground.family() or one.is_up(), SETTLE_S)
         if one.way.background:
             check_survivor(one)
         else:
             one.end_foreground()
-        assert one.gone(), f"left: {one.roles()}"
+    assert one.gone(), f"left: {one.roles()} {[(p, stat_of(p)) for p in one.ground.family()]}"
     out, err = one.process.communicate(timeout=10)
     assert one.process.returncode in (0, 125, 137, 143, -9, -signal.SIGTERM), (out, err)
     said = [line for line in err.splitlines() if line.startswith("purple: ")]
@@ -414,8 +414,54 @@ def test_killed_at_a_random_moment(ground, count):
         roles = sorted(one.roles().items())
         victim, pid = roles[int(want * len(roles))] if roles else (None, 0)
         story += [f"{victim} after {delay * 1000:.1f} ms"]
-        if not (victim and kill(pid)):
-            victim = None
-        found = finish(one, None if victim == "last" else victim, by_start)
+        victim = victim if victim and kill(pid) else None
+        found = finish(one, victim, by_start)
         return {str(victim): 1, **found}
+    rounds(ground, count, play)
+
+
+def calls(ground, way, limited):
+    """Every call of whoever sets the sandbox up, as (name, the how manieth of its process)."""
+    one = Round(ground, way, limited, "reference")
+    one.start(["-e", "trace=all"])
+    assert eventually(lambda: one.is_up() or one.process.poll() is not None, SETTLE_S)
+    for pid in one.roles().values():
+        kill(pid)
+    assert one.gone()
+    one.process.communicate()
+    ground.ps()
+    found, counts = set(), collections.Counter()
+    for line in one.log.read_text().splitlines():
+        match = LINE.match(line)
+        if match:
+            counts[match.groups()] += 1
+            found.add((match[2], counts[match.groups()]))
+    # That is before strace begins to hold up; it ends there, or comes back by itself.
+    found -= {("execve", 1), ("exit_group", 1)}
+    assert len(found) > 100, one.log.read_text()
+    return sorted(found)
+
+
+@pytest.mark.skipif(not STRACE, reason="needs strace")
+@pytest.mark.not_sanitized("strace and the runtime's own calls")
+@pytest.mark.parametrize("count", [FEW, pytest.param(MANY, marks=pytest.mark.long)])
+def test_killed_in_the_middle_of_a_call(ground, count):
+    known = {}
+
+    def play(chance, number, story):
+        one = choose(ground, chance, number, story)
+        key = (story[0], one.limited)
+        if key not in known:
+            known[key] = calls(ground, *key)
+        name, nth = chance.choice(known[key])
+        want, by_start = chance.random(), chance.random() < 0.5
+        one.start(["-e", f"trace={name}", "-e",
+                   f"inject={name}:delay_enter={PAUSE_US}:when={nth}"])
+        at = one.paused(name, nth)
+        roles = sorted(one.roles().items())
+        victim, pid = roles[int(want * len(roles))] if roles else (None, 0)
+        held = next((role for role, pid in roles if pid == at), "nobody")
+        story += [f"{victim} while {name} {nth} holds up {held}"]
+        victim = victim if victim and kill(pid) else None
+        return {str(victim): 1, f"held {held}": 1, **finish(one, victim, by_start)}
     rounds(ground, count, play)
