@@ -5,6 +5,8 @@
 
 BUILD ?= build
 OUT ?= $(CURDIR)/out
+ASAN_BUILD ?= build-asan
+ASAN_OUT ?= $(CURDIR)/out-asan
 PREFIX ?= /usr/local
 MESON ?= meson
 NINJA ?= ninja
@@ -21,7 +23,7 @@ PYTEST = PURPLE=$(OUT)/bin/purple PURPLE_BUILD=$(BUILD) $(REROOT) $(PYTHON) -m p
 REROOT = $(BUILD)/tools/reroot
 export LC_ALL ?= C.UTF-8
 
-.PHONY: all help bootstrap demo check check-long escape fuzz bench lint format install clean
+.PHONY: all help bootstrap demo check check-asan check-long escape fuzz bench lint format install clean
 .NOTPARALLEL:
 
 all: configured
@@ -32,6 +34,7 @@ help:
 	@echo 'make             build, and install to ./out'
 	@echo 'make demo        install what is missing, build, run the demo'
 	@echo 'make check       install what is missing, build, run every test'
+	@echo 'make check-asan  the same tests on a build with ASan and UBSan'
 	@echo 'make check-long  the same with sanitizers, fuzzing and fault injection (an hour)'
 	@echo 'make escape      only the escape tests'
 	@echo 'make fuzz        every fuzzer for MINUTES=$(MINUTES) (needs clang)'
@@ -77,11 +80,14 @@ run-tests: all
 	@$(REROOT) $(MESON) test -C $(BUILD) --no-rebuild --print-errorlogs
 	@$(PYTEST) -q $(XDIST) tests
 
-check-long: check
-	@$(MAKE) --no-print-directory BUILD=build-asan OUT=$(CURDIR)/out-asan run-tests \
-		MESON_ARGS='-Db_sanitize=address,undefined -Dbuildtype=debugoptimized'
+check-long: check check-asan
 	@$(MAKE) --no-print-directory fuzz
 	@$(PYTEST) -q -m long tests
+
+check-asan:
+	@tools/bootstrap build test
+	@$(MAKE) --no-print-directory BUILD=$(ASAN_BUILD) OUT=$(ASAN_OUT) run-tests \
+		MESON_ARGS='-Db_sanitize=address,undefined -Dbuildtype=debugoptimized'
 
 escape: all
 	@$(PYTEST) -q tests/escape

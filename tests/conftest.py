@@ -9,13 +9,16 @@ import tempfile
 
 import pytest
 
+import sanitizing
 from people import UNPRIVILEGED
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
 
-
-def _installed():
-    return pathlib.Path(os.environ.get("PURPLE") or ROOT / "out" / "bin" / "purple")
+def pytest_collection_modifyitems(items):
+    """What a sanitizer's runtime cannot do is not asked of it."""
+    for item in items if sanitizing.sanitized() else ():
+        mark = item.get_closest_marker("not_sanitized")
+        if mark:
+            item.add_marker(pytest.mark.skip(reason=f"sanitized build: {mark.args[0]}"))
 
 
 def pytest_configure(config):
@@ -46,6 +49,7 @@ class Runner:
             "XDG_CACHE_HOME": str(self.home / ".cache"),
             "LANG": "C.UTF-8",
             "USER": name,
+            **sanitizing.options(),
         }
 
     def _identity(self):
@@ -88,13 +92,26 @@ class Runner:
 @pytest.fixture(scope="session")
 def purple_prefix():
     """A copy of the installed tree that every user can reach; the checkout may be private."""
-    if not _installed().exists():
-        pytest.skip(f"{_installed()} is not built")
+    installed = sanitizing.installed()
+    if not installed.exists():
+        pytest.skip(f"{installed} is not built")
     with tempfile.TemporaryDirectory(prefix="purple-test-") as directory:
         os.chmod(directory, 0o755)
         prefix = pathlib.Path(directory) / "prefix"
-        shutil.copytree(_installed().parent.parent, prefix, symlinks=True)
+        shutil.copytree(installed.parent.parent, prefix, symlinks=True)
+        if sanitizing.sanitized():
+            sanitizing.report_to(prefix.parent / "findings")
         yield prefix
+
+
+@pytest.fixture(autouse=True)
+def no_findings(request):
+    """What a sanitizer has found fails the test, whatever else came out."""
+    yield
+    if sanitizing.sanitized() and "purple_prefix" in request.fixturenames:
+        prefix = request.getfixturevalue("purple_prefix")
+        found = sanitizing.take_findings(prefix.parent / "findings")
+        assert not found, found
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ FIELDS = {"id", "layer", "state", "why", "remedy", "required"}
 STATES = {"ok", "degraded", "missing", "note"}
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+needs_proc = pytest.mark.not_sanitized("its runtime reads /proc/self/maps")
 
 
 @pytest.fixture(scope="session")
@@ -170,6 +171,7 @@ def test_under_a_filter(doctor):
 
 @needs_root
 @pytest.mark.parametrize("command", [["doctor"], ["plan"], ["profile", "list"], ["run", "--", "id"]])
+@needs_proc
 def test_commands_without_proc(purple, tmp_path, command):
     """The cause is named, whatever the command."""
     done = subprocess.run(["unshare", "-m", "sh", "-c", 'umount -l /proc && exec "$@"', "sh",
@@ -234,6 +236,7 @@ def test_the_remedy_for_chroot_works(tree):
 
 @needs_root
 @needs_userns
+@needs_proc
 def test_the_remedy_for_chroot_works_without_proc(tree):
     _, verdicts = judge(["chroot", tree, "/bin/purple-doctor", "--json"])
     assert "/proc is not mounted" in verdicts["user"]["why"]
@@ -245,6 +248,7 @@ def test_the_remedy_for_chroot_works_without_proc(tree):
 
 
 @needs_root
+@needs_proc
 def test_no_proc(tree):
     status, verdicts = judge(["chroot", tree, "/bin/purple-doctor", "--json"])
     assert status == 1

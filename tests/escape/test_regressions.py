@@ -381,6 +381,7 @@ def test_our_own_state_through_a_link(lab):
 
 
 @needs_root
+@pytest.mark.not_sanitized("its runtime reads /proc/self/maps")
 def test_no_proc_on_the_host(lab):
     """Without /proc nothing that Purple knows of itself is certain."""
     if not lab.root:
