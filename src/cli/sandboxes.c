@@ -84,7 +84,8 @@ static bool judge(int dir, const char *entry, struct sandbox *s)
 	 * we do not see, and who keeps it, is in another pid namespace.
 	 */
 	if (!is_locked(dir) ||
-	    (r == 0 && is_gone(s->state.supervisor) && sandbox_wait_unlocked(dir, CLEAR_MS))) {
+	    ((r == -EBADMSG || (r == 0 && is_gone(s->state.supervisor))) &&
+	     sandbox_wait_unlocked(dir, CLEAR_MS))) {
 		/* It may have written its last words since we read. */
 		r = state_read(dir, &s->state);
 		s->live = false;
@@ -128,7 +129,8 @@ void sandboxes_sweep(int all)
 {
 	static struct cg_site site;
 
-	state_sweep(all, 0);
+	if (all >= 0)
+		state_sweep(all, 0);
 	cg_find(&site);
 	if (site.kind != CG_NONE)
 		cg_sweep(&site, UINT32_MAX, 0);
@@ -141,6 +143,8 @@ int sandboxes_load(struct sandboxes *l, struct err *e)
 	struct dirent *entry;
 	bool dead = false;
 
+	if (all == -ENOENT)
+		sandboxes_sweep(-1);
 	if (all < 0)
 		return all == -ENOENT ? 0 : all;
 	d = list(all);
@@ -161,8 +165,8 @@ int sandboxes_load(struct sandboxes *l, struct err *e)
 		else
 			dead = true;
 	}
-	if (dead)
-		sandboxes_sweep(all);
+	/* One that was killed before it was written down has left a group all the same. */
+	sandboxes_sweep(dead ? all : -1);
 	if (l->count > 1)
 		qsort(l->items, l->count, sizeof(*l->items), by_start);
 	return 0;

@@ -53,7 +53,7 @@ int sandbox_find(struct found_sandbox *f, const char *name, struct err *e);
 void sandbox_close(struct found_sandbox *f);
 #define _cleanup_sandbox_ _cleanup_(sandbox_close)
 
-/* Remove what dead supervisors left, and the control groups that nobody holds. */
+/* Remove what dead supervisors left in @all, unless it is -1, and groups that nobody holds. */
 void sandboxes_sweep(int all);
 
 /*
