@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -49,8 +50,9 @@ int detach(int *ready, struct err *e)
 	int pair[2], r;
 	pid_t pid;
 
-	if (pipe2(pair, O_CLOEXEC) < 0)
-		return err_set(e, errno, "start", "make a pipe to the supervisor");
+	/* No pipe: if we are killed, what the supervisor says must not end it by SIGPIPE. */
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_set(e, errno, "start", "make a socket to the supervisor");
 	pid = fork();
 	if (pid < 0) {
 		r = err_set(e, errno, "start", "start a process for the supervisor");
@@ -71,5 +73,5 @@ void detach_failed(int ready, const struct err *e)
 {
 	struct run_ready message = { .err = *e };
 
-	sys_write(ready, &message, sizeof(message));
+	send(ready, &message, sizeof(message), MSG_NOSIGNAL);
 }

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -216,13 +217,15 @@ static void run_timers(struct supervisor *s)
 	}
 	if (is_due(&s->grace_at, now))
 		supervisor_event(s, LIFE_GRACE_OVER);
+	if (is_due(&s->start_at, now))
+		s->start_at = stay_overdue(s, now);
 }
 
 /* ms until something is due; -1: nothing. */
 static int64_t next_timer(const struct supervisor *s)
 {
-	const uint64_t at[] = { s->register_at, s->session_at, s->cpu_at, s->grace_at,
-				s->empty_at };
+	const uint64_t at[] = { s->register_at, s->session_at, s->cpu_at,
+				s->grace_at,	s->empty_at,   s->start_at };
 	uint64_t first = 0, now;
 
 	for (size_t i = 0; i < ARRAY_SIZE(at); i++)
@@ -400,7 +403,8 @@ void supervisor_ready(struct supervisor *s)
 	if (s->request->ready_fd < 0)
 		return;
 	str_copy(ready.name, sizeof(ready.name), s->state.name);
-	sys_write(s->request->ready_fd, &ready, sizeof(ready));
+	/* Whoever waited for it may have been killed; we stay. */
+	send(s->request->ready_fd, &ready, sizeof(ready), MSG_NOSIGNAL);
 	sys_close(s->request->ready_fd);
 	/* From here on nothing needs the directory that we were started in. */
 	sys_call(SYS_chdir, "/");

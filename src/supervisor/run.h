@@ -32,7 +32,7 @@ struct run_request {
 	bool count;	     /* fill in what the group counted, which costs a start 3 % */
 	bool terminal;	     /* a detached command gets one */
 	const char *runtime; /* directory of live state; NULL: there is none */
-	/* Detached: gets a struct run_ready when the command runs, and is closed. -1: none. */
+	/* Detached: a socket; gets a struct run_ready when the command runs, is closed. -1: none. */
 	int ready_fd;
 };
 
