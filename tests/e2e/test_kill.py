@@ -18,8 +18,8 @@ in a namespace of mounts in which all of it runs. Control groups are shared with
 what runs beside: there only what nobody locks counts as left.
 """
 import collections
+import contextlib
 import ctypes
-import itertools
 import json
 import os
 import pathlib
@@ -32,13 +32,13 @@ import time
 
 import pytest
 
-from running import alive, children_of, eventually
+import groups
+from running import children_of, eventually
 from test_leave_nothing import PR_SET_CHILD_SUBREAPER, children, is_zombie, tree
 
 STRACE = shutil.which("strace")
 FEW, MANY = 15, 125  # of each of four: root and user, at random and at a call
 PAUSE_US, RANDOM_S, SETTLE_S = 200_000, 0.03, 15.0
-CGROUP = pathlib.Path("/sys/fs/cgroup")
 
 STAYS = ["/bin/sh", "-c", "sleep 100 & setsid sleep 100 & wait"]
 LINE = re.compile(r"^(\d+) +(\w+)\(")
@@ -83,26 +83,22 @@ def locked_inodes():
             for line in pathlib.Path("/proc/locks").read_text().splitlines() if "FLOCK" in line}
 
 
-def leaves(uid):
-    """Every control group of a sandbox of @uid's, of whatever hierarchy, and its inode."""
+def leaves(parent):
+    """Every control group of a sandbox in groups called @parent, and its inode."""
     found = {}
-    # Root's are at the top: find.c. A user's are wherever one was delegated.
-    where = itertools.chain(CGROUP.glob("purple/purple-*"), CGROUP.glob("*/purple/purple-*")) \
-        if uid == 0 else CGROUP.rglob("purple-*")
-    for path in where:
-        try:
-            st = path.stat()
-        except OSError:
-            continue
-        if st.st_uid == uid and path.is_dir():
-            found[path] = str(st.st_ino)
+    for _, point, _ in groups.hierarchies():
+        for path in (point / parent).glob("purple-*"):
+            try:
+                found[path] = str(path.stat().st_ino)
+            except OSError:
+                pass
     return found
 
 
-def unlocked_leaves(uid):
+def unlocked_leaves(parent):
     """Names of those of which no directory is locked: the one that tracks is."""
     found, locked = collections.defaultdict(bool), locked_inodes()
-    for path, inode in leaves(uid).items():
+    for path, inode in leaves(parent).items():
         found[path.name] |= inode in locked
     return {name for name, is_locked in found.items() if not is_locked}
 
@@ -110,9 +106,11 @@ def unlocked_leaves(uid):
 class Ground:
     """Where the rounds happen, and what must be the same after each."""
 
-    def __init__(self, runner, prefix):
+    def __init__(self, runner, prefix, parent, enter):
+        """Groups are made in one called @parent; the words @enter get a user there."""
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         self.runner = runner
+        self.parent, self.enter = parent, enter
         self.private = os.geteuid() == 0
         self.holder = None
         if self.private:
@@ -141,7 +139,7 @@ class Ground:
         if not self.private:
             return argv
         identity = () if self.runner.uid == 0 else (
-            "setpriv", f"--reuid={self.runner.uid}", f"--regid={self.runner.uid}",
+            *self.enter, "setpriv", f"--reuid={self.runner.uid}", f"--regid={self.runner.uid}",
             "--clear-groups", "--")
         # Each of them execs the next: the pid is the last one's.
         return ["nsenter", f"--mount=/proc/{self.holder.pid}/ns/mnt", *identity,
@@ -197,9 +195,19 @@ class Ground:
 def ground(as_user, purple_prefix):
     if os.geteuid() == 0 and not str(as_user.base).startswith("/tmp/"):
         pytest.skip("the temporary directory is not in /tmp")
-    one = Ground(as_user, purple_prefix)
-    yield one
-    one.close()
+    with contextlib.ExitStack() as stack:
+        parent, enter = "purple", ()
+        if os.geteuid() == 0 and as_user.uid != 0:
+            parent = f"purple-kill-{os.getpid()}"
+            stack.enter_context(groups.delegated(as_user, parent))
+            inside = [str(point / parent / ("caller" if version == 2 else ""))
+                      for version, point, _ in groups.hierarchies()]
+            enter = ("sh", "-c", groups.ENTER, " ".join(inside))
+        one = Ground(as_user, purple_prefix, parent, enter)
+        stack.callback(one.close)
+        # Otherwise half of this would not be tested.
+        assert one.limits or os.geteuid() != 0 or not groups.hierarchies()
+        yield one
 
 
 class Round:
@@ -333,8 +341,8 @@ def check_survivor(one):
 
 def check_end(one, victim, by_start):
     """Everything has ended: ps says so, and what is left goes."""
-    ground, uid = one.ground, one.ground.runner.uid
-    left = unlocked_leaves(uid)
+    ground = one.ground
+    left = unlocked_leaves(ground.parent)
     found = {"groups": len(left), "directories": int(one.name_on_disk() is not None)}
     if by_start and one.way.named:
         done = ground.run(ground.runner.purple, "run", "--name", one.name, "--", "/bin/true",
@@ -354,7 +362,7 @@ def check_end(one, victim, by_start):
         if victim in ("pid1", "command"):
             assert record["exit_status"] == 137, record
         ground.run(ground.runner.purple, "rm", one.name)
-    assert eventually(lambda: not left & {p.name for p in leaves(uid)}, 2), left
+    assert eventually(lambda: not left & {p.name for p in leaves(ground.parent)}, 2), left
     assert ground.state() == ground.unchanged
     return found
 
@@ -414,6 +422,7 @@ def test_killed_at_a_random_moment(ground, count):
         delay, want = chance.random() * RANDOM_S, chance.random()
         by_start = chance.random() < 0.5
         one.start()
+        eventually(lambda: stat_of(one.process.pid)[0] == "purple" or is_zombie(one.process.pid))
         time.sleep(delay)
         roles = sorted(one.roles().items())
         victim, pid = roles[int(want * len(roles))] if roles else (None, 0)
