@@ -18,23 +18,17 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
-#include <linux/filter.h>
-#include <linux/landlock.h>
 #include <linux/mount.h>
 #include <linux/sched.h>
-#include <linux/seccomp.h>
 #include <signal.h>
-#include <stdint.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/macros.h"
-#include "filter.h"
+#include "confine.h"
 
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x80
@@ -47,43 +41,7 @@
 /* Where the new root is put together before it becomes the root. */
 #define STAGING "/tmp"
 
-/* The 14 read-only binds: the current directory is the last of them. */
-static const char *const system_dirs[] = {
-	"usr",	   "bin",	"sbin",	   "lib",   "lib64", "etc", "opt",
-	"var/lib", "var/cache", "var/log", "media", "mnt",   "srv",
-};
-static const char *const device_nodes[] = {
-	"dev/null", "dev/zero", "dev/full", "dev/random", "dev/urandom", "dev/tty",
-};
-
-static _noreturn_ void die(const char *stage, const char *what)
-{
-	const char *parts[] = { "floor: ", stage, ": ", what, ": ", strerror(errno), "\n" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-		ssize_t r = write(STDERR_FILENO, parts[i], strlen(parts[i]));
-
-		(void)r;
-	}
-	_exit(125);
-}
-
-/* musl's open() sets O_CLOEXEC in a second system call. */
-static int open_at(const char *path, int flags, const char *stage)
-{
-	long fd = syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, 0600);
-
-	if (fd < 0)
-		die(stage, path);
-	return (int)fd;
-}
-
-static int check(long r, const char *stage, const char *what)
-{
-	if (r < 0)
-		die(stage, what);
-	return (int)r;
-}
+const char confine_program[] = "floor";
 
 /* ---- user namespace ------------------------------------------------------------- */
 
@@ -189,10 +147,10 @@ static void build_root(const char *workspace)
 
 	attach(root, AT_FDCWD, STAGING);
 	check(chdir(STAGING), "chdir", STAGING);
-	for (size_t i = 0; i < ARRAY_SIZE(system_dirs); i++) {
-		make_dirs(system_dirs[i]);
-		attach(clone_tree(system_dirs[i], MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV), AT_FDCWD,
-		       system_dirs[i]);
+	for (size_t i = 0; i < CONFINE_DIRS; i++) {
+		make_dirs(confine_dirs[i]);
+		attach(clone_tree(confine_dirs[i], MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV), AT_FDCWD,
+		       confine_dirs[i]);
 	}
 	make_dirs("tmp");
 	attach(new_fs("tmpfs", "size", "64m"), AT_FDCWD, "tmp");
@@ -201,84 +159,14 @@ static void build_root(const char *workspace)
 	make_dirs("proc");
 	attach(new_fs("proc", NULL, NULL), AT_FDCWD, "proc");
 	make_dirs("dev");
-	for (size_t i = 0; i < ARRAY_SIZE(device_nodes); i++) {
-		close(open_at(device_nodes[i], O_WRONLY | O_CREAT, "dev"));
-		attach(clone_tree(device_nodes[i], 0), AT_FDCWD, device_nodes[i]);
+	for (size_t i = 0; i < CONFINE_NODES; i++) {
+		close(open_at(confine_nodes[i], O_WRONLY | O_CREAT, "dev"));
+		attach(clone_tree(confine_nodes[i], 0), AT_FDCWD, confine_nodes[i]);
 	}
 	/* With both names ".", the old root ends on top of the new one. */
 	check(syscall(SYS_pivot_root, ".", "."), "pivot_root", STAGING);
 	check(syscall(SYS_umount2, ".", MNT_DETACH), "umount", "the old root");
 	check(chdir("/"), "chdir", "/");
-}
-
-/* ---- the process's own bonds ---------------------------------------------------- */
-
-static void drop_capabilities(void)
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct none[2] = { 0 };
-
-	for (int cap = 0; cap <= CAP_LAST_CAP; cap++)
-		check(prctl(PR_CAPBSET_DROP, cap, 0, 0, 0), "capabilities", "bounding set");
-	check(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "capabilities", "ambient");
-	check(syscall(SYS_capset, &header, none), "capabilities", "capset");
-	check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs", "prctl");
-}
-
-/* The kernel's struct in its ABI 6 form; older headers know less of it. */
-struct ruleset_attr {
-	uint64_t fs, net, scoped;
-};
-
-static const uint64_t read_execute = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE |
-				     LANDLOCK_ACCESS_FS_READ_DIR;
-
-static void allow_beneath(int ruleset, const char *path, uint64_t access)
-{
-	struct landlock_path_beneath_attr rule = { .allowed_access = access };
-
-	rule.parent_fd = open_at(path, O_PATH, "landlock");
-	check(syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0),
-	      "landlock", path);
-	close(rule.parent_fd);
-}
-
-static void restrict_files(const char *workspace)
-{
-	static const unsigned char fs_bits[] = { 13, 13, 14, 15, 15, 16 }; /* by ABI */
-	struct ruleset_attr attr = { 0 };
-	int abi = check(syscall(SYS_landlock_create_ruleset, NULL, 0,
-				LANDLOCK_CREATE_RULESET_VERSION),
-			"landlock", "version");
-	int ruleset;
-
-	attr.fs = (1ULL << fs_bits[MIN((size_t)abi, ARRAY_SIZE(fs_bits) - 1)]) - 1;
-	if (abi >= 4)
-		attr.net = 3; /* bind and connect */
-	if (abi >= 6)
-		attr.scoped = 3; /* abstract sockets and signals */
-	ruleset = check(syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0), "landlock",
-			"ruleset");
-	/* 20 rules: 13 system directories, the workspace, 4 device nodes, /proc, /tmp. */
-	for (size_t i = 0; i < ARRAY_SIZE(system_dirs); i++)
-		allow_beneath(ruleset, system_dirs[i], read_execute);
-	allow_beneath(ruleset, workspace, read_execute);
-	for (size_t i = 0; i < 4; i++)
-		allow_beneath(ruleset, device_nodes[i],
-			      LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE);
-	allow_beneath(ruleset, "proc", read_execute);
-	allow_beneath(ruleset, "tmp", attr.fs);
-	check(syscall(SYS_landlock_restrict_self, ruleset, 0), "landlock", "restrict");
-	close(ruleset);
-}
-
-static void filter_calls(void)
-{
-	struct sock_filter code[BENCH_FILTER_MAX];
-	struct sock_fprog prog = { .filter = code };
-
-	prog.len = (unsigned short)bench_filter(code);
-	check(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog), "seccomp", "load");
 }
 
 /* ---- the two processes ---------------------------------------------------------- */
@@ -293,33 +181,9 @@ static _noreturn_ void child(const struct job *job)
 {
 	map_ids(job->uid, job->gid);
 	build_root(job->workspace);
-	drop_capabilities();
-	restrict_files(job->workspace);
-	check(chdir(job->workspace), "chdir", job->workspace);
-	filter_calls();
+	confine(job->workspace);
 	execvp(job->argv[0], job->argv);
 	die("exec", job->argv[0]);
-}
-
-/* The kernel's answer is needed without a function's return in between: both share a stack. */
-static inline __attribute__((__always_inline__)) long raw_clone3(struct clone_args *args)
-{
-#if defined(__x86_64__)
-	long r;
-
-	__asm__ volatile("syscall"
-			 : "=a"(r)
-			 : "a"(SYS_clone3), "D"(args), "S"(sizeof(*args))
-			 : "rcx", "r11", "memory");
-	return r;
-#else
-	register long r __asm__("x0") = (long)args;
-	register long size __asm__("x1") = sizeof(*args);
-	register long number __asm__("x8") = SYS_clone3;
-
-	__asm__ volatile("svc 0" : "+r"(r) : "r"(size), "r"(number) : "memory");
-	return r;
-#endif
 }
 
 static __attribute__((__noinline__)) int spawn(const struct job *job)
@@ -328,7 +192,7 @@ static __attribute__((__noinline__)) int spawn(const struct job *job)
 		.flags = EIGHT_NAMESPACES | CLONE_VM | CLONE_VFORK,
 		.exit_signal = SIGCHLD,
 	};
-	long pid = raw_clone3(&args);
+	long pid = confine_clone(&args);
 
 	if (pid == 0)
 		child(job);

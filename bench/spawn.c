@@ -11,8 +11,8 @@
  * groups), so the same rows run as root and as a user. -s opens FILE as
  * descriptor 9 for every command, wound back to its start before each.
  *
- * Standard input of the commands is /dev/null. Prints one JSON array with
- * one array of nanoseconds per command. A command that fails ends the bench:
+ * Standard input and output of the commands are /dev/null. Prints one JSON array
+ * with one array of nanoseconds per command. A command that fails ends the bench:
  * an error path is no start-up time.
  */
 #include <errno.h>
@@ -38,6 +38,7 @@ struct bench {
 	size_t rows_count;
 	unsigned rounds;
 	int rewind_fd;
+	FILE *out;
 	uint32_t *samples; /* rounds × rows, nanoseconds */
 };
 
@@ -103,13 +104,13 @@ static void run(struct bench *b)
 static void print(const struct bench *b)
 {
 	for (size_t row = 0; row < b->rows_count; row++) {
-		printf("%s[", row == 0 ? "[" : ",\n");
+		fprintf(b->out, "%s[", row == 0 ? "[" : ",\n");
 		for (unsigned round = 0; round < b->rounds; round++)
-			printf("%s%u", round == 0 ? "" : ",",
-			       (unsigned)b->samples[round * b->rows_count + row]);
-		printf("]");
+			fprintf(b->out, "%s%u", round == 0 ? "" : ",",
+				(unsigned)b->samples[round * b->rows_count + row]);
+		fprintf(b->out, "]");
 	}
-	printf("]\n");
+	fprintf(b->out, "]\n");
 }
 
 static void split_rows(struct bench *b, char **argv)
@@ -125,6 +126,21 @@ static void split_rows(struct bench *b, char **argv)
 		}
 		b->rows[b->rows_count++] = argv + 1;
 	}
+}
+
+/* Standard input and output become /dev/null for the commands; ours is kept for the result. */
+static void keep_output(struct bench *b)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, SECCOMP_FD + 1);
+
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
+		fail("/dev/null");
+	b->out = out < 0 ? NULL : fdopen(out, "w");
+	if (!b->out)
+		fail("standard output");
+	if (null > STDERR_FILENO)
+		close(null);
 }
 
 int main(int argc, char **argv)
@@ -148,11 +164,7 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
-	fd = open("/dev/null", O_RDWR);
-	if (fd < 0 || dup2(fd, STDIN_FILENO) < 0)
-		fail("/dev/null");
-	if (fd > STDERR_FILENO)
-		close(fd);
+	keep_output(&b);
 	if (optind == argc || b.rounds == 0 || b.rounds > 100000) {
 		errno = EINVAL;
 		fail("usage: spawn [-u UID] [-n ROUNDS] [-s FILE] CMD [ARG...] [, CMD...]...");
@@ -169,5 +181,7 @@ int main(int argc, char **argv)
 		fail("samples");
 	run(&b);
 	print(&b);
+	if (fclose(b.out) != 0)
+		fail("standard output");
 	return 0;
 }
