@@ -28,7 +28,8 @@
 #include "plan/plan.h"
 
 enum cg_kind {
-	CG_NONE, /* nowhere that this caller may make groups; @why says so */
+	CG_NONE,  /* nowhere that this caller may make groups; @why says so */
+	CG_SCOPE, /* not yet: systemd would delegate one, see cg_scope_enter() */
 	CG_V2,
 	CG_V1,
 	CG_HYBRID,
@@ -39,7 +40,7 @@ enum { CG_ID_SIZE = 40, CG_PATH = 512 };
 
 struct cg_site {
 	enum cg_kind kind;
-	uint32_t controllers; /* 1 << enum plan_controller: usable here */
+	uint32_t controllers; /* 1 << enum plan_controller: usable here, or in the scope */
 	bool no_swap_limit;   /* memory can be limited, swap cannot, and the host has swap */
 	/* The directory to make leaves in, "" where there is none. */
 	char v2[CG_PATH];
@@ -59,6 +60,16 @@ const struct cg_site *cg_here(void);
  */
 uint64_t cg_site_identity(const struct cg_site *s);
 
+/*
+ * Of a CG_SCOPE site: systemd has put this process, which has no other, into the
+ * scope @unit ("purple-ID.scope") that it made with Delegate=true. Move it on into
+ * a group "supervisor" there, because a group that holds processes cannot limit
+ * others (cgroup-v2.rst, "No Internal Process Constraint"), and find @s anew: the
+ * scope, and nothing above it, which is systemd's. The scope goes when the last
+ * process in it has ended; systemd.scope(5). -ENOENT with @e: we are not in @unit.
+ */
+int cg_scope_enter(struct cg_site *s, const char *unit, struct err *e);
+
 struct cg_leaf {
 	enum cg_kind kind;
 	char name[CG_ID_SIZE + 8];
@@ -77,7 +88,7 @@ void cg_leaf_init(struct cg_leaf *l);
  * as the kernel does. Nothing is in the group yet: start the first process by
  * clone3(CLONE_INTO_CGROUP, v2_fd) and write its pid to every one of procs_fds
  * before it runs anything of the command's. A leaf is made whenever the site is
- * not CG_NONE, limits or not: with no limit (limits->controllers 0) it counts
+ * neither CG_NONE nor CG_SCOPE, limits or not: with no limit (limits->controllers 0) it counts
  * memory and processes too, beside processor time, freezing and killing. @l
  * need not be initialised.
  *

@@ -7,13 +7,16 @@
  * Root makes them in a directory "purple" at the top of each hierarchy as it
  * sees it, so a sandbox outlives the session that started it. A user may do so
  * where somebody delegated a group: version 1, its own; version 2, the nearest
- * one upward from its own that may be written and has controllers to give.
+ * one upward from its own that may be written and has controllers to give. Where
+ * nobody did, systemd may do so when it is asked: scope.c.
  */
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/str.h"
 #include "cgroup/internal.h"
+#include "config.h"
 #include "sys/files.h"
 
 static const char *const names[PLAN_CONTROLLERS] = {
@@ -22,8 +25,6 @@ static const char *const names[PLAN_CONTROLLERS] = {
 	[PC_FREEZER] = "freezer",
 };
 
-/* That a policy can set a limit of. */
-#define LIMITING (1u << PC_CPU | 1u << PC_CPUSET | 1u << PC_MEMORY | 1u << PC_PIDS | 1u << PC_IO)
 /* Enough to stop looking further up. */
 #define COMMON (1u << PC_CPU | 1u << PC_MEMORY | 1u << PC_PIDS)
 
@@ -144,7 +145,7 @@ static uint32_t v2_controllers(const char *dir, bool *occupied)
 	return gives;
 }
 
-static bool delegated_v2(const char *dir)
+bool cg_delegated(const char *dir)
 {
 	return cg_may_write(dir, "") && cg_may_write(dir, "cgroup.procs") &&
 	       cg_may_write(dir, "cgroup.subtree_control");
@@ -156,8 +157,7 @@ static void own_text(struct cg_finder *f)
 		cg_read(AT_FDCWD, "/proc/self/cgroup", f->own, sizeof(f->own));
 }
 
-/* If @dir has the file @limit (or @limit is NULL): is there the one for swap too? */
-static void see_swap(struct cg_finder *f, const char *dir, const char *limit, const char *swap)
+void cg_see_swap(struct cg_finder *f, const char *dir, const char *limit, const char *swap)
 {
 	char path[CG_PATH];
 
@@ -180,13 +180,15 @@ static void find_v2(struct cg_finder *f, const struct cg_mount *m)
 	    cg_join(s->v2, m->point, CG_BASE)) {
 		s->controllers |= v2_controllers(m->point, &f->occupied) | CG_V2_ALWAYS;
 		if (s->controllers & 1u << PC_MEMORY)
-			see_swap(f, s->v2, "memory.max", "memory.swap.max");
+			cg_see_swap(f, s->v2, "memory.max", "memory.swap.max");
 		return;
 	}
 	own_text(f);
+	cg_scope_place(f, m);
 	if (!cg_own_path(f->own, true, 0, path) || !cg_own_dir(m, path, dir))
 		return;
-	while (delegated_v2(dir)) {
+	str_copy(f->dir, CG_PATH, dir);
+	while (cg_delegated(dir)) {
 		bool occupied = false;
 		uint32_t can = v2_controllers(dir, &occupied);
 		char *slash = strrchr(dir, '/');
@@ -196,12 +198,13 @@ static void find_v2(struct cg_finder *f, const struct cg_mount *m)
 			s->controllers |= can | CG_V2_ALWAYS;
 			f->occupied = occupied;
 		}
-		if ((s->controllers & COMMON) == COMMON || strlen(dir) <= stop || !slash)
+		if ((s->controllers & COMMON) == COMMON || strlen(dir) <= stop || !slash ||
+		    (f->top && streq(dir, f->top)))
 			break;
 		*slash = '\0';
 	}
 	if (s->v2[0] != '\0')
-		see_swap(f, s->v2, "memory.max", "memory.swap.max");
+		cg_see_swap(f, s->v2, "memory.max", "memory.swap.max");
 }
 
 static void find_v1(struct cg_finder *f, const struct cg_mount *m)
@@ -225,7 +228,7 @@ static void find_v1(struct cg_finder *f, const struct cg_mount *m)
 		if (m->controllers & 1u << c)
 			str_copy(s->v1[c], CG_PATH, dir);
 	if (m->controllers & 1u << PC_MEMORY)
-		see_swap(f, m->point, NULL, "memory.memsw.limit_in_bytes");
+		cg_see_swap(f, m->point, NULL, "memory.memsw.limit_in_bytes");
 }
 
 void cg_find_line(struct cg_finder *f, char *line)
@@ -263,7 +266,7 @@ static void say(struct cg_site *s, const char *text)
 static void explain(struct cg_finder *f)
 {
 	struct cg_site *s = f->site;
-	uint32_t missing = LIMITING & ~s->controllers;
+	uint32_t missing = CG_LIMITING & ~s->controllers;
 
 	if (s->kind == CG_NONE) {
 		if (!f->mounted)
@@ -306,14 +309,17 @@ void cg_find_end(struct cg_finder *f)
 	}
 	s->controllers |= v1;
 	s->kind = s->v2[0] == '\0' ? (v1 ? CG_V1 : CG_NONE) : v1 ? CG_HYBRID : CG_V2;
+	if (s->kind == CG_NONE)
+		cg_scope_offer(f);
 	if (s->controllers & 1u << PC_MEMORY)
 		s->no_swap_limit = f->swap_seen && !f->swap_file && host_swaps();
 	explain(f);
 }
 
-/* Hand each line of the file to cg_find_line(); one that is longer than the buffer is no cgroup. */
-static void each_line(struct cg_finder *f, int fd)
+/* A line that is longer than the buffer is no cgroup. */
+void cg_find_mounts(struct cg_finder *f)
 {
+	int fd = sys_openat(AT_FDCWD, "/proc/self/mountinfo", O_RDONLY, 0);
 	char buf[CG_TEXT];
 	size_t used = 0;
 	bool skip = false;
@@ -337,6 +343,7 @@ static void each_line(struct cg_finder *f, int fd)
 			used = 0;
 		}
 	}
+	sys_close(fd);
 }
 
 /*
@@ -383,18 +390,18 @@ static bool find_usual(struct cg_finder *f)
 
 void cg_find(struct cg_site *s)
 {
-	struct cg_finder f = { .site = s, .root = sys_call(SYS_geteuid) == 0 };
-	int fd;
+	struct cg_finder f = { .site = s, .uid = (uid_t)sys_call(SYS_geteuid) };
 
+	f.root = f.uid == 0;
+#if HAVE_SYSTEMD
+	f.booted = "/run/systemd/system"; /* sd_booted(3) */
+	f.runtime = getenv("XDG_RUNTIME_DIR");
+#endif
 	memset(s, 0, sizeof(*s));
 	if (!f.root || !find_usual(&f)) {
 		memset(s, 0, sizeof(*s));
 		f.occupied = f.swap_seen = f.swap_file = false;
-		fd = sys_openat(AT_FDCWD, "/proc/self/mountinfo", O_RDONLY, 0);
-		if (fd >= 0) {
-			each_line(&f, fd);
-			sys_close(fd);
-		}
+		cg_find_mounts(&f);
 	}
 	cg_find_end(&f);
 }

@@ -10,6 +10,8 @@
 
 #define CG_PREFIX "purple-" /* of a leaf's name */
 #define CG_BASE "purple"    /* root's directory that the leaves are in */
+/* That a policy can set a limit of. */
+#define CG_LIMITING (1u << PC_CPU | 1u << PC_CPUSET | 1u << PC_MEMORY | 1u << PC_PIDS | 1u << PC_IO)
 
 /* What version 2 does without a controller: cpu.stat and cgroup.freeze are in every group. */
 #define CG_V2_ALWAYS (1u << PC_CPUACCT | 1u << PC_FREEZER)
@@ -51,6 +53,12 @@ struct cg_finder {
 	bool mounted;		   /* some hierarchy is */
 	bool occupied;		   /* a v2 group that holds processes cannot pass controllers on */
 	bool swap_seen, swap_file; /* the limited group has a file for swap */
+	char dir[CG_PATH];	   /* the caller's own group of version 2, "": not found */
+	const char *top;	   /* do not look above it; NULL: look everywhere */
+	/* scope.c; NULL, ""; no scope is asked for */
+	uid_t uid;
+	const char *booted, *runtime; /* /run/systemd/system, $XDG_RUNTIME_DIR */
+	char manager[CG_PATH];	      /* the group of the user's systemd */
 };
 
 /* Names of controllers as a mask; the rest is left out. */
@@ -68,6 +76,21 @@ bool cg_own_dir(const struct cg_mount *m, const char *path, char out[CG_PATH]);
 void cg_find_line(struct cg_finder *f, char *line);
 /* Kind, controllers and @why from what the lines gave. */
 void cg_find_end(struct cg_finder *f);
+/* cg_find_line() for each of mountinfo. */
+void cg_find_mounts(struct cg_finder *f);
+/* May this caller make groups in @dir, which is of version 2? */
+bool cg_delegated(const char *dir);
+/* If the group @dir has @limit (or @limit is NULL): does it have @swap too? */
+void cg_see_swap(struct cg_finder *f, const char *dir, const char *limit, const char *swap);
+
+/* scope.c */
+
+/* Where the group of the user's systemd is on the mount @m of version 2, into f->manager. */
+void cg_scope_place(struct cg_finder *f, const struct cg_mount *m);
+/* Nothing was found: would systemd give a scope? Then the site is CG_SCOPE. */
+void cg_scope_offer(struct cg_finder *f);
+/* From the own group @scope into a new one in it, and f->site from there. */
+int cg_scope_move(struct cg_finder *f, const char *scope, struct err *e);
 
 /* kill.c */
 

@@ -199,7 +199,7 @@ unsigned cg_sweep(const struct cg_site *s, unsigned most, uint64_t seed)
 	struct sweep w = { .site = s, .v2 = s->v2[0] != '\0', .left = most };
 	long from = (long)(seed * 0x9e3779b97f4a7c15ULL >> 33); /* below 2^31, spread */
 
-	if (s->kind == CG_NONE)
+	if (s->kind == CG_NONE || s->kind == CG_SCOPE)
 		return 0;
 	w.base = sys_openat(AT_FDCWD, w.v2 ? s->v2 : s->v1[PC_FREEZER], O_RDONLY | O_DIRECTORY, 0);
 	if (w.base < 0)

@@ -428,7 +428,8 @@ static int check(const struct maker *m, const char *id)
 
 	if (n == 0 || n >= CG_ID_SIZE || strchr(id, '/') || id[0] == '.')
 		return err_set(m->e, -EINVAL, STAGE, "no name for a control group: \"%s\"", id);
-	if (m->s->kind == CG_NONE || (m->lim->controllers & ~m->s->controllers) != 0) {
+	if (m->s->kind == CG_NONE || m->s->kind == CG_SCOPE ||
+	    (m->lim->controllers & ~m->s->controllers) != 0) {
 		err_set(m->e, -EOPNOTSUPP, STAGE, "limits need control groups: %s",
 			m->s->why[0] ? m->s->why : "a controller has gone");
 		err_remedy(m->e, "delegate a control group to this user, or use --best-effort");

@@ -161,6 +161,11 @@ static bool not_delegated(const struct doctor_facts *f, int error)
 	return f->cgroups.kind == CG_NONE;
 }
 
+static bool scope_in_part(const struct doctor_facts *f, int error)
+{
+	return f->cgroups.kind == CG_SCOPE && f->cgroups.why[0] != '\0';
+}
+
 static bool delegated_in_part(const struct doctor_facts *f, int error)
 {
 	return f->cgroups.why[0] != '\0';
@@ -431,6 +436,9 @@ static const struct rule cgroup_rules[] = {
 	{ cgroups_for_root, DOC_NOTE, "not every limit can be set ({cgroup-kind}): {cgroups}",
 	  "in a container: have it started with control groups that it may write" },
 	{ not_delegated, DOC_NOTE, "{cgroups}; the default profile needs none", REMEDY_SCOPE },
+	{ scope_in_part, DOC_NOTE, "not every limit can be set ({cgroup-kind}): {cgroups}",
+	  "as root: systemctl edit user@.service, and write there\n"
+	  "[Service]\nDelegate=cpu cpuset io memory pids" },
 	{ delegated_in_part, DOC_NOTE, "not every limit can be set ({cgroup-kind}): {cgroups}",
 	  REMEDY_SCOPE },
 	{ no_swap_limit, DOC_NOTE, "the kernel does not account swap: a limit of memory leaves it open",
@@ -536,6 +544,7 @@ static void add_lacks(unsigned abi, struct buf *out)
 
 static const char *const cgroup_kinds[CG_KINDS] = {
 	[CG_NONE] = "none",
+	[CG_SCOPE] = "by a systemd scope",
 	[CG_V2] = "version 2",
 	[CG_V1] = "version 1",
 	[CG_HYBRID] = "version 1 limits, version 2 tracks",

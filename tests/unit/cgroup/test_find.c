@@ -63,11 +63,19 @@ static void reset(void)
 	assert_int_equal(system(command), 0);
 }
 
+/* How a user's systemd shows itself; files below top, or NULL. */
+static const char *booted, *runtime;
+
 /* What cg_find() would say with these texts; %s in @mounts is where the pretended tree is. */
 static void look(struct cg_site *s, bool root, const char *own, const char *const *mounts)
 {
-	struct cg_finder f = { .site = s, .root = root };
+	struct cg_finder f = { .site = s, .root = root, .uid = 1000 };
+	char paths[2][600];
 
+	snprintf(paths[0], sizeof(paths[0]), "%s/%s", top, booted ? booted : "");
+	snprintf(paths[1], sizeof(paths[1]), "%s/%s", top, runtime ? runtime : "");
+	f.booted = booted ? paths[0] : NULL;
+	f.runtime = runtime ? paths[1] : NULL;
 	memset(s, 0, sizeof(*s));
 	strncpy(f.own, own, sizeof(f.own) - 1);
 	for (; *mounts; mounts++) {
@@ -248,6 +256,104 @@ static void test_user_slices(void **state)
 	assert_string_equal(s.why, "no control group is delegated to this user");
 }
 
+/* A login session where systemd would make a scope if it were asked. */
+static void session(void)
+{
+	reset();
+	group("user.slice");
+	group("user.slice/user-1000.slice");
+	group("user.slice/user-1000.slice/session-3.scope");
+	group2(SERVICE, "cpu memory pids\n", "memory pids\n", "");
+	group("run");
+	group("run/system");
+	group("run/user");
+	file("run/user/bus", "");
+	booted = "run/system";
+	runtime = "run/user";
+}
+
+static const char login[] = "0::/user.slice/user-1000.slice/session-3.scope\n";
+
+static void test_scope(void **state)
+{
+	struct cg_site s;
+	uint64_t identity;
+
+	session();
+	look(&s, false, login, unified);
+	assert_int_equal(s.kind, CG_SCOPE);
+	/* What the user's systemd has, not what it passes on now; and nothing that only counts. */
+	assert_int_equal(s.controllers, BIT(CPU) | BIT(MEMORY) | BIT(PIDS));
+	assert_string_equal(s.v2, "");
+	assert_string_equal(s.why, "cpuset, io: not delegated to this user");
+	/* A plan that was made with this does not fit where the systemd has more. */
+	identity = cg_site_identity(&s);
+	file(SERVICE "/cgroup.controllers", "cpuset cpu io memory pids\n");
+	look(&s, false, login, unified);
+	assert_int_equal(s.controllers, CG_LIMITING);
+	assert_string_equal(s.why, "");
+	assert_int_not_equal(cg_site_identity(&s), identity);
+
+	/* Without a bus the systemd's own socket will do. */
+	session();
+	snprintf(s.why, sizeof(s.why), "%s/run/user/bus", top);
+	assert_int_equal(unlink(s.why), 0);
+	group("run/user/systemd");
+	file("run/user/systemd/private", "");
+	look(&s, false, login, unified);
+	assert_int_equal(s.kind, CG_SCOPE);
+
+	/* What is delegated needs no scope. */
+	session();
+	look(&s, false, "0::/" SERVICE "\n", unified);
+	assert_int_equal(s.kind, CG_V2);
+	below_top(s.v2, SERVICE);
+}
+
+static void no_scope(const char *own)
+{
+	struct cg_site s;
+
+	look(&s, false, own, unified);
+	assert_int_equal(s.kind, CG_NONE);
+	assert_int_equal(s.controllers, 0);
+	assert_string_equal(s.why, "no control group is delegated to this user");
+}
+
+static void test_no_scope(void **state)
+{
+	char path[600];
+	struct cg_site s;
+
+	session();
+	booted = NULL; /* built without libsystemd */
+	no_scope(login);
+	session();
+	booted = "run/nothing"; /* another init */
+	no_scope(login);
+	session();
+	runtime = NULL;
+	no_scope(login);
+	session();
+	snprintf(path, sizeof(path), "%s/run/user/bus", top);
+	assert_int_equal(unlink(path), 0);
+	no_scope(login);
+	/* The user's systemd does not run; or it is not ours to ask. */
+	session();
+	snprintf(path, sizeof(path), "%s/" SERVICE "/cgroup.subtree_control", top);
+	assert_int_equal(unlink(path), 0);
+	no_scope(login);
+	/* It has nothing that limits. */
+	session();
+	file(SERVICE "/cgroup.controllers", "hugetlb\n");
+	no_scope(login);
+	/* Root's groups are read-only: a container's. */
+	session();
+	look(&s, true, login, unified);
+	assert_int_equal(s.kind, CG_NONE);
+	booted = runtime = NULL;
+}
+
 static const char *const hybrid[] = {
 	"31 30 0:28 / @/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct",
 	"34 30 0:31 / @/memory rw - cgroup cgroup rw,memory",
@@ -360,6 +466,7 @@ int main(void)
 		cmocka_unit_test(test_own_path),     cmocka_unit_test(test_own_dir),
 		cmocka_unit_test(test_root_unified), cmocka_unit_test(test_user_slices),
 		cmocka_unit_test(test_hybrid),	     cmocka_unit_test(test_user_hybrid),
+		cmocka_unit_test(test_scope),	     cmocka_unit_test(test_no_scope),
 		cmocka_unit_test(test_nothing),
 	};
 	int r;

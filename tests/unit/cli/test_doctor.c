@@ -234,6 +234,17 @@ static void delegated_in_part(struct doctor_facts *f)
 	strcpy(f->cgroups.why, "cpuset, io: not delegated to this user");
 }
 
+static void by_scope(struct doctor_facts *f)
+{
+	f->cgroups.kind = CG_SCOPE;
+}
+
+static void by_scope_in_part(struct doctor_facts *f)
+{
+	f->cgroups.kind = CG_SCOPE;
+	strcpy(f->cgroups.why, "cpuset, io: not delegated to this user");
+}
+
 static void no_swap_limit(struct doctor_facts *f)
 {
 	f->cgroups.no_swap_limit = true;
@@ -331,6 +342,9 @@ static const struct scenario {
 	{ run_is_a_file, false, "id-ranges", DOC_MISSING, "Not a directory", "ordinary user" },
 	{ no_delegation, true, "cgroup-limits", DOC_NOTE, "is delegated", "Delegate" },
 	{ delegated_in_part, true, "cgroup-limits", DOC_NOTE, "version 2): cpuset, io", "Delegate" },
+	{ by_scope, true, "cgroup-limits", DOC_OK, "by a systemd scope", "" },
+	{ by_scope_in_part, true, "cgroup-limits", DOC_NOTE, "scope): cpuset, io",
+	  "systemctl edit user@.service" },
 	{ no_swap_limit, true, "cgroup-limits", DOC_NOTE, "swap", "swapaccount" },
 	{ no_cgroups, true, "cgroup-limits", DOC_NOTE, "no control groups", "mount -t cgroup2" },
 	{ live_tiocsti, true, "terminal", DOC_NOTE, "seccomp", "dev.tty.legacy_tiocsti=0" },
