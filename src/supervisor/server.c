@@ -147,7 +147,8 @@ static void on_exec(struct supervisor *s, int n, const struct control_message *m
 	if (!s->request->stays)
 		return refuse(s, n, "it was started without a name, and takes no other command",
 			      "start it with --name: purple run --name NAME -- …");
-	if (s->phase != SANDBOX_RUNNING)
+	/* Starting: the first command may have spoken before we heard that it runs. */
+	if (s->phase != SANDBOX_RUNNING && !(s->phase == SANDBOX_STARTING && s->ready))
 		return refuse(s, n, phase_now(s),
 			      s->phase == SANDBOX_PAUSED ? "`purple resume` lets it go on" : NULL);
 	if (nfds != CONTROL_FDS_MAX || m->head.value & ~(uint32_t)CONTROL_TTY_MASK ||
