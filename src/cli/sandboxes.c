@@ -83,9 +83,8 @@ static bool judge(int dir, const char *entry, struct sandbox *s)
 	 * The lock may be that of somebody who clears up, for a moment. One whose pid
 	 * we do not see, and who keeps it, is in another pid namespace.
 	 */
-	if (!is_locked(dir) ||
-	    ((r == -EBADMSG || (r == 0 && is_gone(s->state.supervisor))) &&
-	     sandbox_wait_unlocked(dir, CLEAR_MS))) {
+	if (!is_locked(dir) || ((r == -EBADMSG || (r == 0 && is_gone(s->state.supervisor))) &&
+				sandbox_wait_unlocked(dir, CLEAR_MS))) {
 		/* It may have written its last words since we read. */
 		r = state_read(dir, &s->state);
 		s->live = false;
