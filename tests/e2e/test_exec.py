@@ -15,7 +15,7 @@ import time
 import pytest
 
 from running import alive, descendants, eventually, needs_root, ok, refused, run
-from test_lifecycle import runtime, sandboxes
+from test_lifecycle import runtime, sandboxes, sandboxes_of
 
 
 def purple(runner, *words, **kw):
@@ -146,10 +146,9 @@ def test_many_at_once(as_user, box):
 
 
 def test_exec_into_an_anonymous_run_is_refused(as_user):
-    before = sandboxes(as_user)
     with as_user.popen([as_user.purple, "run", "--", "sleep", "60"]) as p:
-        assert eventually(lambda: sandboxes(as_user) - before)
-        name, = sandboxes(as_user) - before
+        assert eventually(lambda: sandboxes_of(as_user, p.pid))
+        name, = sandboxes_of(as_user, p.pid)
         assert eventually((runtime(as_user) / name / "control").exists)
         refused(purple(as_user, "exec", name, "--", "true"), 125, "--name")
         p.terminate()

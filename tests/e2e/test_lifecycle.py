@@ -22,6 +22,19 @@ def sandboxes(runner):
     return set(os.listdir(runtime(runner))) if runtime(runner).exists() else set()
 
 
+def sandboxes_of(runner, pid):
+    """Those of one supervisor: root's directory has those of other tests too."""
+    found = set()
+    for name in sandboxes(runner):
+        try:
+            text = (runtime(runner) / name / "state").read_text()
+        except OSError:
+            continue
+        if f"supervisor={pid}\n" in text:
+            found.add(name)
+    return found
+
+
 def report_of(runner):
     return json.loads((runner.workspace / "report.json").read_text())
 
@@ -131,15 +144,16 @@ def test_suspend_and_resume(as_user, options):
 
 
 def test_only_what_lasts_is_written_down(as_user):
-    before = sandboxes(as_user)
-    ok(run(as_user, "true"))
+    with start(as_user, "true") as p:
+        p.communicate(timeout=10)
+        assert not sandboxes_of(as_user, p.pid)
     with start(as_user, "sleep", "60") as p:
-        assert eventually(lambda: sandboxes(as_user) - before)
-        name, = sandboxes(as_user) - before
+        assert eventually(lambda: sandboxes_of(as_user, p.pid))
+        name, = sandboxes_of(as_user, p.pid)
         assert "state=running" in (runtime(as_user) / name / "state").read_text()
         p.terminate()
         p.wait(timeout=10)
-    assert eventually(lambda: not sandboxes(as_user) - before)
+        assert eventually(lambda: name not in sandboxes(as_user))
 
 
 def test_sigkill_of_the_supervisor_takes_all_and_the_next_start_cleans(as_user):

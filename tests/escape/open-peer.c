@@ -3,7 +3,9 @@
  * A supervisor that asks nobody who they are: linked before supervisor/peer.c, it
  * is the control of test_peer.py. Never installed.
  */
-#include "supervisor/internal.h"
+#include "base/err.h"
+
+int peer_check(int fd, struct err *e);
 
 int peer_check(int fd, struct err *e)
 {

@@ -22,7 +22,7 @@
 
 #include "probe.h"
 
-enum { STAY_MS = 10, AHEAD = 4 };
+enum { STAY_MS = 10, AHEAD = 128 }; /* a watcher may sleep while many come and go */
 
 enum { WAYS_MAX = 4 };
 static struct shared {
