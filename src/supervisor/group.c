@@ -25,6 +25,14 @@ int group_make(struct supervisor *s, struct err *e)
 			      "--best-effort");
 		return -EPROTO;
 	}
+	if (site->kind == CG_SCOPE) {
+		/* Only to count it is not worth the while. */
+		if (!p->limits.controllers)
+			return 0;
+		site = scope_site(s, e);
+		if (!site)
+			return -e->code;
+	}
 	if (cg_create(&s->leaf, site, s->state.id, &p->limits, plan_string(p, p->limits.cpuset),
 		      &why) < 0) {
 		/* One that would only count is not worth failing for. */

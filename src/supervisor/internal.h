@@ -5,6 +5,7 @@
  *
  *	run.c       start, loop, timers, signals, how it ended
  *	group.c     the control group: limits, usage, freeze
+ *	scope.c     where it is, if systemd has to be asked
  *	register.c  the state directory
  *	server.c    clients of the control socket
  *	peer.c      who may be one
@@ -28,7 +29,8 @@
 /* A command that purple-init starts, or has started. */
 struct command {
 	bool used, started;
-	int pending; /* a signal that came before it was there; 0 */
+	uint64_t overdue_at; /* not started by then: something inside holds it up */
+	int pending;	     /* a signal that came before it was there; 0 */
 	uint32_t token;
 	int pidfd;
 	int client;	   /* number of the client that waits for it; -1: none */
@@ -76,7 +78,7 @@ struct supervisor {
 	int status_for_why; /* 124, or -1: the command's own */
 	bool suspended;	    /* by SIGTSTP */
 	/* CLOCK_MONOTONIC, ms; 0: not set */
-	uint64_t register_at, session_at, cpu_at, grace_at, empty_at;
+	uint64_t register_at, session_at, cpu_at, grace_at, empty_at, start_at;
 
 	int signals;
 	int all, dir, listener; /* the state directories, ours, the control socket */
@@ -118,6 +120,12 @@ bool group_is_empty(struct supervisor *s);	  /* but for PID 1 */
 int group_freeze(struct supervisor *s, bool frozen);
 void group_end(struct supervisor *s, bool count);
 
+/*
+ * scope.c: of a CG_SCOPE site, which systemd has to make: ask it (at most about
+ * 5 s), and go there. NULL with @e. We stay there, so it is asked once a process.
+ */
+const struct cg_site *scope_site(const struct supervisor *s, struct err *e);
+
 /* register.c */
 int register_claim(struct supervisor *s, struct err *e);
 void register_late(struct supervisor *s); /* of an anonymous run; never fails loudly */
@@ -148,6 +156,8 @@ void stay_handle(struct supervisor *s);		       /* s->init is readable */
 int stay_exec(struct supervisor *s, int n, uint32_t terminal, const int fds[4], struct err *e);
 int stay_signal(struct supervisor *s, int command, int sig);
 void stay_abandon(struct supervisor *s, int command); /* its client is gone */
+/* Give up on commands that do not start. Returns when to look again, or 0. */
+uint64_t stay_overdue(struct supervisor *s, uint64_t now);
 void stay_end(struct supervisor *s);
 
 /* output.c */
