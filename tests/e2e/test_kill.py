@@ -39,6 +39,7 @@ from test_leave_nothing import PR_SET_CHILD_SUBREAPER, children, is_zombie, tree
 STRACE = shutil.which("strace")
 FEW, MANY = 15, 125  # of each of four: root and user, at random and at a call
 PAUSE_US, RANDOM_S, SETTLE_S = 200_000, 0.03, 15.0
+LAST_S = 0.1  # for a call that comes when it runs already
 
 STAYS = ["/bin/sh", "-c", "sleep 100 & setsid sleep 100 & wait"]
 LINE = re.compile(r"^(\d+) +(\w+)\(")
@@ -267,20 +268,23 @@ class Round:
         except OSError:
             return 0
 
-    def paused(self, name, nth, deadline=10.0):
-        """The process that has come to its call, if one has before all is over."""
+    def paused(self, role, name, nth, deadline=10.0):
+        """Whether @role has come to its call, before all is over. Others are held up too."""
         end = time.monotonic() + deadline
         while time.monotonic() < end:
             seen = collections.Counter()
             for line in self.log.read_text().splitlines():
                 match = LINE.match(line)
                 if match and match[2] == name:
-                    seen[match[1]] += 1
-                    if seen[match[1]] == nth:
-                        return int(match[1])
-            if self.gone(0) or self.is_up():
-                return None
-        return None
+                    seen[int(match[1])] += 1
+            at = self.roles().get(role)
+            if seen[at] == nth:
+                return True
+            if self.gone(0):
+                return False
+            if self.is_up():
+                end = min(end, time.monotonic() + LAST_S)
+        return False
 
     def is_up(self):
         """Set up as far as it goes: written down as running."""
@@ -385,40 +389,39 @@ def finish(one, victim, by_start):
     return check_end(one, victim, by_start)
 
 
-def seeds():
-    seed = os.environ.get("PURPLE_KILL_SEED") or str(random.SystemRandom().randrange(1 << 32))
-    return seed, os.environ.get("PURPLE_KILL_ROUND")
+# What a round is made of: the same again for the same seed and number.
+Draw = collections.namedtuple("Draw", "seed number chance story")
 
 
 def rounds(ground, count, play):
-    """@play(chance, number) for each; what failed says how to have it again."""
-    seed, only = seeds()
+    """@play(draw) for each; what failed says how to have it again."""
+    seed = os.environ.get("PURPLE_KILL_SEED") or str(random.SystemRandom().randrange(1 << 32))
+    only = os.environ.get("PURPLE_KILL_ROUND")
     count = int(os.environ.get("PURPLE_KILLS", count))
     tally = collections.Counter()
     for number in [int(only)] if only else range(count):
-        chance = random.Random(f"{seed}-{number}")
-        story = []
+        draw = Draw(seed, number, random.Random(f"{seed}-{number}"), [])
         try:
-            tally.update(play(chance, number, story))
+            tally.update(play(draw))
         except BaseException:
-            print(f"PURPLE_KILL_SEED={seed} PURPLE_KILL_ROUND={number}: {' '.join(story)}")
+            print(f"PURPLE_KILL_SEED={seed} PURPLE_KILL_ROUND={number}: {' '.join(draw.story)}")
             for pid in ground.family():
                 kill(pid)
             raise
     print(f"seed {seed}, {count} rounds: {dict(sorted(tally.items()))}")
 
 
-def choose(ground, chance, number, story):
-    way = chance.choice(list(WAYS))
-    limited = ground.limits and chance.random() < 0.5
-    story += [way, "limited" if limited else "unlimited"]
-    return Round(ground, way, limited, f"kill-{number}")
+def choose(ground, draw):
+    way = draw.chance.choice(list(WAYS))
+    limited = ground.limits and draw.chance.random() < 0.5
+    draw.story.extend([way, "limited" if limited else "unlimited"])
+    return Round(ground, way, limited, f"kill-{draw.number}")
 
 
 @pytest.mark.parametrize("count", [FEW, pytest.param(MANY, marks=pytest.mark.long)])
 def test_killed_at_a_random_moment(ground, count):
-    def play(chance, number, story):
-        one = choose(ground, chance, number, story)
+    def play(draw):
+        one, chance = choose(ground, draw), draw.chance
         delay, want = chance.random() * RANDOM_S, chance.random()
         by_start = chance.random() < 0.5
         one.start()
@@ -426,7 +429,7 @@ def test_killed_at_a_random_moment(ground, count):
         time.sleep(delay)
         roles = sorted(one.roles().items())
         victim, pid = roles[int(want * len(roles))] if roles else (None, 0)
-        story += [f"{victim} after {delay * 1000:.1f} ms"]
+        draw.story.extend([f"{victim} after {delay * 1000:.1f} ms"])
         one.supervised = any(role == "supervisor" for role, _ in roles)
         victim = victim if victim and kill(pid) else None
         found = finish(one, victim, by_start)
@@ -435,48 +438,69 @@ def test_killed_at_a_random_moment(ground, count):
 
 
 def calls(ground, way, limited):
-    """Every call of whoever sets the sandbox up, as (name, the how manieth of its process)."""
+    """By role, and by name of a call, how often it is made on the way to a running sandbox."""
     one = Round(ground, way, limited, "reference")
     one.start(["-e", "trace=all"])
-    assert eventually(lambda: one.is_up() or one.process.poll() is not None, SETTLE_S)
-    for pid in one.roles().values():
+    assert eventually(lambda: one.is_up() or one.gone(0), SETTLE_S)
+    who = {pid: role for role, pid in one.roles().items()}
+    for pid in who:
         kill(pid)
     assert one.gone()
     one.process.communicate()
     ground.ps()
-    found, counts = set(), collections.Counter()
-    for line in one.log.read_text().splitlines():
-        match = LINE.match(line)
-        if match:
-            counts[match.groups()] += 1
-            found.add((match[2], counts[match.groups()]))
-    # That is before strace begins to hold up; it ends there, or comes back by itself.
-    found -= {("execve", 1), ("exit_group", 1)}
-    assert len(found) > 100, one.log.read_text()
-    return sorted(found)
+    lines = [m.groups() for m in map(LINE.match, one.log.read_text().splitlines()) if m]
+    who.setdefault(int(lines[0][0]), "launcher")
+    found = collections.defaultdict(collections.Counter)
+    for pid, name in lines:
+        # The end, and what comes before strace holds up, are no part of it.
+        if name not in ("exit_group", "exit", "execve"):
+            found[who.get(int(pid), "compiler")][name] += 1
+    return found
+
+
+# Whose call is held up, in turn.
+HELD = ("pid1", "supervisor", "pid1", "command", "pid1", "launcher")
+
+
+def choose_call(found, draw):
+    """A role, each name of a call in turn, and which of them."""
+    turn, place = divmod(draw.number, len(HELD))
+    role = HELD[place] if HELD[place] in found else "pid1"
+    if role not in found:  # too short-lived for us to see who is who
+        role = sorted(found)[0]
+    names = sorted(found[role])
+    random.Random(draw.seed).shuffle(names)
+    name = names[(turn * HELD.count(role) + HELD[:place].count(role)) % len(names)]
+    return role, name, draw.chance.randint(1, found[role][name])
 
 
 @pytest.mark.skipif(not STRACE, reason="needs strace")
 @pytest.mark.not_sanitized("strace and the runtime's own calls")
 @pytest.mark.parametrize("count", [FEW, pytest.param(MANY, marks=pytest.mark.long)])
 def test_killed_in_the_middle_of_a_call(ground, count):
+    """In a long run, of each name that PID 1 ever calls."""
     known = {}
 
-    def play(chance, number, story):
-        one = choose(ground, chance, number, story)
-        key = (story[0], one.limited)
+    def play(draw):
+        one, chance = choose(ground, draw), draw.chance
+        # A short one does the same as another of its kind until it ends.
+        way = draw.story[0]
+        key = ("anonymous" if way == "quick" else way, one.limited)
         if key not in known:
             known[key] = calls(ground, *key)
-        name, nth = chance.choice(known[key])
+        role, name, nth = choose_call(known[key], draw)
         want, by_start = chance.random(), chance.random() < 0.5
         one.start(["-e", f"trace={name}", "-e",
                    f"inject={name}:delay_enter={PAUSE_US}:when={nth}"])
-        at = one.paused(name, nth)
+        held = role if one.paused(role, name, nth) else "nobody"
         roles = sorted(one.roles().items())
         victim, pid = roles[int(want * len(roles))] if roles else (None, 0)
-        held = next((role for role, pid in roles if pid == at), "nobody")
-        story += [f"{victim} while {name} {nth} holds up {held}"]
+        draw.story.extend([f"{victim} while {name} {nth} holds up {held}"])
         one.supervised = any(role == "supervisor" for role, _ in roles)
         victim = victim if victim and kill(pid) else None
+        kinds.add((held, name))
         return {str(victim): 1, f"held {held}": 1, **finish(one, victim, by_start)}
+
+    kinds = set()
     rounds(ground, count, play)
+    print({role: sorted(name for r, name in kinds if r == role) for role in {r for r, _ in kinds}})
