@@ -13,6 +13,8 @@ NINJA ?= ninja
 MINUTES ?= 10
 ROUNDS ?= 200
 SANDBOXES ?= 100
+SCALE ?= 100
+BENCH_ARGS ?=
 MESON_ARGS ?=
 PYTEST_ARGS ?=
 
@@ -38,7 +40,8 @@ help:
 	@echo 'make check-long  the same with sanitizers, fuzzing and fault injection (an hour)'
 	@echo 'make escape      only the escape tests'
 	@echo 'make fuzz        every fuzzer for MINUTES=$(MINUTES) (needs clang)'
-	@echo 'make bench       start-up, memory and call costs beside the floor and bubblewrap'
+	@echo 'make bench       start-up, memory and call costs beside the floor, bubblewrap and crun;'
+	@echo '                 SCALE=$(SCALE) sandboxes alive at once'
 	@echo 'make lint        formatting and static analysis'
 	@echo 'make install     to PREFIX=$(PREFIX); any directory will do, as any user'
 	@echo 'make clean       remove what was built'
@@ -100,7 +103,7 @@ bench:
 	@tools/bootstrap build bench
 	@$(MAKE) --no-print-directory all
 	@$(REROOT) $(PYTHON) bench/bench.py --build $(BUILD) --purple $(OUT) --rounds $(ROUNDS) \
-		--sandboxes $(SANDBOXES)
+		--sandboxes $(SANDBOXES) --scale $(SCALE) $(BENCH_ARGS)
 
 lint: configured
 	@tools/lint $(BUILD)

@@ -12,17 +12,19 @@ import json
 import os
 import pathlib
 import platform
-import shutil
-import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
+import running
+import scale
+from common import (Alive, Place, Target, identity, is_tiny, row_of, settled_kb, spawn, tree,
+                    works)
+
 UNPRIVILEGED = 12345
-TEN_BINDS = ["usr", "bin", "sbin", "lib", "lib64", "etc", "opt", "var/lib", "var/cache"]
-PROGRAMS = ["floor", "spawn", "tiny", "loops", "writebpf"]
+TABLES = ["start", "running", "scale", "memory", "calls"]
 
 # What is measured, as a ratio of two rows, and what it should be at most.
 START_TARGETS = [
@@ -30,87 +32,11 @@ START_TARGETS = [
     ("purple run / bare spawn", "purple", "bare", 6.5),
     ("purple run / bwrap, 10 binds + filter", "purple", "bwrap-10", 0.45),
 ]
+# The same with limits that need a control group, by the version that the host has.
+GROUP_TARGETS = {1: 1.20, 2: 1.10}
 PSS_TARGET_KB = 500
 DENSITY_TARGET = 0.6
 LOOP_TARGETS = {"getppid": 1.05, "read": 1.05, "stat": 1.05, "openat+close": 1.12}
-
-
-class Place:
-    """A temporary tree that every user can read: programs, prefix, workspace, caches."""
-
-    def __init__(self, base, build, prefix):
-        self.base = pathlib.Path(base)
-        os.chmod(base, 0o755)
-        self.work = self.base / "work"
-        self.work.mkdir(mode=0o755)
-        for name in PROGRAMS:
-            shutil.copy2(build / "bench" / name, self.work / name)
-        self.filter = self.base / "filter.bpf"
-        with open(self.filter, "wb") as out:
-            subprocess.run([self.work / "writebpf"], stdout=out, stderr=subprocess.DEVNULL,
-                           check=True)
-        self.filter.chmod(0o644)
-        (self.work / "loops-file").write_text("for stat and open\n")
-        self.purple = None
-        if (prefix / "bin" / "purple").exists():
-            shutil.copytree(prefix, self.base / "prefix", symlinks=True)
-            self.purple = self.base / "prefix" / "bin" / "purple"
-        self.bwrap = shutil.which("bwrap")
-
-    def env(self, uid):
-        home = self.base / f"home-{uid}"
-        if not home.exists():
-            home.mkdir(mode=0o700)
-            if os.geteuid() == 0:
-                os.chown(home, uid, uid)
-        return {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME": str(home),
-                "LANG": "C.UTF-8"}
-
-    def binds(self):
-        args = []
-        for name in TEN_BINDS:
-            args += ["--ro-bind-try", f"/{name}", f"/{name}"]
-        return args + ["--bind", str(self.work), str(self.work)]
-
-    def sandboxes(self):
-        """Row name → (what it is, its command without the command inside)."""
-        return {
-            "bare": ("bare spawn", []),
-            "floor": ("floor: all layers by hand", [str(self.work / "floor")]),
-            "purple": ("purple run -p default",
-                       self.purple and [str(self.purple), "run", "-p", "default", "--"]),
-            "bwrap-min": ("bwrap, minimal",
-                          self.bwrap and ["bwrap", "--unshare-all", "--ro-bind", "/", "/",
-                                          "--proc", "/proc", "--dev", "/dev", "--"]),
-            "bwrap-10": ("bwrap, 10 binds + filter",
-                         self.bwrap and ["bwrap", "--unshare-all", "--tmpfs", "/tmp",
-                                         *self.binds(), "--proc", "/proc", "--dev", "/dev",
-                                         "--seccomp", "9", "--"]),
-        }
-
-
-def identity(uid):
-    if os.geteuid() != 0 or uid == 0:
-        return {}
-    return {"user": uid, "group": uid, "extra_groups": []}
-
-
-def works(place, uid, argv):
-    """None, or why this row cannot be measured."""
-    with open(place.filter, "rb") as seccomp:
-        def give_filter():
-            os.dup2(seccomp.fileno(), 9)
-
-        try:
-            r = subprocess.run(argv, cwd=place.work, env=place.env(uid), text=True,
-                               stdin=subprocess.DEVNULL, capture_output=True, timeout=30,
-                               check=False, close_fds=False, preexec_fn=give_filter,
-                               **identity(uid))
-        except (OSError, subprocess.TimeoutExpired) as e:
-            return str(e)
-    if r.returncode == 0:
-        return None
-    return (r.stderr.strip().splitlines() or [f"exit status {r.returncode}"])[0]
 
 
 def start_up(place, uid, rounds):
@@ -127,27 +53,13 @@ def start_up(place, uid, rounds):
                 failed[(command, key)] = why
             else:
                 rows.append((command, key, [*argv, inside]))
-    argv = [str(place.work / "spawn"), "-n", str(rounds), "-s", str(place.filter)]
-    if uid != os.geteuid():
-        argv += ["-u", str(uid)]
-    for i, row in enumerate(rows):
-        argv += ([","] if i else []) + row[2]
-    r = subprocess.run(argv, cwd=place.work, env=place.env(uid), stdout=subprocess.PIPE,
-                       check=True)
     result = {}
-    for (command, key, _), samples in zip(rows, json.loads(r.stdout)):
-        samples.sort()
-        result[(command, key)] = {
-            "median_ms": statistics.median(samples) / 1e6,
-            "p99_ms": samples[min(len(samples) - 1, len(samples) * 99 // 100)] / 1e6,
-        }
+    for (command, key, _), samples in zip(rows, spawn(place, uid, rounds,
+                                                      [row for _, _, row in rows])):
+        result[(command, key)] = row_of(samples)
     for key, why in failed.items():
         result[key] = {"error": why}
     return result
-
-
-def verdict(value, target):
-    return "ok" if value <= target else "MISSED"
 
 
 def print_start_up(place, who, result):
@@ -167,88 +79,19 @@ def print_start_up(place, who, result):
             print(f"{label:36} {row['median_ms']:7.3f} {row['p99_ms']:7.2f}{ratios}")
 
 
+def cgroup_version():
+    """Of the controllers: both at once counts as 1, which has the limits there."""
+    return 2 if pathlib.Path("/sys/fs/cgroup/cgroup.controllers").exists() else 1
+
+
 def start_up_targets(who, result):
-    for title, a, b, target in START_TARGETS:
+    version = cgroup_version()
+    grouped = (f"limits by cgroups v{version} / purple run", "purple-group", "purple",
+               GROUP_TARGETS[version])
+    for title, a, b, limit in [*START_TARGETS, grouped]:
         values = [result[("tiny", key)].get("median_ms") for key in (a, b)]
         if all(values):
-            yield f"{title}, tiny, as {who}", values[0] / values[1], target
-
-
-def children(pid):
-    try:
-        text = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    except OSError:
-        return []
-    return [int(child) for child in text.split()]
-
-
-def tree(pid):
-    """@pid and all its descendants."""
-    pids = [pid]
-    for found in pids:  # grows as it goes
-        pids += children(found)
-    return pids
-
-
-def is_tiny(pid):
-    try:
-        return pathlib.Path("/proc", str(pid), "comm").read_text().strip() == "tiny"
-    except OSError:
-        return False
-
-
-class Alive:
-    """@count sandboxes that sleep; ends exactly these on the way out."""
-
-    def __init__(self, place, uid, argv, count):
-        self.place, self.uid, self.argv, self.count = place, uid, argv, count
-        self.procs = []
-
-    def __enter__(self):
-        try:
-            with open(self.place.filter, "rb") as seccomp:
-                def give_filter():
-                    os.lseek(seccomp.fileno(), 0, os.SEEK_SET)
-                    os.dup2(seccomp.fileno(), 9)
-
-                for _ in range(self.count):
-                    # bwrap reads its filter before tiny runs: one at a time.
-                    self.procs.append(subprocess.Popen(
-                        [*self.argv, str(self.place.work / "tiny"), "sleep"],
-                        cwd=self.place.work, env=self.place.env(self.uid),
-                        stdin=subprocess.DEVNULL, close_fds=False,
-                        preexec_fn=give_filter, **identity(self.uid)))
-                    self._wait_for_tiny(self.procs[-1])
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def _wait_for_tiny(self, proc):
-        for _ in range(3000):
-            if proc.poll() is not None:
-                raise RuntimeError(f"{self.argv[0]} ended with {proc.returncode}")
-            if any(is_tiny(pid) for pid in tree(proc.pid)):
-                return
-            time.sleep(0.002)
-        raise RuntimeError(f"{self.argv[0]}: the command did not start")
-
-    def __exit__(self, *_):
-        # The tree first: what a launcher leaves behind would be nobody's child.
-        for pid in [pid for proc in self.procs for pid in tree(proc.pid)]:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        for proc in self.procs:
-            proc.wait()
-
-
-def pss_kb(pid):
-    for line in pathlib.Path("/proc", str(pid), "smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1])
-    return 0
+            yield Target(f"{title}, tiny, as {who}", values[0] / values[1], limit)
 
 
 def supervisors_pss(place, uid, argv):
@@ -257,25 +100,6 @@ def supervisors_pss(place, uid, argv):
         time.sleep(0.2)
         pids = [pid for pid in tree(alive.procs[0].pid) if not is_tiny(pid)]
         return sum(pss_kb(pid) for pid in pids), len(pids)
-
-
-def available_kb():
-    for line in pathlib.Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1])
-    return 0
-
-
-def settled_kb():
-    """available_kb() once it stands still: namespaces are freed some time after their end."""
-    last = available_kb()
-    for _ in range(12):
-        time.sleep(0.5)
-        now = available_kb()
-        if abs(now - last) < 1024:
-            break
-        last = now
-    return now
 
 
 def density(place, uid, argv, count):
@@ -288,7 +112,7 @@ def density(place, uid, argv, count):
 def memory(place, uid, sandboxes):
     rows = {}
     for key, (_, argv) in place.sandboxes().items():
-        if key == "bare":
+        if key in ("bare", "purple-group"):
             continue
         if argv is None:
             rows[key] = {"error": "not there"}
@@ -322,10 +146,10 @@ def print_memory(place, rows, sandboxes):
 def memory_targets(rows):
     purple, bwrap = rows.get("purple", {}), rows.get("bwrap-10", {})
     if "pss_kb" in purple:
-        yield "PSS of Purple's processes, kB", purple["pss_kb"], PSS_TARGET_KB
+        yield Target("PSS of Purple's processes, kB", purple["pss_kb"], PSS_TARGET_KB)
     if "each_kb" in purple and "each_kb" in bwrap:
-        yield ("memory per sandbox / bwrap, 10 binds + filter",
-               purple["each_kb"] / bwrap["each_kb"], DENSITY_TARGET)
+        yield Target("memory per sandbox / bwrap, 10 binds + filter",
+                     purple["each_kb"] / bwrap["each_kb"], DENSITY_TARGET)
 
 
 def loops(place, uid, times=9):
@@ -359,10 +183,11 @@ def print_loops(result):
 def loop_targets(result):
     if result and "error" not in result:
         for name, row in result.items():
-            yield f"{name}, inside / outside", row["inside"] / row["outside"], LOOP_TARGETS[name]
+            yield Target(f"{name}, inside / outside", row["inside"] / row["outside"],
+                         LOOP_TARGETS[name])
 
 
-def main():
+def arguments():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=pathlib.Path, default=pathlib.Path("build"))
@@ -371,12 +196,61 @@ def main():
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--sandboxes", type=int, default=100,
                         help="alive at once for the memory rows; 0 leaves them out")
+    parser.add_argument("--scale", type=int, default=100,
+                        help="alive at once for the scale table; 0 leaves it out")
+    parser.add_argument("--only", choices=TABLES, action="append",
+                        help="this table; may be given more than once")
     args = parser.parse_args()
-    report = {"kernel": platform.release(), "machine": platform.machine(),
-              "cpus": os.cpu_count(), "load": os.getloadavg()[0],
-              "rounds": args.rounds, "start_up_ms": {}}
-    targets = []
+    args.only = args.only or TABLES
+    return args
+
+
+def measure(place, args, users, report):
+    """All tables: into @report, onto the screen. Yields the targets."""
+    for who, uid in users:
+        if os.geteuid() == 0:
+            os.chown(place.work, uid, uid)
+        if "start" in args.only:
+            result = start_up(place, uid, args.rounds)
+            print_start_up(place, who, result)
+            yield from start_up_targets(who, result)
+            report["start_up_ms"][who] = {f"{c}/{k}": v for (c, k), v in result.items()}
+        if "running" in args.only:
+            result = report["running_ms"][who] = running.measure(place, uid, args.rounds)
+            running.show(who, result)
+            yield from running.targets(who, result)
+        if "scale" in args.only and args.scale > 0:
+            result = report["scale"][who] = scale.measure(place, uid, args.scale)
+            scale.show(who, result, args.scale)
+            yield from scale.targets(who, result, args.scale)
+        sys.stdout.flush()
+    uid = users[-1][1]
+    if "memory" in args.only and args.sandboxes > 0:
+        report["memory_kb"] = memory(place, uid, args.sandboxes)
+        print_memory(place, report["memory_kb"], args.sandboxes)
+        yield from memory_targets(report["memory_kb"])
+    if "calls" in args.only:
+        report["calls_ns"] = loops(place, uid)
+        print_loops(report["calls_ns"])
+        yield from loop_targets(report["calls_ns"])
+
+
+def print_targets(targets):
+    print(f"\nTargets{'':57}is     target")
+    for t in targets:
+        sign = "≥" if t.at_least else "≤"
+        print(f"  {t.what:60} {t.value:7.2f} {sign}{t.limit:8.2f}  "
+              f"{'ok' if t.holds() else 'MISSED'}")
+    if not targets:
+        print("  none could be measured")
+
+
+def main():
+    args = arguments()
     load = os.getloadavg()[0]
+    report = {"kernel": platform.release(), "machine": platform.machine(),
+              "cpus": os.cpu_count(), "load": load, "rounds": args.rounds,
+              "start_up_ms": {}, "running_ms": {}, "scale": {}}
     if load > 0.5 * os.cpu_count():
         print(f"The load is {load:.1f} on {os.cpu_count()} processors: other work disturbs this.")
     users = [("root", 0), ("a user", UNPRIVILEGED)]
@@ -384,28 +258,10 @@ def main():
         users = [("this user", os.geteuid())]
     with tempfile.TemporaryDirectory(prefix="purple-bench-") as base:
         place = Place(base, args.build.resolve(), args.purple.resolve())
-        for who, uid in users:
-            if os.geteuid() == 0:
-                os.chown(place.work, uid, uid)
-            result = start_up(place, uid, args.rounds)
-            print_start_up(place, who, result)
-            sys.stdout.flush()
-            targets += start_up_targets(who, result)
-            report["start_up_ms"][who] = {f"{c}/{k}": v for (c, k), v in result.items()}
-        uid = users[-1][1]
-        if args.sandboxes > 0:
-            report["memory_kb"] = memory(place, uid, args.sandboxes)
-            print_memory(place, report["memory_kb"], args.sandboxes)
-            targets += memory_targets(report["memory_kb"])
-        report["calls_ns"] = loops(place, uid)
-        print_loops(report["calls_ns"])
-        targets += loop_targets(report["calls_ns"])
-    print("\nTargets                                                         is  at most")
-    for title, value, target in targets:
-        print(f"  {title:56} {value:7.2f} {target:8.2f}  {verdict(value, target)}")
-    if not targets:
-        print("  none could be measured")
-    report["targets"] = [{"what": t, "is": v, "at_most": m} for t, v, m in targets]
+        targets = list(measure(place, args, users, report))
+    print_targets(targets)
+    report["targets"] = [{"what": t.what, "is": t.value,
+                          "at_least" if t.at_least else "at_most": t.limit} for t in targets]
     path = args.build / "bench.json"
     path.write_text(json.dumps(report, indent=1) + "\n")
     print(f"\nwritten: {path}")
