@@ -24,6 +24,7 @@ enum { LIMIT_US = 5000000 };
 
 struct ask {
 	sd_bus *bus;
+	const char *sender; /* of signals; NULL: there is only one at the other end */
 	const char *id;
 	uint32_t pid;
 	char unit[64];
@@ -52,7 +53,10 @@ static int on_reply(sd_bus_message *m, void *arg, sd_bus_error *error)
 	struct ask *a = arg;
 	const char *job;
 
-	if (refusal)
+	/* It, or the bus between, has gone. */
+	if (refusal && sd_bus_error_has_name(refusal, SD_BUS_ERROR_NO_REPLY))
+		fail(a, "systemd has not answered: %s", refusal->message);
+	else if (refusal)
 		fail(a, "%s", refusal->message ? refusal->message : refusal->name);
 	else if (sd_bus_message_read(m, "o", &job) < 0 || !str_copy(a->job, sizeof(a->job), job))
 		fail(a, "systemd gave an answer that is no job");
@@ -111,6 +115,7 @@ static int connect_to(struct ask *a, const char *name, bool is_bus)
 		r = sd_bus_start(a->bus);
 	if (r < 0)
 		a->bus = sd_bus_unref(a->bus);
+	a->sender = is_bus ? MANAGER : NULL;
 	return r < 0 ? r : 0;
 }
 
@@ -142,7 +147,7 @@ static int send_request(struct ask *a)
 	int r;
 
 	snprintf(description, sizeof(description), "Purple sandbox %s", a->id);
-	r = sd_bus_match_signal_async(a->bus, NULL, MANAGER, MANAGER_PATH, MANAGER_INTERFACE,
+	r = sd_bus_match_signal_async(a->bus, NULL, a->sender, MANAGER_PATH, MANAGER_INTERFACE,
 				      "JobRemoved", on_job_removed, NULL, a);
 	if (r >= 0)
 		r = sd_bus_message_new_method_call(a->bus, &m, MANAGER, MANAGER_PATH,
@@ -158,7 +163,7 @@ static int send_request(struct ask *a)
 			0);
 	/* clang-format on */
 	if (r >= 0)
-		r = sd_bus_call_async(a->bus, NULL, m, on_reply, a, LIMIT_US);
+		r = sd_bus_call_async(a->bus, NULL, m, on_reply, a, 2 * LIMIT_US);
 	sd_bus_message_unref(m);
 	return r < 0 ? fail(a, "ask systemd: %s", strerror(-r)) : 0;
 }
@@ -171,6 +176,11 @@ static uint64_t now_us(void)
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
+static const char *lacking(const struct ask *a)
+{
+	return a->job[0] != '\0' ? "done it" : "answered";
+}
+
 /* Connecting, asking and waiting are all done here, so that one limit holds for all. */
 static void converse(struct ask *a)
 {
@@ -180,8 +190,7 @@ static void converse(struct ask *a)
 	while (!a->over) {
 		now = now_us();
 		if (now >= end) {
-			fail(a, "systemd has not %s within %d s",
-			     a->job[0] ? "done it" : "answered", LIMIT_US / 1000000);
+			fail(a, "systemd has not %s within %d s", lacking(a), LIMIT_US / 1000000);
 			return;
 		}
 		if (r == 0)
@@ -189,7 +198,7 @@ static void converse(struct ask *a)
 		if (r >= 0)
 			r = sd_bus_process(a->bus, NULL);
 		if (r < 0 && r != -EINTR)
-			fail(a, "talk to systemd: %s", strerror(-r));
+			fail(a, "systemd has not %s: %s", lacking(a), strerror(-r));
 	}
 }
 
