@@ -113,19 +113,24 @@ def _make(version, point, controllers, name, uid):
     return top, here
 
 
-def _unmake(top):
-    """Nothing of Purple's may be in it."""
-    caller = top / "caller"
-    assert eventually(lambda: not [d for d in top.iterdir() if d.is_dir() and d != caller]), \
-        list(top.iterdir())
+def _gone(directory):
+    with contextlib.suppress(OSError):
+        directory.rmdir()
+    return not directory.exists()
 
-    def gone():
-        with contextlib.suppress(OSError):
-            if caller.exists():
-                caller.rmdir()
-            top.rmdir()
-        return not top.exists()
-    assert eventually(gone), top
+
+def _unmake(top):
+    """Removes it all; returns what of Purple's was in it after a while."""
+    ours = {top, top / "caller"}
+
+    def below():
+        return [pathlib.Path(path) for path, _, _ in os.walk(top, topdown=False)]
+    eventually(lambda: set(below()) <= ours)
+    found = set(below()) - ours
+    for directory in below():
+        if not eventually(lambda d=directory: _gone(d)):
+            found.add(directory)
+    return found
 
 
 @contextlib.contextmanager
@@ -139,8 +144,8 @@ def delegated(runner, name):
         caller.group = lambda controller: [m[1] for m in made if controller in m[0]][0]
         yield caller
     finally:
-        for _, top, _ in made:
-            _unmake(top)
+        left = [d for _, top, _ in made for d in _unmake(top)]
+    assert not left, left
 
 
 def without(runner):
