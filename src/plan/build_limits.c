@@ -23,8 +23,8 @@ enum {
 	GRACE_DEFAULT_S = 5,
 	/* The supervisor ends all together first; the kernel ends one that outlives it. */
 	CPU_MARGIN_S = 2,
-	/* The group refuses first, because it counts what it refuses. */
-	PIDS_MARGIN = 1,
+	/* The group refuses first: it counts what it refuses, and not the forks in flight. */
+	PIDS_MARGIN = 16,
 };
 
 static void add_limit(struct builder *b, uint32_t resource, const struct policy_num *n,

@@ -44,11 +44,11 @@ static void test_limits_of_a_group(void **state)
 	assert_int_equal(l->memory, 2ULL << 30);
 	assert_int_equal(l->swap, 1 << 20);
 	assert_int_equal(l->pids, 9);
-	/* One more, so that the group is the one that refuses, and counts it. */
+	/* More, so that the group is the one that refuses, and counts it. */
 	r = plan_items(t.plan, rlimits, struct plan_rlimit);
 	for (uint32_t i = 0; i < t.plan->rlimits.count; i++)
 		if (r[i].resource == RLIMIT_NPROC)
-			assert_int_equal(r[i].hard, 10);
+			assert_int_equal(r[i].hard, 9 + 16);
 	assert_int_equal(l->io_rate, 50 << 20);
 	assert_int_equal(l->session_s, 60);
 	assert_int_equal(l->cpu_time_s, 5);
