@@ -32,8 +32,8 @@ struct run_request {
 	bool count;	     /* fill in what the group counted, which costs a start 3 % */
 	bool terminal;	     /* a detached command gets one */
 	const char *runtime; /* directory of live state; NULL: there is none */
-	/* Detached: a socket; gets a struct run_ready when the command runs, is closed. -1: none. */
-	int ready_fd;
+	/* Detached: a socket for a struct run_ready when the command runs; closed then. */
+	int ready_fd; /* -1: none */
 };
 
 /* What a detached supervisor tells who started it, once. */
