@@ -188,6 +188,8 @@ static void find_v2(struct cg_finder *f, const struct cg_mount *m)
 	if (!cg_own_path(f->own, true, 0, path) || !cg_own_dir(m, path, dir))
 		return;
 	str_copy(f->dir, CG_PATH, dir);
+	if (f->only)
+		str_copy(dir, CG_PATH, f->only);
 	while (cg_delegated(dir)) {
 		bool occupied = false;
 		uint32_t can = v2_controllers(dir, &occupied);
@@ -198,8 +200,7 @@ static void find_v2(struct cg_finder *f, const struct cg_mount *m)
 			s->controllers |= can | CG_V2_ALWAYS;
 			f->occupied = occupied;
 		}
-		if ((s->controllers & COMMON) == COMMON || strlen(dir) <= stop || !slash ||
-		    (f->top && streq(dir, f->top)))
+		if ((s->controllers & COMMON) == COMMON || strlen(dir) <= stop || !slash || f->only)
 			break;
 		*slash = '\0';
 	}

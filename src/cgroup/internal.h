@@ -54,7 +54,7 @@ struct cg_finder {
 	bool occupied;		   /* a v2 group that holds processes cannot pass controllers on */
 	bool swap_seen, swap_file; /* the limited group has a file for swap */
 	char dir[CG_PATH];	   /* the caller's own group of version 2, "": not found */
-	const char *top;	   /* do not look above it; NULL: look everywhere */
+	const char *only;	   /* this group of version 2, or NULL: from the own one up */
 	/* scope.c; NULL, ""; no scope is asked for */
 	uid_t uid;
 	const char *booted, *runtime; /* /run/systemd/system, $XDG_RUNTIME_DIR */

@@ -77,7 +77,7 @@ int cg_scope_move(struct cg_finder *f, const char *scope, struct err *e)
 		return err_set(e, r, "cgroup", "move to %s", own);
 	memset(f->site, 0, sizeof(*f->site));
 	f->own[0] = '\0';
-	f->top = scope;
+	f->only = scope;
 	cg_find_mounts(f);
 	cg_find_end(f);
 	return 0;
