@@ -217,13 +217,15 @@ static void run_timers(struct supervisor *s)
 	}
 	if (is_due(&s->grace_at, now))
 		supervisor_event(s, LIFE_GRACE_OVER);
+	if (is_due(&s->start_at, now))
+		s->start_at = stay_overdue(s, now);
 }
 
 /* ms until something is due; -1: nothing. */
 static int64_t next_timer(const struct supervisor *s)
 {
-	const uint64_t at[] = { s->register_at, s->session_at, s->cpu_at, s->grace_at,
-				s->empty_at };
+	const uint64_t at[] = { s->register_at, s->session_at, s->cpu_at,
+				s->grace_at,	s->empty_at,   s->start_at };
 	uint64_t first = 0, now;
 
 	for (size_t i = 0; i < ARRAY_SIZE(at); i++)

@@ -22,6 +22,8 @@
 #include "sys/files.h"
 #include "sys/process.h"
 
+enum { START_MAX_MS = 10000 };
+
 int stay_prepare(struct supervisor *s, struct err *e)
 {
 	int pair[2], r;
@@ -172,6 +174,7 @@ static int request(struct supervisor *s, int n, const struct buf *block, uint32_
 	int r;
 
 	*c = (struct command){ .used = true, .pidfd = -1, .client = -1, .master = -1, .slave = -1 };
+	c->overdue_at = supervisor_now() + START_MAX_MS;
 	c->token = m.token = (s->next_token++ << 8) + (uint32_t)n;
 	str_copy(c->name, sizeof(c->name),
 		 block->data + sizeof(struct init_block) +
@@ -281,6 +284,8 @@ int stay_exec(struct supervisor *s, int client, uint32_t terminal, const int fds
 	if (r < 0)
 		return r;
 	s->commands[n].client = client;
+	if (!s->start_at)
+		s->start_at = s->commands[n].overdue_at;
 	return n;
 }
 
@@ -301,6 +306,41 @@ void stay_abandon(struct supervisor *s, int command)
 
 	c->client = -1;
 	stay_signal(s, command, SIGKILL);
+}
+
+/*
+ * A process inside can stop a command between its clone and its exec, and with
+ * it purple-init. The client shall not wait for ever. What starts late is killed
+ * by take(), where nobody knows its token any more.
+ */
+uint64_t stay_overdue(struct supervisor *s, uint64_t now)
+{
+	uint64_t next = 0;
+
+	for (int i = MAIN_COMMAND + 1; i < INIT_COMMANDS_MAX; i++) {
+		struct command *c = &s->commands[i];
+		int client = c->client;
+		struct err e = { 0 };
+
+		if (!c->used || c->started)
+			continue;
+		if (s->phase == SANDBOX_PAUSED)
+			c->overdue_at = now + START_MAX_MS;
+		if (now < c->overdue_at) {
+			next = next ? MIN(next, c->overdue_at) : c->overdue_at;
+			continue;
+		}
+		err_set(&e, EPROTO, "exec", "%s did not start within %d s", c->name,
+			START_MAX_MS / 1000);
+		err_remedy(&e, "something in the sandbox holds it up, or the machine is very busy; "
+			       "`purple stop` still ends it");
+		forget(c);
+		if (client < 0)
+			continue;
+		s->clients[client].command = NO_COMMAND;
+		client_error(s, client, &e);
+	}
+	return next;
 }
 
 static struct command *find(struct supervisor *s, uint32_t token)
@@ -428,6 +468,8 @@ static void take(struct supervisor *s, const struct init_message *m, int fd)
 
 	if (m->type == INIT_STARTED && c && fd >= 0)
 		return started(s, c, m, fd);
+	if (m->type == INIT_STARTED && fd >= 0)
+		sys_pidfd_signal(fd, SIGKILL); /* given up: see stay_overdue() */
 	sys_close(fd);
 	if (m->type == INIT_READY)
 		ready(s);

@@ -329,3 +329,33 @@ def test_another_user_may_not_speak_to_it(as_user, box):
     done = subprocess.run(["setpriv", "--reuid=4711", "--regid=4711", "--clear-groups", "ls",
                            runtime(as_user) / box], capture_output=True, check=False)
     assert done.returncode != 0
+
+
+STOP_THE_NEXT = """
+import os, signal
+next = os.getpid() + 1
+print(flush=True)
+while True:
+    try:
+        os.kill(next, signal.SIGSTOP)
+        next += 1
+    except ProcessLookupError:
+        pass
+"""
+
+
+def test_one_inside_that_stops_a_command_before_its_exec(as_user, box):
+    """It holds purple-init up as well, but neither the client nor the end."""
+    with as_user.popen([as_user.purple, "exec", box, "--", "python3", "-c", STOP_THE_NEXT],
+                       stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as hostile:
+        try:
+            assert hostile.stdout.readline() == b"\n"
+            # A path that takes long to search; and no pipe, which the stopped one would hold.
+            slow = "PATH=" + "/n:" * 40000 + "/usr/bin"
+            with open(as_user.base / "said", "w+", encoding="utf-8") as said:
+                done = purple(as_user, "exec", "-e", slow, box, "--", "true", stderr=said)
+                said.seek(0)
+                assert done.returncode == 125 and "did not start within" in said.read()
+        finally:
+            ok(purple(as_user, "stop", "-t", "0", box))
+        assert hostile.wait(timeout=20) != 0
