@@ -389,17 +389,27 @@ int check_device(struct arena *a, const char *text, const char **ret, struct che
 	return 0;
 }
 
+/* Decimal, as the kernel reads the list itself. Returns what is behind it; NULL: no number. */
+static const char *cpu_number(const char *s, unsigned *ret)
+{
+	const char *end = s;
+
+	for (*ret = 0; *end >= '0' && *end <= '9' && end - s < 4; end++)
+		*ret = *ret * 10 + (unsigned)(*end - '0');
+	return end > s && *ret <= 4095 ? end : NULL;
+}
+
 int check_cpus(struct arena *a, const char *text, const char **ret, struct check_why *why)
 {
-	const char *dash = strchr(text, '-');
-	char first[8];
-	uint64_t from, to;
+	unsigned from, to;
+	const char *end = cpu_number(text, &from);
 
-	if (str_copy(first, MIN(sizeof(first), (dash ? (size_t)(dash - text) : strlen(text)) + 1),
-		     text),
-	    parse_u64(first, &from) < 0 || from > 4095)
+	if (!end || (*end != '\0' && *end != '-'))
 		return why_set(why, "%.64s: write a processor's number, or a range as 2-3", text);
-	if (dash && (parse_u64(dash + 1, &to) < 0 || to > 4095 || to < from))
+	if (*end == '\0')
+		return 0;
+	end = cpu_number(end + 1, &to);
+	if (!end || *end != '\0' || to < from)
 		return why_set(why, "%.64s: a range goes from a number up to one", text);
 	return 0;
 }

@@ -204,6 +204,17 @@ VALUES = (
     ("device", "devices: {allow: [/etc/passwd]}\n", "devices.allow[0]"),
 )
 
+# Of every limit: no number of any kind, and more than there can be. Some may be 0.
+NO_LIMITS = ("-1", "1e30", "'2GiB '", "' 1'", ".inf", ".nan", "''", "1 000", "'1,5'", "1_000", "[]",
+             "~", "99999999999999999999", "4194304T")
+LIMITS = ("cpu_shares", "cpu_weight", "cpuset", "memory_limit_bytes", "swap_limit_bytes",
+          "pids_limit", "block_io_limit", "session_timeout_seconds", "cpu_time_seconds",
+          "kill_grace_seconds", "open_files", "file_size_bytes", "core_size_bytes", "stack_bytes")
+NEVER_ZERO = ("cpu_shares", "cpu_weight", "memory_limit_bytes", "pids_limit", "block_io_limit",
+              "session_timeout_seconds", "cpu_time_seconds", "open_files", "stack_bytes")
+
+PROCESSORS = ("0x1", "0000001x", "1-", "-1", "3-1", "1-2-3", "1-x", "0b1", "+1", "4096", "0-4096")
+
 FORBIDDEN = ("/proc", "/proc/self/root", "/sys/fs/cgroup", "/dev", "/dev/sda", "/boot", "/root/.ssh",
              "/run/docker.sock", "/var/run/docker.sock", "/run/containerd/containerd.sock",
              "/run/user/1000/bus", "/run/purple", "/var/lib/docker")
@@ -259,6 +270,23 @@ FILES = (
 @each(KEYS + TYPES + VALUES + FILES)
 def test_bad_policy(bad, data, words):
     bad.refuse("-p", bad.write(data), words=words)
+
+
+@pytest.mark.parametrize("key", LIMITS)
+def test_what_is_no_limit(bad, key):
+    """Each by itself; the message names the place, the key and what would be right."""
+    for value in NO_LIMITS + (("0",) if key in NEVER_ZERO else ()):
+        if key == "cpuset" and value == "[]":
+            continue  # no processors named: no limit
+        message = bad.refuse("-p", bad.write(f"resources:\n  {key}: {value}\n"),
+                             words=("p.yaml:2:", f"resources.{key}: "), command=("/bin/true",))
+        assert "expected" in message or "write " in message or " is not a whole number" in message \
+            or "too large" in message, message
+
+
+@pytest.mark.parametrize("value", PROCESSORS)
+def test_what_is_no_processor(bad, value):
+    bad.refuse("--cpuset", value, words=("resources.cpuset: ", "number"))
 
 
 @each(UNSUPPORTED)
