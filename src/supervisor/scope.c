@@ -13,8 +13,6 @@
 #include "supervisor/internal.h"
 #include "sys/files.h"
 
-extern char **environ;
-
 #define PROGRAM "purple-scope"
 
 /* It lies beside purple-init. */
@@ -76,7 +74,7 @@ static void read_line(int fd, char *ret, size_t size)
 static int ask(const struct supervisor *s, struct err *e)
 {
 	char program[PATH_MAX], why[256];
-	int ends[2], status = 0, r;
+	int ends[2] = { -1, -1 }, status = 0, r;
 	pid_t pid;
 
 	if (!program_path(s, program, sizeof(program)))

@@ -4,8 +4,8 @@ purple-scope, which asks the user's systemd for a control group.
 
 Over a real bus, but with a mock in systemd's place: this only shows what is asked for, and that
 every answer, and none, is understood. That systemd does what it is asked for, and that purple
-then makes its group in the scope, is the last test here, which needs a machine that runs systemd
-and a user with a session. What purple does inside the scope is in tests/unit/cgroup/test_scope.c.
+then makes its group in the scope, is in the last tests here, which need a machine that runs systemd
+and a login session of a user. What purple does inside the scope is in tests/unit/cgroup/test_scope.c.
 """
 import importlib.util
 import json
@@ -13,6 +13,7 @@ import os
 import pathlib
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -20,7 +21,7 @@ import sys
 import pytest
 
 from groups import doctor_says
-from running import ok, run
+from running import eventually, ok, run, start
 
 BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -189,3 +190,97 @@ def test_usage(user, argv):
     done = user.run([user.scope, *argv])
     assert done.returncode == 2
     assert "usage: purple-scope ID PID" in done.stderr
+
+
+# ---- with the real one ----
+
+@pytest.fixture(name="session")
+def user_of_a_systemd(as_user):
+    """This user, logged in, without a group; as on a desktop's or a server's terminal."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if os.geteuid() == 0 or not runtime:
+        pytest.skip("needs a user's login session: run pytest in one")
+    as_user.env["XDG_RUNTIME_DIR"] = runtime
+    said = doctor_says(as_user)["why"]
+    if "by a systemd scope" not in said:
+        pytest.skip(f"purple doctor says: {said}")
+    return as_user
+
+
+# What else this machine may lack is not the matter here; the groups are looked at themselves.
+LIMITED = ("--best-effort", "--workspace=none", "--memory", "64M")
+
+
+def group_of(pid):
+    line, = [x for x in pathlib.Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+             if x.startswith("0::")]
+    return pathlib.Path("/sys/fs/cgroup") / line.removeprefix("0::/")
+
+
+def look_at_scope(supervisor):
+    """The scope that @supervisor is in, with the sandbox's group beside it."""
+    own = group_of(supervisor)
+    scope = own.parent
+    assert own.name == "supervisor"
+    assert scope.name.startswith("purple-") and scope.suffix == ".scope"
+    leaf = scope / scope.name.removesuffix(".scope")
+    assert (leaf / "memory.max").read_text() == f"{64 << 20}\n"
+    assert (leaf / "cgroup.procs").read_text()
+    return scope
+
+
+def has_gone(scope):
+    """systemd has noticed that nothing is in it any more, and forgotten it."""
+    def unit():
+        return subprocess.run(["systemctl", "--user", "show", "-p", "LoadState", scope.name],
+                              check=True, capture_output=True, text=True).stdout
+    return eventually(lambda: not scope.exists() and unit() == "LoadState=not-found\n", 20)
+
+
+def test_systemd_in_the_foreground(session):
+    sandbox = start(session, "sh", "-c", "echo ready; read end", options=LIMITED, text=True,
+                    stdin=subprocess.PIPE)
+    assert sandbox.stdout.readline() == "ready\n", sandbox.communicate()
+    scope = look_at_scope(sandbox.pid)
+    out, err = sandbox.communicate("end\n", timeout=60)
+    assert (sandbox.returncode, out) == (0, ""), err
+    assert has_gone(scope)
+
+
+def test_systemd_and_too_much_memory(session):
+    report = session.workspace / "report"
+    done = run(session, "python3", "-c", "x = b'x' * (256 << 20)",
+               options=[*LIMITED, "--report", report])
+    assert done.returncode == 128 + signal.SIGKILL, done.stderr
+    assert json.loads(report.read_text())["reason"] == "out of memory"
+
+
+@pytest.mark.parametrize("end", ["stop", "supervisor is killed"])
+def test_systemd_in_the_background(session, end):
+    name = f"scope-test-{os.getpid()}"
+    ok(session.run([session.purple, "run", *LIMITED, "--name", name, "--detach", "--",
+                    "sleep", "1000"]))
+    try:
+        listed = json.loads(ok(session.run([session.purple, "ps", "--json"])))
+        supervisor, = [s["supervisor"] for s in listed if s["name"] == name]
+        scope = look_at_scope(supervisor)
+        assert ok(session.run([session.purple, "exec", name, "--", "echo", "in"])) == "in\n"
+        if end == "stop":
+            ok(session.run([session.purple, "stop", name]))
+        else:
+            os.kill(supervisor, signal.SIGKILL)
+        assert has_gone(scope)
+    finally:
+        session.run([session.purple, "rm", "-f", name])
+
+
+def test_systemd_is_not_asked_in_vain(session):
+    """Without limits, and with one that needs no group."""
+    for options in ((), ("--set", "resources.cpu_time_seconds=100")):
+        sandbox = start(session, "sh", "-c", "echo ready; read end", text=True,
+                        options=["--best-effort", "--workspace=none", *options],
+                        stdin=subprocess.PIPE)
+        assert sandbox.stdout.readline() == "ready\n", sandbox.communicate()
+        assert group_of(sandbox.pid) == group_of(os.getpid())
+        sandbox.communicate("end\n", timeout=60)
+        assert sandbox.returncode == 0
