@@ -7,7 +7,7 @@
 #include <string.h>
 
 struct bytes {
-	uint8_t data[80000];
+	uint8_t data[100000]; /* HELLO_MAX in records of one byte */
 	size_t len;
 };
 
