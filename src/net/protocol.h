@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Between the supervisor and purple-net: one SEQPACKET socket pair, purple-net's
+ * end as descriptor NET_CONTROL_FD. A message is one packet: struct net_message
+ * whole, descriptors by SCM_RIGHTS.
+ *
+ *	supervisor → purple-net
+ *	NET_CONFIG	first of all; a sealed memfd with a struct net_block
+ *	NET_SOCKETS	when the sandbox's namespace is ready; @count sockets,
+ *			@sockets says what each is
+ *	purple-net → supervisor
+ *	NET_READY	it has confined itself and read the configuration
+ *	NET_FAILED	it cannot; @error, @text says why. Then it exits
+ *	NET_DENIED	something was refused; at most NET_DENIED_PER_SECOND, the
+ *			others are counted in the next one's @count
+ *
+ * The end of either is the end of the other: purple-net exits when the socket
+ * is closed, and when purple-net is gone its sockets are, so that what connects
+ * inside is refused (fail closed). The supervisor takes what purple-net says as
+ * hostile: it reads bytes from inside.
+ */
+#ifndef PURPLE_NET_PROTOCOL_H
+#define PURPLE_NET_PROTOCOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { NET_CONTROL_FD = 3, NET_SOCKETS_MAX = 200, NET_DENIED_PER_SECOND = 20 };
+
+enum net_message_type { NET_CONFIG = 1, NET_SOCKETS, NET_READY, NET_FAILED, NET_DENIED };
+
+/* Made by PID 1 inside its own network namespace, where every address is local. */
+enum net_socket_kind {
+	NET_SOCKET_TCP =
+		1, /* listening; takes what the rules redirect, SO_ORIGINAL_DST says from where */
+	NET_SOCKET_DNS_TCP, /* listening; what went to any address, port 53 */
+	NET_SOCKET_DNS_UDP, /* bound to every address, port 53, with IP(V6)_RECVPKTINFO */
+	NET_SOCKET_UDP,	    /* the same, with a port that a rule lists */
+	NET_SOCKET_KINDS
+};
+
+struct net_socket {
+	uint8_t kind; /* enum net_socket_kind */
+	uint8_t v6;   /* AF_INET6, with IPV6_V6ONLY; else AF_INET */
+	uint16_t port;
+};
+
+struct net_message {
+	uint32_t type;
+	uint32_t count;	 /* SOCKETS: how many; DENIED: how many more were not told of */
+	int32_t error;	 /* FAILED: -errno */
+	uint8_t udp;	 /* DENIED */
+	uint8_t verdict; /* DENIED: enum net_verdict */
+	uint16_t port;	 /* DENIED */
+	union {
+		struct net_socket sockets[NET_SOCKETS_MAX];
+		char text[256]; /* FAILED: why; DENIED: the name or address. NUL-terminated */
+	};
+};
+
+/* Why something was refused. */
+enum net_verdict {
+	NET_NOT_LISTED = 1, /* no rule allows it */
+	NET_BLOCKED,	    /* a rule of blocked_ips */
+	NET_SPECIAL,	    /* a private, loopback or metadata range that no rule lists */
+	NET_OTHER_NAME,	    /* the ClientHello or the Host is for another name */
+	NET_NO_NAME,	    /* an address that nobody handed out */
+	NET_UNREACHABLE,    /* allowed, but the host's side could not connect */
+	NET_TOO_MANY,	    /* max_connections */
+	NET_VERDICTS
+};
+
+#endif
