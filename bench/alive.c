@@ -72,7 +72,7 @@ static char **numbered(char **argv, unsigned number)
 	static char *list[ARGS_MAX + 1];
 	size_t n = 0;
 
-	for (; argv[n] && n < ARGS_MAX; n++) {
+	for (; n < ARGS_MAX && argv[n]; n++) {
 		const char *hole = strstr(argv[n], "{}");
 
 		list[n] = argv[n];

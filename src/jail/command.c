@@ -30,7 +30,7 @@ void jail_exec_failed(struct err *e, int code, const char *name)
 	err_set(e, code, "exec", "%s", name);
 	if (code == -EACCES)
 		err_remedy(e, "it is a directory, has no execute permission, or lies where "
-				    "the policy grants no execution");
+			      "the policy grants no execution");
 	else if (code == -ENOEXEC)
 		err_remedy(e, "it is no program of this machine; a script needs a #! line");
 }

@@ -182,6 +182,12 @@ static char *split(char *text, const char *end, char **list, uint32_t count)
 
 enum { CHILD_STACK = 8192 };
 
+/* Of a call that returns an address: the kernel's IS_ERR_VALUE(). */
+static bool is_error(long r)
+{
+	return (unsigned long)r >= (unsigned long)-4095;
+}
+
 /*
  * One piece of memory for the child: its stack, room for a path, the lists,
  * the strings. Returns it with @c pointing into it, or -errno; @size is its
@@ -203,7 +209,7 @@ static long read_block(struct start *c, size_t *size)
 	*size = CHILD_STACK + PATH_MAX + lists + head.size;
 	r = sys_call(SYS_mmap, 0, *size, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	if (r < 0 && r > -4096)
+	if (is_error(r))
 		return r;
 	memory = (char *)r;
 	c->file = memory + CHILD_STACK;
@@ -230,7 +236,7 @@ static void start(struct server *s, struct start *c, uint32_t token)
 
 	c->stage = INIT_AT_START;
 	c->error = 0;
-	if (memory < 0 && memory > -4096)
+	if (is_error(memory))
 		return fail(s, token, INIT_AT_START, memory);
 	pid = sys_clone_fn(CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD,
 			   (char *)memory + CHILD_STACK, &pidfd, command_main, c);

@@ -80,7 +80,7 @@ static bool fact_holds(const struct plan *p, const struct plan_fact *f, cache_cg
 	if (f->kind == PF_CGROUP)
 		return cgroup() == f->value;
 	r = (int)sys_call(SYS_newfstatat, AT_FDCWD, plan_string(p, f->path), &st,
-			      f->kind == PF_ABSENT ? AT_SYMLINK_NOFOLLOW : 0);
+			  f->kind == PF_ABSENT ? AT_SYMLINK_NOFOLLOW : 0);
 
 	if (f->kind == PF_ABSENT)
 		return r == -ENOENT || r == -ENOTDIR;

@@ -74,7 +74,7 @@ static inline void sys_futex_wait(const uint32_t *word, uint32_t expected)
 
 /* The same for at most @limit. */
 static inline void sys_futex_wait_for(const uint32_t *word, uint32_t expected,
-					const struct timespec *limit)
+				      const struct timespec *limit)
 {
 	sys_call(SYS_futex, word, 128 /* FUTEX_WAIT_PRIVATE */, expected, limit, 0, 0);
 }
