@@ -11,15 +11,15 @@
  * type tells. A malformed one is answered by CONTROL_ERROR and the connection
  * is closed. The supervisor never waits for a client: one that does not read
  * its replies is closed too, and where there are CONTROL_CLIENTS_MAX, the one that
- * has waited for nothing for longest makes room. A connection carries any number of requests one
- * after the other, until EXEC or ATTACH make it that command's own.
+ * has waited for nothing for longest makes room. A connection carries any number
+ * of requests one after the other; EXEC or ATTACH make it that command's own.
  *
  *	request   value            payload, descriptors          answered by
  *	STOP      grace in ms      -                             OK, at once
  *	KILL      signal; 0: KILL  -                             OK
  *	PAUSE     -                -                             OK, when it is so
  *	RESUME    -                -                             OK
- *	STATS     -                -                             STATS: struct control_stats
+ *	STATS     -                -                             STATS_ARE: struct control_stats
  *	WAIT      -                -                             ENDED: struct control_ended
  *	EXEC      CONTROL_TTY_*    memfd (struct init_block with EXITED: wait status;
  *	                           cwd or "", arguments, extra   with a terminal before
@@ -27,10 +27,11 @@
  *	                                                         and slave by SCM_RIGHTS
  *	ATTACH    -                -                             OK, value 1: it has a
  *	                                                         terminal; OUTPUT …; ENDED
- *	SIGNAL    signal           - (after EXEC, ATTACH)        -
+ *	SIGNAL    signal           - (after EXEC, ATTACH: to     -
+ *	                           that command, if it runs)
  *	INPUT     -                bytes (after ATTACH); none:   -
  *	                           end of input
- *	RESIZE    rows << 16|cols  - (after EXEC, ATTACH)        -
+ *	RESIZE    rows << 16|cols  - (after ATTACH)              -
  *	any       -                -                             ERROR: struct err
  *
  * `purple stop` sends STOP and WAIT. When the client of an EXEC is gone, its

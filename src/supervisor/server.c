@@ -11,6 +11,8 @@
 #include "sys/files.h"
 #include "sys/process.h"
 
+enum { SIGNAL_MAX = 64 }; /* SIGRTMAX of the kernel, signal(7) */
+
 void server_init(struct supervisor *s)
 {
 	s->served = true;
@@ -91,7 +93,7 @@ static void on_kill(struct supervisor *s, int n, const struct control_message *m
 {
 	int sig = m->head.value ? (int)m->head.value : SIGKILL;
 
-	if (m->head.value > 64)
+	if (m->head.value > SIGNAL_MAX)
 		return refuse(s, n, "there is no such signal", NULL);
 	if (sig == SIGKILL) {
 		if (!s->why) {
@@ -179,6 +181,19 @@ static void on_attach(struct supervisor *s, int n)
 	reply_ok(s, n, s->output.terminal);
 }
 
+/* One that comes when its command has just ended is nobody's, least of all the first one's. */
+static void on_command_signal(struct supervisor *s, int n, uint32_t sig)
+{
+	const struct client *c = &s->clients[n];
+
+	if (sig < 1 || sig > SIGNAL_MAX)
+		return;
+	if (c->command != NO_COMMAND)
+		stay_signal(s, c->command, (int)sig);
+	else if (c->attached)
+		stay_signal(s, MAIN_COMMAND, (int)sig);
+}
+
 static void on_resize(struct supervisor *s, int n, uint32_t value)
 {
 	struct winsize w = { .ws_row = (unsigned short)(value >> 16),
@@ -212,12 +227,7 @@ static void on_request(struct supervisor *s, int n, const struct control_message
 	case CONTROL_ATTACH:
 		return on_attach(s, n);
 	case CONTROL_SIGNAL:
-		if (m->head.value >= 1 && m->head.value <= 64)
-			stay_signal(s,
-				    s->clients[n].command != NO_COMMAND ? s->clients[n].command
-									: MAIN_COMMAND,
-				    (int)m->head.value);
-		return;
+		return on_command_signal(s, n, m->head.value);
 	case CONTROL_INPUT:
 		if (s->clients[n].attached && !output_input(s, m->bytes, len))
 			client_close(s, n);

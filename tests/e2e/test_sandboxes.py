@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import signal
 import socket
 import struct
 import subprocess
@@ -15,8 +16,8 @@ from running import alive, descendants, eventually, ok, refused
 from test_exec import connect, purple, supervisor_of
 from test_lifecycle import runtime
 
-MAGIC, STATS, EXEC, ATTACH, INPUT = 0x4c544350, 5, 7, 8, 10
-IS_OK, IS_ERROR, STATS_ARE = 64, 65, 69
+MAGIC, STATS, EXEC, ATTACH, SIGNAL, INPUT = 0x4c544350, 5, 7, 8, 9, 10
+IS_OK, IS_ERROR, EXITED, STATS_ARE = 64, 65, 67, 69
 DEAF = "trap 'echo told' TERM; echo ready; while :; do sleep 0.05; done"
 
 
@@ -398,6 +399,30 @@ def test_what_to_execute_is_rubbish(as_user, boxes, block):
     s.send(message(STATS))
     assert answer(s)[0] == STATS_ARE
     still_answers(as_user, name)
+
+
+def test_a_signal_for_a_command_that_has_just_ended(as_user, boxes):
+    """It must not reach the sandbox's own command instead."""
+    name = boxes("sh", "-c", "trap 'echo stray' USR1; trap 'echo meant' USR2; echo ready; "
+                 "while :; do sleep 0.05; done")
+
+    def logged(word):
+        return word in ok(purple(as_user, "logs", name))
+    assert eventually(lambda: logged("ready"))
+    s = connect(as_user, name)
+    fd = os.memfd_create("block")
+    words = b"/\0true\0"
+    os.write(fd, struct.pack("<IIII", 16 + len(words), 1, 0, 0) + words)
+    with open("/dev/null", "rb") as null:
+        socket.send_fds(s, [message(EXEC)], [fd, *[null.fileno()] * 3])
+    os.close(fd)
+    assert answer(s)[0] == EXITED
+    s.send(message(SIGNAL, signal.SIGUSR1))
+    s.send(message(STATS))
+    assert answer(s)[0] == STATS_ARE
+    ok(purple(as_user, "kill", "-s", "USR2", name))
+    assert eventually(lambda: logged("meant"))
+    assert not logged("stray")
 
 
 def test_two_hundred_that_never_speak(as_user, boxes):
