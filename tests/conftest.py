@@ -73,7 +73,9 @@ class Runner:
             kw.setdefault("capture_output", True)
         kw.setdefault("text", True)
         kw.setdefault("timeout", 60)
-        return subprocess.run([str(a) for a in argv], check=False, **self.options(**kw))
+        done = subprocess.run([str(a) for a in argv], check=False, **self.options(**kw))
+        sanitizing.check(done)
+        return done
 
     def write(self, name, content, mode=0o644):
         """A file of this user's in the workspace."""

@@ -2,12 +2,19 @@
 """
 A build with AddressSanitizer and UndefinedBehaviorSanitizer. What they find goes
 to files, which conftest.py looks for after every test: many tests throw away what
-a program says, or kill it. A program that cannot reach the files (PID 1 after
-pivot_root) says it on stderr. Either way it ends with FINDING.
+a program says, or kill it. UBSan of gcc 12 knows of no file once ASan is there, so
+it aborts, and ASan reports the SIGABRT, with the stack.
+
+PID 1 and the command before its execve reach no file after pivot_root, and UBSan
+inside them none at all. They say it on stderr, where Runner.run looks, and end with a
+status that is none of Purple's or stop the start of the sandbox.
 
 Leaks are not looked for here, the unit tests do that: LeakSanitizer does not work
 under strace, and spins for ever when the thread that it starts gets a SIGKILL that
 a test meant for the sandbox.
+
+Buffers that the kernel fills are not looked at: the programs make most system calls
+without libc, whose wrappers are what ASan intercepts.
 
 `@pytest.mark.not_sanitized(why)` is for a test of what a sanitizer's runtime cannot
 do, such as to start without /proc.
@@ -15,9 +22,11 @@ do, such as to start without /proc.
 import functools
 import os
 import pathlib
+import re
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FINDING = 86
+SAID = re.compile(r"runtime error: |AddressSanitizer|ERROR: Can't open file: ")
 
 
 def installed():
@@ -35,8 +44,8 @@ def report_to(directory):
     directory.mkdir()
     directory.chmod(0o1777)
     common = f"exitcode={FINDING}:log_path={directory}/finding"
-    os.environ["ASAN_OPTIONS"] = f"{common}:detect_leaks=0"
-    os.environ["UBSAN_OPTIONS"] = f"{common}:print_stacktrace=1"
+    os.environ["ASAN_OPTIONS"] = f"{common}:detect_leaks=0:handle_abort=1"
+    os.environ["UBSAN_OPTIONS"] = f"{common}:print_stacktrace=1:abort_on_error=1"
 
 
 def options():
@@ -52,3 +61,10 @@ def take_findings(directory):
         found += file.read_text(errors="replace")
         file.unlink()
     return found
+
+
+def check(done):
+    """Of a program that has ended: that no sanitizer has said anything."""
+    for said in (done.stdout, done.stderr) if sanitized() else ():
+        text = said.decode(errors="replace") if isinstance(said, bytes) else said or ""
+        assert not SAID.search(text), text
