@@ -1,11 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Start-up time, memory and call costs of Purple, beside the floor and bubblewrap.
+"""What Purple costs, beside the floor, bubblewrap and crun: one table for each question.
 
-All start-up rows of one table come from one interleaved run (bench/spawn.c),
-so that only their ratios matter, not the machine's mood. As root the rows run
-twice, as root and as an unprivileged user. A row whose program is not there
-says so and the rest goes on. Everything measured is also written as JSON.
+Start-up; one more command in a running sandbox (running.py); many alive at once
+(scale.py); memory; system calls. All rows of the first two come from one
+interleaved run each (bench/spawn.c), so that only their ratios matter, not the
+machine's mood. As root they run twice, as root and as an unprivileged user. A
+row whose program is not there, or cannot work here, says so and the rest goes
+on. Everything measured is also written as JSON.
+
+On a busy machine `chrt -f 10 make bench` keeps other work away. Where the kernel
+schedules real-time groups (RT_GROUP_SCHED), such processes cannot enter a control
+group of the cpu hierarchy: then run the rows that need one without chrt.
 """
 import argparse
 import json
