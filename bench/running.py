@@ -93,6 +93,10 @@ def crun_container(place, uid):
     finally:
         with contextlib.suppress(Failed):
             call(place, uid, [*prefix, *crun, "delete", "--force", name])
+        # A start that fails half-way leaves its groups.
+        for group in pathlib.Path("/sys/fs/cgroup").glob(f"*/{name}"):
+            with contextlib.suppress(OSError):
+                group.rmdir()
 
 
 @contextlib.contextmanager
