@@ -22,6 +22,8 @@ static void test_names(void **state)
 	assert_int_equal(parse("_ldap._tcp.example.org", &h), 0);
 	assert_int_equal(parse("xn--bcher-kva.example", &h), 0);
 	assert_int_equal(parse("r3---sn-4g5e.example", &h), 0);
+	assert_int_equal(parse("AZ.az.09az", &h), 0);
+	assert_string_equal(h.name, "az.az.09az");
 	assert_int_equal(parse("localhost", &h), 0);
 	assert_int_equal(parse("3com.example", &h), 0);
 	assert_int_equal(parse("1.2.3.4.example", &h), 0);
@@ -63,6 +65,7 @@ static void test_refused(void **state)
 		"1.2.3.4.",
 		"1.2.3.4.5",
 		"a.1",
+		"a.0123456789",
 		"a.0x1",
 		"1..2",
 		/* Not addresses, or IPv4 in disguise. */
@@ -132,6 +135,7 @@ static void test_authority(void **state)
 		"a:0",
 		"a:65536",
 		"a:080000",
+		"a:000080",
 		"a:+80",
 		"a: 80",
 		"a:80 ",
@@ -164,6 +168,8 @@ static void test_authority(void **state)
 	assert_int_equal(port, 80);
 	assert_int_equal(host_parse_authority("[::1]", 5, &h, &port), 0);
 	assert_int_equal(port, 0);
+	assert_int_equal(host_parse_authority("a:1", 3, &h, &port), 0);
+	assert_int_equal(port, 1);
 	assert_int_equal(host_parse_authority("10.0.0.1:65535", 14, &h, &port), 0);
 	assert_int_equal(h.kind, HOST_V4);
 	assert_int_equal(port, 65535);

@@ -302,6 +302,15 @@ static void test_blocked_addresses(void **state)
 		"2606:4700::5efe:909:909",
 		"2606:4700::200:5efe:909:909",
 	};
+	static const char *const others[] = {
+		"9.9.8.9",
+		"2606:4700::909:909",
+		"2606:4700::5efd:909:909",
+		"2606:4700::100:5efe:909:909",
+		"2606:4700::1:5efe:909:909",
+		"2003:909:909::1",
+		"64:ff9b::909:a09",
+	};
 	struct fixture f;
 	const struct net_rules *r = rules(&f, "443 2000::/3 9.9.9.9 ::/96",
 					  "9.9.9.0/24 [2606::/16]:80 1.1.1.1:53/udp");
@@ -312,6 +321,9 @@ static void test_blocked_addresses(void **state)
 			fail_msg("%s", clothes[i]);
 		assert_int_equal(tcp(r, clothes[i], 443), RULES_BLOCKED);
 	}
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		if (dial(r, "example.org", others[i], 443) != RULES_ALLOWED)
+			fail_msg("%s", others[i]);
 	/* Without "/udp" a block is for both, with it for UDP alone. */
 	h = host("9.9.9.9");
 	assert_int_equal(rules_connect(r, &h, 443, true).verdict, RULES_BLOCKED);

@@ -78,6 +78,8 @@ static void test_refused(void **state)
 		enum socks_reply reply;
 	} bad[] = {
 		{ "\4\1\0\120\0\0\0\1x\0", 10, SOCKS_BAD, SOCKS_FAILURE },
+		{ "\4", 1, SOCKS_BAD, SOCKS_FAILURE },
+		{ "\5\4", 2, SOCKS_BAD, SOCKS_NO_COMMAND },
 		{ "\5\2", 2, SOCKS_REFUSE, SOCKS_NO_COMMAND },
 		{ "\5\3", 2, SOCKS_REFUSE, SOCKS_NO_COMMAND },
 		{ "\5\0", 2, SOCKS_BAD, SOCKS_NO_COMMAND },
@@ -125,6 +127,7 @@ static void test_reply(void **state)
 {
 	uint8_t reply[SOCKS_REPLY_SIZE];
 
+	memset(reply, 0xff, sizeof(reply));
 	socks_write_reply(SOCKS_NOT_ALLOWED, reply);
 	assert_memory_equal(reply, "\5\2\0\1\0\0\0\0\0\0", 10);
 }
