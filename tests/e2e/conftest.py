@@ -1,5 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Figures that tests have measured, at the end of pytest's output: record_property("measured", …)."""
+"""
+A caller that may make control groups; and the figures that tests have measured, by
+record_property("measured", "…"), at the end of pytest's output.
+"""
+import os
+
+import pytest
+
+import groups
+
+
+@pytest.fixture
+def limited(as_user):
+    """A caller that may make groups."""
+    if as_user.uid != 0 and os.geteuid() == 0:
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+        with groups.delegated(as_user, f"purple-test-{os.getpid()}{worker}") as caller:
+            assert groups.doctor_says(caller)["state"] == "ok", groups.doctor_says(caller)
+            yield caller
+        return
+    says = groups.doctor_says(as_user)
+    if as_user.uid != 0 and says["state"] != "ok":
+        pytest.skip(says["why"])
+    yield as_user
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -92,7 +92,7 @@ def _hand_over(directory, uid, version):
 
 
 def _make(version, point, controllers, name, uid):
-    """The delegated directory, and the one in it (version 2) or itself (1) that the caller is in."""
+    """The delegated directory, and where the caller is: below it (version 2) or in it (1)."""
     top = point / name
     if version == 2:
         for c in sorted(controllers & set(CONTROLLERS)):

@@ -37,21 +37,6 @@ for pid in children:
 
 
 @pytest.fixture
-def limited(as_user, request):
-    """A caller that may make groups."""
-    if as_user.uid != 0 and os.geteuid() == 0:
-        worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-        with groups.delegated(as_user, f"purple-test-{os.getpid()}{worker}") as caller:
-            assert groups.doctor_says(caller)["state"] == "ok", groups.doctor_says(caller)
-            yield caller
-        return
-    says = groups.doctor_says(as_user)
-    if as_user.uid != 0 and says["state"] != "ok":
-        pytest.skip(says["why"])
-    yield as_user
-
-
-@pytest.fixture
 def boxes(limited):
     """Starts sandboxes in the background; all go at the end."""
     names = []

@@ -21,7 +21,6 @@ import groups
 from running import descendants, eventually, ok, start
 from test_exec import purple
 from test_lifecycle import sandboxes
-from test_limits import limited  # noqa: F401 pylint: disable=unused-import
 
 # Nobody listens to SIGTERM: the time-out has to kill.
 PRELUDE = """
@@ -205,14 +204,14 @@ def stormed(runner, record_property, plan):
     return usage
 
 
-def test_all_storms_in_one(limited, record_property):  # noqa: F811
+def test_all_storms_in_one(limited, record_property):
     usage, = stormed(limited, record_property, [(list(STORMS), "80", "96M")])
     assert usage["pids_peak"] == 80 and usage["forks_refused"] > 0
     assert usage["memory_peak_bytes"] <= 96 << 20 and usage["oom_kills"] > 0
     assert "throttled_us" in usage and usage["cpu_us"] < 1.3 * usage["wall_ms"] * 1000
 
 
-def test_five_storms_at_once(limited, record_property):  # noqa: F811
+def test_five_storms_at_once(limited, record_property):
     found = stormed(limited, record_property, [([k], "40", "48M") for k in STORMS])
     usage = dict(zip(STORMS, found))
     assert usage["fork-bomb"]["pids_peak"] == 40 and usage["fork-bomb"]["forks_refused"] > 0
