@@ -133,6 +133,8 @@ class Ground:
         limited = self.run(runner.purple, "run", *LIMITS, "--", "/bin/true", check=False)
         self.limits = limited.returncode == 0
         assert self.limits or "control group" in limited.stderr, limited
+        self.aside = runner.base / "plans"
+        self.aside.mkdir()
         self.unchanged = self.state()
 
     def close(self):
@@ -237,8 +239,10 @@ class Round:
         return [*argv, self.name]
 
     def start(self, strace=()):
-        for plan in self.ground.cache.iterdir() if self.cold else ():
-            plan.unlink()
+        # The plans are laid aside, or back: who was killed has perhaps not made them anew.
+        cache, aside = self.ground.cache, self.ground.aside
+        for plan in list((cache if self.cold else aside).iterdir()):
+            plan.rename((aside if self.cold else cache) / plan.name)
         if strace:
             self.log = self.ground.runner.base / "trace"
             self.log.write_text("")
