@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* `purple exec` and `purple attach`. Part of the static launcher. */
 #ifndef PURPLE_CLI_CMD_EXEC_H
 #define PURPLE_CLI_CMD_EXEC_H
 

@@ -126,13 +126,9 @@ static int more_room(struct sandboxes *l)
 
 void sandboxes_sweep(int all)
 {
-	static struct cg_site site;
-
 	if (all >= 0)
 		state_sweep(all, 0);
-	cg_find(&site);
-	if (site.kind != CG_NONE)
-		cg_sweep(&site, UINT32_MAX, 0);
+	cg_sweep(cg_here(), UINT32_MAX, 0);
 }
 
 int sandboxes_load(struct sandboxes *l, struct err *e)
@@ -297,12 +293,8 @@ int sandbox_hear(int fd, const char *name, bool patient, enum control_type want,
 	}
 	if (r < 0)
 		return err_set(e, r, "state", "hear from the supervisor of %s", name);
-	if (answer->head.type == CONTROL_ERROR) {
-		*e = answer->err;
-		e->stage[sizeof(e->stage) - 1] = e->message[sizeof(e->message) - 1] = '\0';
-		e->remedy[sizeof(e->remedy) - 1] = '\0';
-		return err_is_set(e) ? -e->code : err_set(e, EPROTO, "state", "%s refused", name);
-	}
+	if (answer->head.type == CONTROL_ERROR)
+		return control_error(answer, "state", e);
 	if (answer->head.type != (uint32_t)want)
 		return err_set(e, EPROTO, "state", "the supervisor of %s gave a wrong answer",
 			       name);

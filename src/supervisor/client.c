@@ -14,26 +14,24 @@
 #include "base/fd.h"
 #include "supervisor/control.h"
 #include "supervisor/pty.h"
+#include "supervisor/signals.h"
 #include "sys/files.h"
-
-static const int watched[] = { SIGHUP,	SIGINT,	  SIGQUIT, SIGTERM, SIGUSR1,
-			       SIGUSR2, SIGWINCH, SIGCONT, SIGTSTP };
 
 static int watch_signals(struct err *e)
 {
-	uint64_t set = 0;
-	int fd;
+	int fd = signals_watch(NULL);
 
-	for (size_t i = 0; i < ARRAY_SIZE(watched); i++)
-		set |= 1ULL << (watched[i] - 1);
-	sys_call(SYS_rt_sigprocmask, SIG_BLOCK, &set, 0, sizeof(set));
-	fd = (int)sys_call(SYS_signalfd4, -1, &set, sizeof(set), SFD_CLOEXEC | SFD_NONBLOCK);
 	return fd < 0 ? err_set(e, fd, "start", "watch for signals") : fd;
 }
 
-static int supervisor_gone(struct err *e)
+/* What control_receive() gave instead of a message. */
+static int no_message(int r, const char *stage, struct err *e)
 {
-	return err_set(e, EPROTO, "exec", "the sandbox has ended");
+	if (r < 0 && r != -ECONNRESET)
+		return err_set(e, r, stage, "hear from the supervisor");
+	err_set(e, EPROTO, stage, "the supervisor of the sandbox has gone away");
+	err_remedy(e, "`purple ps -a` tells what became of it");
+	return -EPROTO;
 }
 
 /* Stop the command and ourselves; when we go on, it does. */
@@ -72,9 +70,7 @@ static int exec_message(int fd, struct pty *p, uint32_t terminal, int *exit_stat
 
 	r = control_receive(fd, &m, fds, &nfds, 0);
 	if (r <= 0)
-		return r == 0 || r == -ECONNRESET
-			       ? supervisor_gone(e)
-			       : err_set(e, r, "exec", "hear from the supervisor");
+		return no_message(r, "exec", e);
 	switch (m.head.type) {
 	case CONTROL_STARTED:
 		if (nfds == 2 && p->master < 0)
@@ -86,10 +82,7 @@ static int exec_message(int fd, struct pty *p, uint32_t terminal, int *exit_stat
 						   : WEXITSTATUS(status);
 		return 1;
 	case CONTROL_ERROR:
-		*e = m.err;
-		e->message[sizeof(e->message) - 1] = e->remedy[sizeof(e->remedy) - 1] = '\0';
-		e->stage[sizeof(e->stage) - 1] = '\0';
-		return err_is_set(e) ? -e->code : err_set(e, EPROTO, "exec", "it was refused");
+		return control_error(&m, "exec", e);
 	default:
 		return 0;
 	}
@@ -224,9 +217,7 @@ static int attach_message(struct attached *a, int *exit_status, struct err *e)
 	int r = control_receive(a->fd, &m, NULL, NULL, 0);
 
 	if (r <= 0)
-		return r == 0 || r == -ECONNRESET
-			       ? err_set(e, EPROTO, "attach", "the sandbox has ended")
-			       : err_set(e, r, "attach", "hear from the supervisor");
+		return no_message(r, "attach", e);
 	switch (m.head.type) {
 	case CONTROL_OK:
 		a->terminal = m.head.value && isatty(STDIN_FILENO);
@@ -241,10 +232,7 @@ static int attach_message(struct attached *a, int *exit_status, struct err *e)
 		*exit_status = m.ended.exit_status;
 		return 1;
 	case CONTROL_ERROR:
-		*e = m.err;
-		e->message[sizeof(e->message) - 1] = e->remedy[sizeof(e->remedy) - 1] = '\0';
-		e->stage[sizeof(e->stage) - 1] = '\0';
-		return err_is_set(e) ? -e->code : err_set(e, EPROTO, "attach", "it was refused");
+		return control_error(&m, "attach", e);
 	default:
 		return 0;
 	}

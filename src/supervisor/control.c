@@ -110,3 +110,11 @@ int control_receive(int fd, struct control_message *m, int *fds, unsigned *nfds,
 	memset((char *)m + n, 0, sizeof(*m) - (size_t)n);
 	return 1;
 }
+
+int control_error(const struct control_message *m, const char *stage, struct err *e)
+{
+	*e = m->err;
+	e->stage[sizeof(e->stage) - 1] = e->message[sizeof(e->message) - 1] = '\0';
+	e->remedy[sizeof(e->remedy) - 1] = '\0';
+	return err_is_set(e) ? -e->code : err_set(e, EPROTO, stage, "it was refused");
+}

@@ -125,4 +125,10 @@ int control_send_value(int fd, enum control_type type, uint32_t value, int flags
  */
 int control_receive(int fd, struct control_message *m, int *fds, unsigned *nfds, int flags);
 
+/*
+ * The error that the CONTROL_ERROR @m carries, terminated whatever the peer sent;
+ * one without a code says that @stage was refused. Returns -code.
+ */
+int control_error(const struct control_message *m, const char *stage, struct err *e);
+
 #endif

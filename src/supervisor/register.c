@@ -71,7 +71,7 @@ static int no_runtime(struct err *e)
 	return -EPROTO;
 }
 
-static int claim(struct supervisor *s, struct err *e)
+int register_claim(struct supervisor *s, struct err *e)
 {
 	int r;
 
@@ -102,11 +102,6 @@ static int claim(struct supervisor *s, struct err *e)
 	return r;
 }
 
-int register_claim(struct supervisor *s, struct err *e)
-{
-	return claim(s, e);
-}
-
 /*
  * A host where no state can be kept is no reason to stop a command that runs,
  * nor to speak of it each time: only a disk that is full, or broken, is news.
@@ -127,7 +122,7 @@ void register_late(struct supervisor *s)
 	output_init(s);
 	if (s->state.id[0] == '\0' && sandbox_make_id(s->state.id) < 0)
 		return;
-	if (claim(s, &e) < 0) {
+	if (register_claim(s, &e) < 0) {
 		if (is_news(e.code)) {
 			err_remedy(&e, "the command runs on; `purple ps` will not show it");
 			err_print(&e);

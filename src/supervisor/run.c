@@ -11,6 +11,7 @@
 
 #include "base/str.h"
 #include "supervisor/internal.h"
+#include "supervisor/signals.h"
 #include "sys/files.h"
 #include "sys/process.h"
 
@@ -18,29 +19,12 @@
 enum { QUICK_MS = 10, LOOK_AGAIN_MS = 300, SECOND_GRACE_MS = 1000 };
 enum { CPU_LOOK_MIN_MS = 20, CPU_LOOK_MAX_MS = 1000, EMPTY_LOOK_MS = 20 };
 
-/* The first four end the sandbox; the next two are the command's alone. */
-static const int watched[] = { SIGHUP,	SIGINT,	  SIGQUIT, SIGTERM, SIGUSR1,
-			       SIGUSR2, SIGWINCH, SIGCONT, SIGTSTP };
-
 uint64_t supervisor_now(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
-static int block_signals(uint64_t *old)
-{
-	uint64_t set = 0;
-
-	/* A caller that ignores it would take the exit status from us, and from PID 1. */
-	signal(SIGCHLD, SIG_DFL);
-
-	for (size_t i = 0; i < ARRAY_SIZE(watched); i++)
-		set |= 1ULL << (watched[i] - 1);
-	sys_call(SYS_rt_sigprocmask, SIG_BLOCK, &set, old, sizeof(set));
-	return (int)sys_call(SYS_signalfd4, -1, &set, sizeof(set), SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 static void tell_command(struct supervisor *s, int sig)
@@ -415,7 +399,9 @@ static int start(struct supervisor *s, struct err *e)
 	bool has_id = s->request->stays || s->plan->limits.controllers;
 	int r;
 
-	s->signals = block_signals(&s->launch->sigmask);
+	/* A caller that ignores it would take the exit status from us, and from PID 1. */
+	signal(SIGCHLD, SIG_DFL);
+	s->signals = signals_watch(&s->launch->sigmask);
 	if (s->signals < 0)
 		return err_set(e, s->signals, "start", "watch for signals");
 	if (has_id && (r = sandbox_make_id(s->state.id)) < 0)

@@ -26,7 +26,7 @@ enum { START_MAX_MS = 10000 };
 
 int stay_prepare(struct supervisor *s, struct err *e)
 {
-	int pair[2], r;
+	int pair[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_set(e, errno, "start", "make the socket of purple-init");
@@ -34,8 +34,7 @@ int stay_prepare(struct supervisor *s, struct err *e)
 	s->init_theirs = pair[1];
 	sys_call(SYS_fcntl, s->init, F_SETFL, O_RDWR | O_NONBLOCK);
 	s->launch->init_socket = s->init_theirs;
-	r = s->request->kind == SANDBOX_DETACHED ? output_open(s, e) : 0;
-	return r;
+	return s->request->kind == SANDBOX_DETACHED ? output_open(s, e) : 0;
 }
 
 /* The directory that a command starts in, as the plan has it; as jail_place(). */
@@ -154,7 +153,7 @@ static int open_terminal(struct supervisor *s, struct command *c, uint32_t termi
 	return 0;
 }
 
-/* Hand @block with @fds for 0-2 to purple-init. Takes care of commands[@n]. */
+/* Hand @block with @stdio for 0-2 to purple-init. Takes care of commands[@n]. */
 static int request(struct supervisor *s, int n, const struct buf *block, uint32_t terminal,
 		   const int stdio[3], struct err *e)
 {
@@ -206,12 +205,14 @@ static int start_main(struct supervisor *s, struct err *e)
 {
 	_cleanup_buf_ struct buf args = BUF_INIT(INIT_BLOCK_MAX), block = BUF_INIT(INIT_BLOCK_MAX);
 	bool detached = s->request->kind == SANDBOX_DETACHED;
-	uint32_t argc = 0, terminal = detached ? (s->request->terminal ? 7 : 0) : 0;
+	uint32_t argc = 0, terminal = 0;
 	static const int own[3] = { 0, 1, 2 };
 	struct strings none = { "", "" };
 	int r;
 
-	if (!detached && (s->plan->steps & STEP_PTY))
+	if (detached)
+		terminal = s->request->terminal ? CONTROL_TTY_MASK : 0;
+	else if (s->plan->steps & STEP_PTY)
 		terminal = s->launch->terminal;
 	for (char *const *a = s->launch->argv; *a; a++, argc++)
 		buf_add(&args, *a, strlen(*a) + 1);
