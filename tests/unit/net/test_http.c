@@ -61,6 +61,7 @@ static void test_origin(void **state)
 	assert_true(h.close);
 	GOOD("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", &h);
 	assert_int_equal(h.form, HTTP_ASTERISK);
+	GOOD("AZaz09!#$%&'*+-.^_`|~ / HTTP/1.1\r\nHost: a\r\n\r\n", &h);
 	GOOD("M-SEARCH / HTTP/1.1\r\nHost: a\r\n\r\n", &h);
 	GOOD("get / HTTP/1.1\r\nHost: a\r\nEmpty:\r\n\r\n", &h);
 	assert_string_equal(h.method, "get");
@@ -125,6 +126,11 @@ static void test_bad_request_lines(void **state)
 {
 	static const struct bad_row rows[] = {
 		{ "GET /\r\n", 400 },
+		{ " GET /\r\n", 400 },
+		{ "FOO xHHTTP/1.1\r\n", 400 },
+		{ "FOO hTtP/1.1\r\n", 400 },
+		{ "GET /\x01", 400 },
+		{ " GET /\x7f", 400 },
 		{ "GET / HTTP/1.1\n", 400 },
 		{ "GET / HTTP/1.1\rHost: a\r\n\r\n", 400 },
 		{ "\r\nGET / HTTP/1.1\r\n", 400 },
@@ -276,6 +282,10 @@ static void test_other(void **state)
 		{ "{\"id\":1}", 8, HTTP_OTHER },
 		{ "J\0\0\0", 4, HTTP_OTHER },
 		{ "0032git-upload-pack /project.git\0host=x\0", 39, HTTP_OTHER },
+		{ "FOO HTxTP/1.1\r\n", 15, HTTP_OTHER },
+		{ "FOO HTTP /1.1\r\n", 15, HTTP_OTHER },
+		{ "J\x80", 2, HTTP_OTHER },
+		{ "J\xff", 2, HTTP_OTHER },
 		{ "INVITE sip:a@b SIP/2.0\r\n", 24, HTTP_OTHER },
 		{ "HTTP/1.1 200 OK\r\n", 17, HTTP_OTHER },
 		{ "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24, HTTP_H2 },
