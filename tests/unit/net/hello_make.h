@@ -41,25 +41,41 @@ static inline void put_server_name(struct bytes *b, const char *name, size_t len
 	put(b, name, len);
 }
 
-/* A hello with these extensions, or with none at all (NULL); without the record header. */
-static inline void put_hello(struct bytes *b, const struct bytes *extensions)
+/* What may be of the wrong length, in bytes. */
+struct parts {
+	unsigned session, suites, compression;
+};
+
+/*
+ * A hello with these extensions, or with none at all (NULL), and @rest bytes
+ * behind them; without the record header. All lengths are true ones.
+ */
+static inline void put_parts(struct bytes *b, struct parts p, const struct bytes *extensions,
+			     unsigned rest)
 {
-	static const uint8_t random[32] = { 1, 2, 3 }, session[32] = { 4, 5, 6 };
-	unsigned size = 2 + 32 + 33 + 6 + 2;
+	static const uint8_t zero[256];
+	unsigned size = 2 + 32 + 1 + p.session + 2 + p.suites + 1 + p.compression + rest;
 
 	put_number(b, 1, 1);
 	put_number(b, size + (extensions ? 2 + (unsigned)extensions->len : 0), 3);
 	put_number(b, 0x0303, 2);
-	put(b, random, 32);
-	put_number(b, 32, 1);
-	put(b, session, 32);
-	put_number(b, 4, 2);
-	put_number(b, 0x3a3a1301, 4); /* GREASE, TLS_AES_128_GCM_SHA256 */
-	put_number(b, 0x0100, 2);
+	put(b, zero, 32);
+	put_number(b, p.session, 1);
+	put(b, zero, p.session);
+	put_number(b, p.suites, 2);
+	put(b, zero, p.suites);
+	put_number(b, p.compression, 1);
+	put(b, zero, p.compression);
 	if (extensions) {
 		put_number(b, (unsigned)extensions->len, 2);
 		put(b, extensions->data, extensions->len);
 	}
+	put(b, zero, rest);
+}
+
+static inline void put_hello(struct bytes *b, const struct bytes *extensions)
+{
+	put_parts(b, (struct parts){ 32, 4, 1 }, extensions, 0);
 }
 
 /* @msg in records of at most @size bytes. */

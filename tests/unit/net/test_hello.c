@@ -80,6 +80,15 @@ static void test_whole(void **state)
 	assert_int_equal(h.alpn, HELLO_ALPN_OTHER);
 
 	clear();
+	put_extension(&ext, 16, "\0\11\10http/1.0", 11);
+	assert_int_equal(read_extensions(&h), HELLO_DONE);
+	assert_int_equal(h.alpn, HELLO_ALPN_OTHER);
+	clear();
+	put_extension(&ext, 16, "\0\22\10http/1.1\2h3\2h2\2h3", 20);
+	assert_int_equal(read_extensions(&h), HELLO_DONE);
+	assert_int_equal(h.alpn, HELLO_ALPN_HTTP1 | HELLO_ALPN_OTHER | HELLO_ALPN_H2);
+
+	clear();
 	put_extension(&ext, 0xffce, "", 0);
 	assert_int_equal(read_extensions(&h), HELLO_DONE);
 	assert_true(h.ech);
@@ -177,8 +186,9 @@ static void test_bad_extensions(void **state)
 		const char *data;
 		size_t len;
 	} bad[] = {
-		{ 0, "", 0 },			  /* no list */
-		{ 0, "\0\0", 2 },		  /* an empty one */
+		{ 0, "", 0 },	  /* no list */
+		{ 0, "\0\0", 2 }, /* an empty one */
+		{ 0, "\0\5\0\0\1ab", 7 },
 		{ 0, "\0\4\0\0\1a\0", 7 },	  /* a byte behind it */
 		{ 0, "\0\5\0\0\1a", 6 },	  /* longer than it is */
 		{ 0, "\0\4\0\0\2a", 6 },	  /* the name is */
@@ -213,6 +223,9 @@ static void test_bad_extensions(void **state)
 	assert_int_equal(read_extensions(&h), HELLO_BAD);
 	clear();
 	put_number(&ext, 0x0017, 2);
+	assert_int_equal(read_extensions(&h), HELLO_BAD);
+	clear();
+	put_number(&ext, 0, 1);
 	assert_int_equal(read_extensions(&h), HELLO_BAD);
 	clear();
 	for (unsigned i = 0; i <= HELLO_EXTENSIONS_MAX; i++)
@@ -272,6 +285,87 @@ static void test_bad_framing(void **state)
 	assert_int_equal(read_at_once(raw.data, raw.len, &h), HELLO_BAD);
 }
 
+/* Each part of a hello with a length of its own, all else being right. */
+static void test_parts(void **state)
+{
+	static const struct {
+		struct parts parts;
+		unsigned rest;
+		bool extensions;
+		enum hello_result result;
+	} rows[] = {
+		{ { 0, 2, 1 }, 0, true, HELLO_DONE },	{ { 32, 2, 255 }, 0, true, HELLO_DONE },
+		{ { 33, 2, 1 }, 0, true, HELLO_BAD },	{ { 255, 2, 1 }, 0, true, HELLO_BAD },
+		{ { 32, 0, 1 }, 0, true, HELLO_BAD },	{ { 32, 3, 1 }, 0, true, HELLO_BAD },
+		{ { 32, 1, 1 }, 0, true, HELLO_BAD },	{ { 32, 2, 0 }, 0, true, HELLO_BAD },
+		{ { 32, 2, 1 }, 1, true, HELLO_BAD },	{ { 32, 2, 1 }, 2, true, HELLO_BAD },
+		{ { 32, 2, 1 }, 1, false, HELLO_BAD },	{ { 32, 2, 1 }, 2, false, HELLO_DONE },
+		{ { 32, 2, 1 }, 0, false, HELLO_DONE }, { { 33, 2, 1 }, 0, false, HELLO_BAD },
+	};
+	struct hello h;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		clear();
+		put_server_name(&ext, "example.org", 11);
+		put_parts(&msg, rows[i].parts, rows[i].extensions ? &ext : NULL, rows[i].rest);
+		put_records(&raw, &msg, 16384);
+		if (read_at_once(raw.data, raw.len, &h) != rows[i].result)
+			fail_msg("row %zu", i);
+		/* Cut anywhere, with the lengths in front as they would be. */
+		for (size_t cut = msg.len - 1; cut > 4 && rows[i].result == HELLO_DONE; cut--) {
+			msg.len = cut;
+			msg.data[2] = (uint8_t)((cut - 4) >> 8);
+			msg.data[3] = (uint8_t)(cut - 4);
+			raw.len = 0;
+			put_records(&raw, &msg, 16384);
+			if (read_at_once(raw.data, raw.len, &h) == HELLO_DONE)
+				assert_string_equal(h.name, "");
+		}
+	}
+	assert_int_equal(read_at_once("\x16\3\1\0\4\1\0\0\0", 9, &h), HELLO_BAD);
+}
+
+/* The limits of records, and of their sum. */
+static void test_record_limits(void **state)
+{
+	static uint8_t data[HELLO_RAW_MAX + 8] = { 0x16, 3, 1, 0x40, 0, 1, 0, 0x40, 0 };
+	struct hello_reader r = { 0 };
+	struct hello h;
+
+	assert_int_equal(read_at_once(data, 5, &h), HELLO_MORE);
+	assert_int_equal(read_at_once(data, 6, &h), HELLO_MORE);
+	data[4] = 1;
+	assert_int_equal(read_at_once(data, 5, &h), HELLO_BAD);
+	data[3] = 0;
+	data[4] = 0;
+	assert_int_equal(read_at_once(data, 5, &h), HELLO_BAD);
+	/* A second record that would end one byte before, at, and behind the limit. */
+	for (unsigned over = 0; over < 3; over++) {
+		size_t second = HELLO_RAW_MAX - 1 + over - 5 - 16383 - 5;
+
+		data[3] = 0x3f;
+		data[4] = 0xff;
+		memcpy(data + 5 + 16383, "\x16\3\1", 3);
+		data[5 + 16383 + 3] = (uint8_t)(second >> 8);
+		data[5 + 16383 + 4] = (uint8_t)second;
+		r = (struct hello_reader){ 0 };
+		assert_int_equal(hello_read(&r, data, 16383 + 10, &h),
+				 over == 2 ? HELLO_BAD : HELLO_MORE);
+		assert_int_equal(hello_read(&r, data, HELLO_RAW_MAX - 2, &h),
+				 over == 2 ? HELLO_BAD : HELLO_MORE);
+	}
+	/* All that is held, and no whole record. */
+	assert_int_equal(read_at_once(data, 16383, &h), HELLO_MORE);
+	memset(data, 0, sizeof(data));
+	for (size_t i = 0; i < HELLO_RAW_MAX; i += 6)
+		memcpy(data + i, "\x16\3\1\0\1", 6);
+	data[5] = 1;
+	memcpy(data + 6 + 5, "\0", 1);
+	data[12 + 5] = 0x20; /* a hello of 8 KiB, of which there are 5 */
+	assert_int_equal(read_at_once(data, HELLO_RAW_MAX - 1, &h), HELLO_MORE);
+	assert_int_equal(read_at_once(data, HELLO_RAW_MAX, &h), HELLO_BAD);
+}
+
 static void test_not_tls(void **state)
 {
 	static const struct {
@@ -287,6 +381,14 @@ static void test_not_tls(void **state)
 		{ "GET / HTTP/1.1\r\n", 16, HELLO_NOT_TLS },
 		{ "SSH-2.0-x\r\n", 11, HELLO_NOT_TLS },
 		{ "\0\0\0\x8\4\xd2\x16\x2f", 8, HELLO_NOT_TLS }, /* PostgreSQL's SSLRequest */
+		{ "G", 1, HELLO_NOT_TLS },
+		{ "\x16\x0f", 2, HELLO_BAD },
+		{ "\x16\2", 2, HELLO_BAD },
+		{ "\x80", 1, HELLO_MORE },
+		{ "\x80\x2e\2", 3, HELLO_NOT_TLS },
+		{ "\x80\x2e\1\0\3", 5, HELLO_NOT_TLS },
+		{ "\x80\x2e\1\1\2", 5, HELLO_NOT_TLS },
+		{ "\x80\x2e\1\3\1", 5, HELLO_BAD },
 		{ "\xff\xfb\x01", 3, HELLO_MORE },
 		{ "\xff\xfb\x1f\xff", 4, HELLO_NOT_TLS },
 		{ "\x80\x2e\1\3\1\0\x15", 7, HELLO_BAD }, /* SSL 2 form, TLS 1.0 offered */
@@ -323,6 +425,7 @@ int main(void)
 		cmocka_unit_test(test_whole),	       cmocka_unit_test(test_pieces),
 		cmocka_unit_test(test_largest),	       cmocka_unit_test(test_bad_names),
 		cmocka_unit_test(test_bad_extensions), cmocka_unit_test(test_bad_framing),
+		cmocka_unit_test(test_parts),	       cmocka_unit_test(test_record_limits),
 		cmocka_unit_test(test_not_tls),	       cmocka_unit_test(test_real),
 	};
 
