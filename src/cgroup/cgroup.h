@@ -155,6 +155,7 @@ void cg_tree_usage(pid_t pid1, struct cg_usage *u);
 /*
  * Send @sig once to each process below PID 1, again until no new one appears
  * (at most 100 rounds: then -EAGAIN). Never to a process that took over a pid.
+ * SIGSTOP: until all are stopped at once, whatever they do to wake each other.
  */
 int cg_tree_signal(pid_t pid1, int sig);
 

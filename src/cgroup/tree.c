@@ -16,6 +16,7 @@
 #include "sys/process.h"
 
 enum { ROUNDS = 100, TREE_MAX = 1 << 20, STAT_TICKS = 100 /* USER_HZ, everywhere */ };
+enum { SETTLE_MS = 1, SAME_LOOKS = 2 };
 
 struct process {
 	pid_t pid;
@@ -77,6 +78,12 @@ static bool read_stat(pid_t pid, struct stat_line *st)
 		s++;
 	}
 	return true;
+}
+
+/* Over, and only to be waited for. The state is the first thread's, which may end before others. */
+static bool is_dead(const struct stat_line *st)
+{
+	return (st->state == 'Z' || st->state == 'X') && st->field[ST_THREADS] <= 1;
 }
 
 static const struct process *find(const struct tree *t, pid_t pid)
@@ -239,7 +246,7 @@ static bool signal_one(const struct process *p, int sig)
 
 	if (fd < 0)
 		return false;
-	if (read_stat(p->pid, &st) && st.field[ST_START] == p->start && st.state != 'Z')
+	if (read_stat(p->pid, &st) && st.field[ST_START] == p->start && !is_dead(&st))
 		sent = sys_pidfd_signal(fd, sig) == 0;
 	sys_close(fd);
 	return sent;
@@ -253,11 +260,89 @@ static bool signalled(const struct tree *done, const struct process *p)
 	return false;
 }
 
+/* What tells whether a thread has run: that it may not now, and how often it has been switched. */
+struct stillness {
+	int dir; /* /proc/PID/task */
+	bool stopped;
+	uint64_t switches; /* of all threads, with their numbers */
+};
+
+static int look_at_thread(const char *tid, void *arg)
+{
+	static const char switched[] = "voluntary_ctxt_switches:\t";
+	struct stillness *all = arg;
+	char path[64], text[CG_TEXT];
+	const char *state, *end;
+	size_t n = strlen(tid);
+
+	if (n > 20 || tid[0] == '.')
+		return 0;
+	memcpy(path, tid, n);
+	str_copy(path + n, sizeof(path) - n, "/status");
+	if (cg_read(all->dir, path, text, sizeof(text)) <= 0)
+		return 0; /* it has ended */
+	state = strstr(text, "\nState:\t");
+	/* D: in the kernel, as in vfork(2); on its way out it finds the SIGSTOP. */
+	if (!state || !strchr("TtZXD", state[8]))
+		all->stopped = false;
+	/* Of two kinds, voluntary_ and nonvoluntary_. */
+	for (const char *s = text; (s = strstr(s, switched)); s += strlen(switched))
+		all->switches += cg_digits(s + strlen(switched), &end);
+	all->switches += cg_digits(tid, &end) << 40;
+	return 0;
+}
+
+static struct stillness look_at_all(const struct tree *t)
+{
+	struct stillness all = { .stopped = true };
+
+	for (size_t i = 1; i < t->count; i++) {
+		char path[64];
+
+		proc_path(path, t->list[i].pid, "/task");
+		all.dir = sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
+		if (all.dir < 0)
+			continue;
+		cg_each_entry(all.dir, look_at_thread, &all);
+		sys_close(all.dir);
+	}
+	return all;
+}
+
+/*
+ * One that is not stopped yet can let another go on, that one the first, and so
+ * on: it takes a moment at which none of them runs. That is between two looks
+ * that find all stopped, and none switched to in the meantime. A third, because
+ * the state says so a little before the switch is counted.
+ */
+static int stop_all(pid_t pid1)
+{
+	struct stillness now, before = { .stopped = false };
+	struct tree t = { 0 };
+	int same = 0;
+
+	for (int round = 0; round < ROUNDS && same < SAME_LOOKS; round++) {
+		if (round > 1)
+			cg_sleep_ms(SETTLE_MS);
+		walk(&t, pid1);
+		now = look_at_all(&t);
+		same = now.stopped && before.stopped && now.switches == before.switches ? same + 1
+											: 0;
+		before = now;
+		for (size_t i = 1; i < t.count && same == 0; i++)
+			signal_one(&t.list[i], SIGSTOP);
+	}
+	free(t.list);
+	return same < SAME_LOOKS ? -EAGAIN : 0;
+}
+
 int cg_tree_signal(pid_t pid1, int sig)
 {
 	struct tree t = { 0 }, done = { 0 };
 	int ret = -EAGAIN;
 
+	if (sig == SIGSTOP)
+		return stop_all(pid1);
 	for (int round = 0; round < ROUNDS && ret != 0; round++) {
 		bool sent = false;
 

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The tree of processes, without a group. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -126,6 +129,92 @@ static void test_signal(void **state)
 	assert_int_equal(cg_tree_signal(pid, SIGKILL), 0); /* nobody */
 }
 
+static void *counts_on(void *arg)
+{
+	for (volatile uint64_t *n = arg;; ++*n)
+		;
+	return NULL;
+}
+
+/* One whose first thread has ended looks like a zombie, and runs. */
+static void test_stop_without_first_thread(void **state)
+{
+	volatile uint64_t *n = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+				    -1, 0);
+	uint64_t before, after, last;
+	pid_t pid = fork();
+	int stopped;
+
+	assert_true(n != MAP_FAILED && pid >= 0);
+	if (pid == 0) {
+		pthread_t thread;
+
+		if (fork() != 0)
+			for (;;)
+				pause();
+		pthread_create(&thread, NULL, counts_on, (void *)(uintptr_t)n);
+		syscall(SYS_exit, 0);
+	}
+	while (*n == 0)
+		usleep(1000);
+	usleep(10000);
+	stopped = cg_tree_signal(pid, SIGSTOP);
+	before = *n;
+	usleep(20000);
+	after = *n;
+	cg_tree_signal(pid, SIGCONT);
+	for (int i = 0; i < 5000 && *n == after; i++)
+		usleep(1000);
+	last = *n;
+	cg_tree_signal(pid, SIGKILL);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	munmap((void *)(uintptr_t)n, 4096);
+	assert_int_equal(stopped, 0);
+	assert_int_equal(after, before);
+	assert_true(last > after);
+}
+
+/* Each of them lets all others go on, all the time: they are stopped at once, or not at all. */
+static void test_stop_of_those_who_wake_each_other(void **state)
+{
+	enum { WAKERS = 4, TIMES = 10 };
+	volatile uint64_t *n = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+				    -1, 0);
+	uint64_t ran = 0, stopped = 0;
+	pid_t pid = fork();
+
+	assert_true(n != MAP_FAILED && pid >= 0);
+	if (pid == 0) {
+		setpgid(0, 0);
+		for (int i = 0; i < WAKERS; i++)
+			if (fork() == 0)
+				for (;; ++*n)
+					kill(0, SIGCONT);
+		for (;;)
+			pause();
+	}
+	while (*n == 0)
+		usleep(1000);
+	for (int i = 0; i < TIMES && ran == 0; i++) {
+		if (cg_tree_signal(pid, SIGSTOP) == 0) {
+			uint64_t before = *n;
+
+			usleep(5000);
+			ran = *n - before;
+			stopped++;
+		}
+		cg_tree_signal(pid, SIGCONT);
+		usleep(1000);
+	}
+	cg_tree_signal(pid, SIGKILL);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	munmap((void *)(uintptr_t)n, 4096);
+	assert_int_equal(ran, 0);
+	assert_true(stopped > 0);
+}
+
 static void forks(void)
 {
 	for (;;)
@@ -178,6 +267,8 @@ int main(void)
 		cmocka_unit_test(test_usage),
 		cmocka_unit_test(test_cpu_of_the_dead),
 		cmocka_unit_test(test_signal),
+		cmocka_unit_test(test_stop_without_first_thread),
+		cmocka_unit_test(test_stop_of_those_who_wake_each_other),
 		cmocka_unit_test(test_signal_forking),
 	};
 
