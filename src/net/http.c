@@ -54,8 +54,8 @@ static void match_version(struct http_reader *r, char c)
 static enum http_result end_first_line(struct http_reader *r, const char *data, size_t end,
 				       struct http_head *ret)
 {
-	if (!r->has_version &&
-	    !(r->has_path && strncmp(data + r->line, "GET", 3) == 0 && is_blank(data[r->line + 3])))
+	if (!r->has_version && !(r->second == '/' && strncmp(data + r->line, "GET", 3) == 0 &&
+				 is_blank(data[r->line + 3])))
 		return HTTP_OTHER;
 	if (!r->has_version)
 		return http_bad(ret, 400, "HTTP/0.9");
@@ -69,6 +69,13 @@ static enum http_result end_first_line(struct http_reader *r, const char *data, 
 	r->phase = HTTP_FIELDS;
 	r->line = end + 1;
 	return HTTP_MORE;
+}
+
+/* A method, then a path or a URL, so far: git's own protocol begins with a digit. */
+static bool may_be_http(const struct http_reader *r, const char *data)
+{
+	return is_letter(data[r->line]) &&
+	       (r->second == '/' || r->second == 'h' || r->second == 'H');
 }
 
 /* The byte at @i of the first line, which may be of another protocol. */
@@ -87,8 +94,9 @@ static enum http_result scan_first_line(struct http_reader *r, const char *data,
 	if (c == '\n')
 		return r->phase == HTTP_METHOD ? HTTP_OTHER : end_first_line(r, data, i, ret);
 	if (is_control(c) && !is_blank(c))
-		return r->has_path || r->has_version ? http_bad(ret, 400, "a control character")
-						     : HTTP_OTHER;
+		return r->has_version || may_be_http(r, data)
+			       ? http_bad(ret, 400, "a control character")
+			       : HTTP_OTHER;
 	if (r->phase == HTTP_METHOD && is_blank(c)) {
 		r->phase = HTTP_GAP;
 	} else if (r->phase == HTTP_METHOD && !http_is_token(c)) {
@@ -96,7 +104,7 @@ static enum http_result scan_first_line(struct http_reader *r, const char *data,
 			return HTTP_OTHER;
 		r->phase = HTTP_REST;
 	} else if (r->phase == HTTP_GAP && !is_blank(c)) {
-		r->has_path = c == '/' && is_letter(data[r->line]);
+		r->second = c;
 		r->phase = HTTP_REST;
 	}
 	if (r->phase == HTTP_REST)

@@ -54,7 +54,7 @@ struct http_reader {
 	enum http_phase phase;
 	unsigned matched; /* bytes of "HTTP/" that the first line ends with so far */
 	bool has_version; /* it was there whole */
-	bool has_path;	  /* a word that begins with a letter, one with '/' */
+	char second;	  /* the first byte of the second word */
 };
 
 struct http_head {

@@ -46,6 +46,9 @@ static void test_query(void **state)
 	assert_memory_equal(q.question, b.data + 12, q.question_len); /* in its own letters */
 	assert_int_equal(ask("_ldap._tcp.example.org", 33, &q), 0);
 	assert_int_equal(ask("4.3.2.1.in-addr.arpa", 12, &q), 0);
+	assert_string_equal(q.name, "4.3.2.1.in-addr.arpa");
+	assert_int_equal(ask("localhost", 1, &q), 0);
+	assert_string_equal(q.name, "localhost");
 
 	/* Cut anywhere. */
 	assert_int_equal(ask("example.org", 1, &q), 0);

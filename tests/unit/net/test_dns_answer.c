@@ -61,6 +61,20 @@ static void test_addresses(void **state)
 	assert_int_equal(a.ttl, 0); /* RFC 2181 */
 	assert_memory_equal(a.addrs[0], "0123456789abcdef", 16);
 
+	start("AZ.example.org", 1, 1);
+	put_record(&b, "az.EXAMPLE.org", 0, 1, 0x00012345, "\1\2\3\4", 4);
+	assert_int_equal(parse("az.example.org", DNS_A), 0);
+	assert_int_equal(a.ttl, 0x00012345);
+	start("a.org", 1, 1);
+	put_record(&b, NULL, 12, 1, INT32_MAX, "\1\2\3\4", 4);
+	assert_int_equal(parse("a.org", DNS_A), 0);
+	assert_int_equal(a.ttl, INT32_MAX);
+
+	start("example.org", 1, DNS_RECORDS_MAX);
+	for (unsigned i = 0; i < DNS_RECORDS_MAX; i++)
+		put_record(&b, NULL, 12, i ? 16 : 1, 300, "\1\2\3\4", 4);
+	assert_int_equal(parse("example.org", DNS_A), 0);
+	assert_int_equal(a.count, 1);
 	start("example.org", 1, 40);
 	for (unsigned i = 0; i < 40; i++)
 		put_record(&b, NULL, 12, 1, 300, "\1\2\3\4", 4);
@@ -85,6 +99,21 @@ static void test_chain(void **state)
 	put_cname(&b, "www.example.org", 3600, "a.cdn.net");
 	assert_int_equal(parse("www.example.org", DNS_A), 0);
 	assert_int_equal(a.count, 0);
+	assert_int_equal(a.ttl, 0);
+	/* With a pointer as the message's last bytes. */
+	start("a.org", 1, 1);
+	put_record(&b, NULL, 12, 5, 1, "\1b\xc0\x0e", 4);
+	assert_int_equal(parse("a.org", DNS_A), 0);
+
+	/* Beside an address a CNAME may not be: the address is what was asked for. */
+	start("a.org", 1, 3);
+	put_cname(&b, "a.org", 1, "b.org");
+	put_record(&b, "b.org", 0, 1, 1, "\5\6\7\10", 4);
+	put_record(&b, "a.org", 0, 1, 300, "\1\2\3\4", 4);
+	assert_int_equal(parse("a.org", DNS_A), 0);
+	assert_int_equal(a.count, 1);
+	assert_int_equal(a.ttl, 300);
+	assert_memory_equal(a.addrs[0], "\1\2\3\4", 4);
 
 	/* In a circle, and too long. */
 	start("a.org", 1, 2);
@@ -229,6 +258,11 @@ static void test_srv(void **state)
 	assert_int_equal(a.srv[0].weight, 2);
 	assert_int_equal(a.srv[0].port, 5432);
 	assert_string_equal(a.srv[0].target, "db.a.org");
+	start("a.org", 33, 40);
+	for (unsigned i = 0; i < 40; i++)
+		put_record(&b, NULL, 12, 33, 50, "\0\1\0\2\x15\x38\1a\0", 9);
+	assert_int_equal(parse("a.org", DNS_SRV), 0);
+	assert_int_equal(a.count, DNS_SRV_MAX);
 	start("a.org", 33, 1);
 	put_record(&b, NULL, 12, 33, 50, "\0\1\0\2\x15", 5);
 	assert_int_equal(parse("a.org", DNS_SRV), -EBADMSG);
@@ -237,7 +271,11 @@ static void test_srv(void **state)
 static int filter(const void *data, size_t len, uint8_t *ret, char *target)
 {
 	_cleanup_free_ uint8_t *p = exact_copy(data, len), *out = exact_copy(data, len);
-	int n = dns_svcb_filter(p, len, out, target);
+	int n;
+
+	memset(out, 0xee, len);
+	memset(target, 'x', HOST_NAME_MAX_LEN + 1);
+	n = dns_svcb_filter(p, len, out, target);
 
 	if (n > 0)
 		memcpy(ret, out, (size_t)n);
@@ -268,6 +306,11 @@ static void test_svcb(void **state)
 		{ "\0\1\0\0\3\0\2\1\xbb\0\3\0\2\1\xbb", 15, -EBADMSG },
 		{ "\0\1\0\0\0\0\2\0\1\0\1\0\3\2h2", 16, 16 }, /* mandatory: alpn */
 		{ "\0\1\0\0\0\0\2\0\5\0\5\0\1E", 14, 0 },     /* mandatory: ech */
+		{ "\0\1\0\0\0\0\4\0\1\0\5\0\5\0\1E", 16, 0 },
+		{ "\0\1\0\0\0\0\4\0\5\0\1\0\5\0\1E", 16, 0 },
+		{ "\0\1\0\0\0\0\2\0\3\0\3\0\2\1\xbb", 15, 15 }, /* mandatory: port */
+		{ "\0\1\0\0\2\0\0", 7, 7 },			/* no-default-alpn */
+		{ "\0\1\0\0\3\0", 6, -EBADMSG },
 		{ "\0\1\0\0\0\0\1\0", 8, -EBADMSG },
 		{ "\0\1\0\0\0\0\0", 7, -EBADMSG },
 		{ "\0\1\xc0\0", 4, -EBADMSG },
@@ -285,6 +328,11 @@ static void test_svcb(void **state)
 			 sizeof(kept) - 1);
 	assert_memory_equal(out, kept, sizeof(kept) - 1);
 	assert_string_equal(target, "");
+	start("a.org", 65, 40);
+	for (unsigned i = 0; i < 40; i++)
+		put_record(&b, NULL, 12, 65, 50, data, sizeof(data) - 1);
+	assert_int_equal(parse("a.org", DNS_HTTPS), 0);
+	assert_int_equal(a.count, DNS_SVCB_MAX);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		if (filter(rows[i].data, rows[i].len, out, target) != rows[i].result)
 			fail_msg("row %zu", i);

@@ -62,6 +62,7 @@ static void test_origin(void **state)
 	GOOD("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", &h);
 	assert_int_equal(h.form, HTTP_ASTERISK);
 	GOOD("AZaz09!#$%&'*+-.^_`|~ / HTTP/1.1\r\nHost: a\r\n\r\n", &h);
+	GOOD("ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF /!~ HTTP/1.1\r\nHost: a\r\nX:  \r\n\r\n", &h);
 	GOOD("M-SEARCH / HTTP/1.1\r\nHost: a\r\n\r\n", &h);
 	GOOD("get / HTTP/1.1\r\nHost: a\r\nEmpty:\r\n\r\n", &h);
 	assert_string_equal(h.method, "get");
@@ -94,11 +95,20 @@ static void test_body(void **state)
 	GOOD("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 123456789012\r\n\r\n", &h);
 	assert_int_equal(h.body, HTTP_LENGTH);
 	assert_int_equal(h.length, 123456789012);
+	GOOD("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999999999999\r\n\r\n", &h);
+	assert_int_equal(h.length, 999999999999999999);
+	GOOD("POST / HTTP/1.1\r\nHost: a\r\nContent-Length:0\r\n\r\n", &h);
+	assert_int_equal(h.body, HTTP_LENGTH);
 	GOOD("POST / HTTP/1.1\r\nHost: a\r\ntransfer-encoding: Chunked\r\n\r\n", &h);
 	assert_int_equal(h.body, HTTP_CHUNKED);
 	GOOD("GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: h2c\r\n\r\n",
 	     &h);
 	assert_true(h.upgrade && !h.close);
+	GOOD("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\n\r\n", &h);
+	assert_true(h.upgrade);
+	GOOD("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade, close, x\r\nConnection: x\r\n\r\n",
+	     &h);
+	assert_true(h.upgrade && h.close);
 	GOOD("GET / HTTP/1.1\r\nHost: a\r\nConnection: x\r\nConnection: , CLOSE ,\r\n\r\n", &h);
 	assert_true(h.close && !h.upgrade);
 }
@@ -152,6 +162,11 @@ static void test_bad_request_lines(void **state)
 		{ "PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n", 505 },
 		{ "ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFG / HTTP/1.1\r\n", 501 },
 		{ "GET * HTTP/1.1\r\n", 400 },
+		{ "GET http:/ HTTP/1.1\r\n", 400 },
+		{ "GET http:// HTTP/1.1\r\n", 400 },
+		{ "GET ftp.://a/ HTTP/1.1\r\n", 400 },
+		{ "GET http://a/\x7f HTTP/1.1\r\n", 400 },
+		{ "GET Http://a\x01/ HTTP/1.1\r\n", 400 },
 		{ "GET example.org HTTP/1.1\r\n", 400 },
 		{ "GET https://a/ HTTP/1.1\r\n", 400 },
 		{ "GET http://u@a/ HTTP/1.1\r\n", 400 },
