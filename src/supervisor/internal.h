@@ -96,6 +96,7 @@ struct supervisor {
 	/* From here on a short anonymous run touches nothing: a page is a fault. */
 	struct sandbox_state state;
 	struct client clients[CONTROL_CLIENTS_MAX];
+	unsigned polled; /* of them, server_prepare() to server_handle() */
 	uint64_t heard; /* requests and connections so far */
 	struct command commands[INIT_COMMANDS_MAX];
 	struct output output;
@@ -135,7 +136,7 @@ void register_end(struct supervisor *s);
 /* server.c: fds has room for SERVER_POLLFDS */
 enum { SERVER_POLLFDS = 1 + CONTROL_CLIENTS_MAX };
 void server_init(struct supervisor *s);
-void server_prepare(struct supervisor *s, struct pollfd *fds);
+unsigned server_prepare(struct supervisor *s, struct pollfd *fds); /* how many to poll */
 void server_handle(struct supervisor *s, const struct pollfd *fds);
 void server_end(struct supervisor *s); /* tell all that wait, and close */
 void client_close(struct supervisor *s, int n);

@@ -237,20 +237,21 @@ enum { INIT = FIRST, OUTPUT, SERVER = OUTPUT + OUTPUT_POLLFDS, FDS = SERVER + SE
 /* One round. False when the sandbox has ended. */
 static bool loop_once(struct supervisor *s, struct pollfd *fds, bool *quick)
 {
-	unsigned count = s->listener >= 0 || s->request->stays ? FDS : FIRST;
+	bool serves = s->listener >= 0 || s->request->stays;
+	unsigned count = FIRST;
 	int64_t ms = *quick ? QUICK_MS : next_timer(s);
 	struct timespec limit;
 	int n;
 
-	if ((pty_in_background(&s->pty) || (count == FDS && s->output.pending.head.size)) &&
+	if ((pty_in_background(&s->pty) || (serves && s->output.pending.head.size)) &&
 	    (ms < 0 || ms > LOOK_AGAIN_MS))
 		ms = LOOK_AGAIN_MS;
 	limit = (struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
 	pty_prepare(&s->pty, fds + PTY);
-	if (count == FDS) {
+	if (serves) {
 		fds[INIT] = (struct pollfd){ .fd = s->init, .events = POLLIN };
 		output_prepare(s, fds + OUTPUT);
-		server_prepare(s, fds + SERVER);
+		count = SERVER + server_prepare(s, fds + SERVER);
 	}
 	n = (int)sys_call(SYS_ppoll, fds, count, ms < 0 ? NULL : &limit, 0, 0);
 	if (n < 0)
@@ -268,7 +269,7 @@ static bool loop_once(struct supervisor *s, struct pollfd *fds, bool *quick)
 		pty_open(&s->pty, s->jail.pty_fd, s->launch->terminal);
 	}
 	pty_handle(&s->pty, fds + PTY);
-	if (count == FDS) {
+	if (serves) {
 		if (fds[INIT].revents)
 			stay_handle(s);
 		output_handle(s, fds + OUTPUT);
@@ -468,8 +469,6 @@ int supervisor_run(const struct plan *plan, struct launch *launch,
 		loop(&s);
 		finish(&s);
 	}
-	sys_close(TAKE_FD(s.signals));
-	sys_call(SYS_rt_sigprocmask, SIG_SETMASK, &launch->sigmask, 0, sizeof(launch->sigmask));
 	group_end(&s, request->count || by_kill(ret));
 	judge_why(&s);
 	if (r == 0 && err_is_set(&s.jail.err))
@@ -484,5 +483,6 @@ int supervisor_run(const struct plan *plan, struct launch *launch,
 	jail_close(&s.jail);
 	register_end(&s);
 	server_end(&s);
+	signals_unwatch(TAKE_FD(s.signals), launch->sigmask);
 	return err_is_set(e) ? -e->code : 0;
 }

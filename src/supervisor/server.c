@@ -307,11 +307,15 @@ static void on_listener(struct supervisor *s)
 	on_client(s, n); /* mostly it has said already what it wants */
 }
 
-void server_prepare(struct supervisor *s, struct pollfd *fds)
+unsigned server_prepare(struct supervisor *s, struct pollfd *fds)
 {
 	bool open = s->request->stays ? s->ready : true;
 
-	for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+	/* The first free place is taken, so the last one in use is near. */
+	s->polled = CONTROL_CLIENTS_MAX;
+	while (s->polled > 0 && s->clients[s->polled - 1].fd < 0)
+		s->polled--;
+	for (unsigned i = 0; i < s->polled; i++) {
 		struct client *c = &s->clients[i];
 		struct pollfd *p = &fds[1 + i];
 
@@ -324,17 +328,18 @@ void server_prepare(struct supervisor *s, struct pollfd *fds)
 	}
 	/* While PID 1 shares our descriptors, nothing is opened. */
 	fds[0] = (struct pollfd){ .fd = open ? s->listener : -1, .events = POLLIN };
+	return 1 + s->polled;
 }
 
 void server_handle(struct supervisor *s, const struct pollfd *fds)
 {
-	for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+	for (unsigned i = 0; i < s->polled; i++) {
 		if (fds[1 + i].fd < 0 || fds[1 + i].fd != s->clients[i].fd)
 			continue;
 		if (fds[1 + i].revents & POLLOUT)
 			output_send(s);
 		if (fds[1 + i].revents & (POLLIN | POLLHUP | POLLERR) && s->clients[i].fd >= 0)
-			on_client(s, i);
+			on_client(s, (int)i);
 	}
 	if (fds[0].revents && s->listener >= 0)
 		on_listener(s);

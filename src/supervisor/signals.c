@@ -20,3 +20,15 @@ int signals_watch(uint64_t *old)
 	sys_call(SYS_rt_sigprocmask, SIG_BLOCK, &set, old, sizeof(set));
 	return (int)sys_call(SYS_signalfd4, -1, &set, sizeof(set), SFD_CLOEXEC | SFD_NONBLOCK);
 }
+
+void signals_unwatch(int fd, uint64_t old)
+{
+	struct signalfd_siginfo info;
+
+	if (fd < 0)
+		return;
+	while (sys_read(fd, &info, sizeof(info)) == sizeof(info))
+		;
+	sys_close(fd);
+	sys_call(SYS_rt_sigprocmask, SIG_SETMASK, &old, 0, sizeof(old));
+}

@@ -12,4 +12,11 @@
  */
 int signals_watch(uint64_t *old);
 
+/*
+ * When all is cleaned up: close @fd and set the mask @old again. Those that came
+ * meanwhile asked for an end that is there; they are dropped, or they would take
+ * the exit status.
+ */
+void signals_unwatch(int fd, uint64_t old);
+
 #endif
