@@ -25,9 +25,16 @@ int compile(const struct compile_request *q, struct buf *ret, struct diags *d, s
 	int r;
 
 	policy_init(&p);
+	/* Most facts of the host are there; without it they would all be wrong. */
+	r = access("/proc/self/exe", F_OK) < 0 ? -errno : 0;
+	if (r < 0) {
+		err_set(e, r, "start", "read /proc/self/exe");
+		err_remedy(e, "mount /proc: mount -t proc proc /proc");
+		return r;
+	}
 	r = dirs_init(&dirs);
 	if (r < 0)
-		return err_set(e, r, "policy", "find Purple's own files (is /proc mounted?)");
+		return err_set(e, r, "policy", "find Purple's own files");
 	r = policy_load(&p, q->profile, &dirs.policy, d);
 	for (const char *const *o = q->overrides; r == 0 && o && *o; o += 2)
 		r = policy_set(&p, o[1], o[0], d);
