@@ -122,7 +122,7 @@ static uint64_t start_one(const struct bench *b, unsigned number)
 	if (!b->detaches)
 		posix_spawn_file_actions_adddup2(&actions, pipe_fds[1], STDOUT_FILENO);
 	start = now();
-	errno = posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ);
+	errno = argv[0] ? posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ) : EINVAL;
 	if (errno != 0)
 		fail(argv[0]);
 	close(pipe_fds[1]);

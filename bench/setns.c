@@ -33,7 +33,8 @@ const char confine_program[] = "setns";
 
 static void join(const char *pid)
 {
-	int pidfd = check(syscall(SYS_pidfd_open, (pid_t)atoi(pid), 0), "pidfd_open", pid);
+	int pidfd = check(syscall(SYS_pidfd_open, (pid_t)strtol(pid, NULL, 10), 0), "pidfd_open",
+			  pid);
 
 	check(setns(pidfd, EIGHT_NAMESPACES), "setns", pid);
 	close(pidfd);

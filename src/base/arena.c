@@ -83,7 +83,7 @@ void *arena_grow(struct arena *a, void *items, size_t count, size_t size)
 	if (count > SIZE_MAX / 2 / size)
 		return NULL;
 	p = arena_alloc(a, MAX(count * 2, (size_t)4) * size);
-	if (p && count > 0)
+	if (p && items)
 		memcpy(p, items, count * size);
 	return p;
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -59,11 +60,12 @@ static int hex_decode(const char *hex, uint8_t *ret, size_t n)
 	if (strlen(hex) != 2 * n)
 		return -EINVAL;
 	for (size_t i = 0; i < n; i++) {
-		unsigned v;
+		const char digits[] = { hex[2 * i], hex[2 * i + 1], '\0' };
+		char *end;
 
-		if (sscanf(hex + 2 * i, "%2x", &v) != 1)
+		ret[i] = (uint8_t)strtoul(digits, &end, 16);
+		if (end != digits + 2)
 			return -EINVAL;
-		ret[i] = (uint8_t)v;
 	}
 	return 0;
 }

@@ -180,7 +180,7 @@ static int exec(int argc, char **argv, int *status, struct err *e)
 
 	if (r == 0)
 		r = parse(argc, argv, &o, e);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	if (o.help) {
 		write_full(STDOUT_FILENO, exec_help, sizeof(exec_help) - 1);

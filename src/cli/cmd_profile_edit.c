@@ -233,7 +233,7 @@ static int take_edit(const struct dirs *dirs, int dir, const char *tmp, const ch
 		return profile_fail(r, "cannot read back what was edited");
 	snprintf(path, sizeof(path), "%s/%s", dirs->policy.user, file);
 	if (after.len == before->len &&
-	    (after.len == 0 || memcmp(after.data, before->data, after.len) == 0)) {
+	    (!after.data || !before->data || memcmp(after.data, before->data, after.len) == 0)) {
 		unlinkat(dir, tmp, 0);
 		fputs("nothing was changed\n", stderr);
 		return 0;

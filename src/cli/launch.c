@@ -14,8 +14,6 @@
 #include "supervisor/give.h"
 #include "sys/files.h"
 
-extern char **environ;
-
 enum { ENVIRONMENT_MAX = 512 };
 
 /* NAME, or PREFIX_*: does the plan let this variable of the caller in? */

@@ -16,8 +16,6 @@
 #include "policy/policy.h"
 #include "sys/files.h"
 
-extern char **environ;
-
 char plan_memory[PLAN_MAX] __attribute__((__aligned__(8)));
 
 /* The file of the profile; for purple-compile a bare name stays a name. */

@@ -8,7 +8,7 @@
 #ifndef PURPLE_JAIL_SEARCH_H
 #define PURPLE_JAIL_SEARCH_H
 
-#include <limits.h>
+#include <linux/limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 
