@@ -61,7 +61,8 @@ static void test_query(void **state)
 
 static void test_edns(void **state)
 {
-	static const char cookie[] = "\0\12\0\10abcdefgh";
+	/* A cookie, and an option without data. */
+	static const char cookie[] = "\0\12\0\10abcdefgh\0\13\0\0";
 	struct dns_query q;
 
 	put_header(&b, 1, 0x0110, 1, 0, 0, 1);

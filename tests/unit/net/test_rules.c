@@ -291,29 +291,29 @@ static void test_listing(void **state)
 static void test_blocked_addresses(void **state)
 {
 	static const char *const clothes[] = {
-		"9.9.9.9",
-		"::ffff:9.9.9.9",
-		"::909:909",
-		"::ffff:0:909:909",
-		"64:ff9b::909:909",
-		"2002:909:909::1",
-		"2001:0:909:909::1",
-		"2001:0:1:1:0:0:f6f6:f6f6",
-		"2606:4700::5efe:909:909",
-		"2606:4700::200:5efe:909:909",
+		"9.8.7.6",
+		"::ffff:9.8.7.6",
+		"::908:706",
+		"::ffff:0:908:706",
+		"64:ff9b::908:706",
+		"2002:908:706::1",
+		"2001:0:908:706::1",
+		"2001:0:101:101:0:0:f6f7:f8f9",
+		"2606:4700::5efe:908:706",
+		"2606:4700::200:5efe:908:706",
 	};
 	static const char *const others[] = {
-		"9.9.8.9",
-		"2606:4700::909:909",
-		"2606:4700::5efd:909:909",
-		"2606:4700::100:5efe:909:909",
-		"2606:4700::1:5efe:909:909",
-		"2003:909:909::1",
-		"64:ff9b::909:a09",
+		"9.8.8.6",
+		"2606:4700::908:706",
+		"2606:4700::5efd:908:706",
+		"2606:4700::100:5efe:908:706",
+		"2606:4700::1:5efe:908:706",
+		"2003:908:706::1",
+		"64:ff9b::908:806",
 	};
 	struct fixture f;
-	const struct net_rules *r = rules(&f, "443 2000::/3 9.9.9.9 ::/96",
-					  "9.9.9.0/24 [2606::/16]:80 1.1.1.1:53/udp");
+	const struct net_rules *r = rules(&f, "443 2000::/3 9.8.7.6 ::/96",
+					  "9.8.7.0/24 0.0.0.0/8 [2606::/16]:80 1.1.1.1:53/udp");
 	struct host h = host("1.1.1.1"), name = host("example.org");
 
 	for (size_t i = 0; i < ARRAY_SIZE(clothes); i++) {
@@ -325,7 +325,7 @@ static void test_blocked_addresses(void **state)
 		if (dial(r, "example.org", others[i], 443) != RULES_ALLOWED)
 			fail_msg("%s", others[i]);
 	/* Without "/udp" a block is for both, with it for UDP alone. */
-	h = host("9.9.9.9");
+	h = host("9.8.7.6");
 	assert_int_equal(rules_connect(r, &h, 443, true).verdict, RULES_BLOCKED);
 	h = host("1.1.1.1");
 	assert_int_equal(rules_dial(r, &name, &h, 443, false).verdict, RULES_ALLOWED);
