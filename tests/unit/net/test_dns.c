@@ -245,6 +245,7 @@ static size_t reply(const struct dns_query *q, unsigned rcode, bool tcp, uint8_t
 	struct host a = { .kind = HOST_V4, .addr = { 192, 0, 2, 1 } };
 	struct dns_reply r;
 
+	memset(buf, 0xee, room);
 	dns_reply_start(&r, buf, room, q, rcode, tcp);
 	for (unsigned i = 0; i < addrs; i++)
 		assert_int_equal(dns_reply_add_addr(&r, &a, 60), 0);
@@ -259,6 +260,7 @@ static void test_reply(void **state)
 	static const uint8_t formerr[] = "\0\1\x81\x81\0\0\0\0\0\0\0\0";
 	uint8_t buf[1024];
 	struct dns_query q;
+	struct dns_reply r;
 
 	assert_int_equal(ask("Example.org", 1, &q), 0);
 	assert_int_equal(reply(&q, 0, false, buf, sizeof(buf), 1), sizeof(expected) - 1);
@@ -266,8 +268,20 @@ static void test_reply(void **state)
 	assert_int_equal(reply(&q, DNS_REFUSED, false, buf, sizeof(buf), 0), sizeof(refused) - 1);
 	assert_memory_equal(buf, refused, sizeof(refused) - 1);
 
+	/* Without RD, CD, DO. */
+	put_header(&b, 1, 0, 1, 0, 0, 1);
+	put_question(&b, "example.org", 1);
+	put_opt(512, 0, "", 0);
+	assert_int_equal(parse(&q), 0);
+	assert_int_equal(reply(&q, 0, false, buf, sizeof(buf), 0), b.len);
+	assert_memory_equal(buf, "\0\1\x80\x80\0\1\0\0\0\0\0\1", 12);
+	assert_memory_equal(buf + b.len - 11, "\0\0\x29\4\xd0\0\0\0\0\0\0", 11);
+
+	/* Without a question there is nothing to answer. */
 	put_header(&b, 1, 0x0100, 2, 0, 0, 0);
 	assert_int_equal(parse(&q), DNS_FORMERR);
+	dns_reply_start(&r, buf, sizeof(buf), &q, DNS_FORMERR, false);
+	assert_int_equal(dns_reply_add_ptr(&r, "a", 1), -EINVAL);
 	assert_int_equal(reply(&q, DNS_FORMERR, false, buf, sizeof(buf), 0), 12);
 	assert_memory_equal(buf, formerr, 12);
 }
@@ -275,7 +289,7 @@ static void test_reply(void **state)
 static void test_reply_records(void **state)
 {
 	static const uint8_t records[] =
-		"\xc0\x0c\0\x21\0\1\0\0\0\5\0\x15\0\1\0\2\1\xbb\1a\7example\3org\0";
+		"\xc0\x0c\0\x21\0\1\x12\x34\x56\x78\0\x15\0\1\0\2\1\xbb\1a\7example\3org\0";
 	static const uint8_t ptr[] = "\xc0\x0c\0\x0c\0\1\0\0\0\1\0\5\3foo\0";
 	struct host h = { .kind = HOST_V6, .addr = { 0xfd, [15] = 1 } };
 	uint8_t buf[1024], *p;
@@ -285,7 +299,7 @@ static void test_reply_records(void **state)
 	assert_int_equal(ask("x.org", 33, &q), 0);
 	p = buf + b.len;
 	dns_reply_start(&r, buf, sizeof(buf), &q, 0, false);
-	assert_int_equal(dns_reply_add_srv(&r, 1, 2, 443, "A.example.org", 5), 0);
+	assert_int_equal(dns_reply_add_srv(&r, 1, 2, 443, "A.example.org", 0x12345678), 0);
 	assert_int_equal(dns_reply_add_ptr(&r, "foo", 1), 0);
 	assert_int_equal(dns_reply_add_addr(&r, &h, 0), 0);
 	assert_int_equal(dns_reply_add_raw(&r, DNS_HTTPS, (const uint8_t *)"\0\1\0", 3, 0), 0);
@@ -309,7 +323,7 @@ static void test_truncation(void **state)
 	assert_int_equal(ask("example.org", 1, &q), 0);
 	len = reply(&q, 0, false, buf, sizeof(buf), 100);
 	assert_true(len <= 512 && len > 512 - 16);
-	assert_int_equal(buf[2] & 2, 2);
+	assert_int_equal(buf[2], 0x83);
 	assert_int_equal(buf[7], (len - b.len) / 16);
 	len = reply(&q, 0, true, buf, sizeof(buf), 100);
 	assert_int_equal(len, b.len + 1600);
@@ -322,6 +336,7 @@ static void test_truncation(void **state)
 		assert_int_equal(parse(&q), 0);
 		len = reply(&q, 0, false, buf, sizeof(buf), 100);
 		assert_true(len <= MAX(MIN(size, 1232u), 512u));
+		assert_true(len > MAX(MIN(size, 1232u), 512u) - 16);
 		assert_int_equal(buf[11], 1);
 		assert_memory_equal(buf + len - 11, "\0\0\x29\4\xd0\0\0\x80\0\0\0", 11);
 	}
