@@ -88,9 +88,10 @@ void cg_leaf_init(struct cg_leaf *l);
  * as the kernel does. Nothing is in the group yet: start the first process by
  * clone3(CLONE_INTO_CGROUP, v2_fd) and write its pid to every one of procs_fds
  * before it runs anything of the command's. A leaf is made whenever the site is
- * neither CG_NONE nor CG_SCOPE, limits or not: with no limit (limits->controllers 0) it counts
- * memory and processes too, beside processor time, freezing and killing. @l
- * need not be initialised.
+ * neither CG_NONE nor CG_SCOPE, limits or not: with no limit (limits->controllers
+ * 0) it counts processes and processor time, freezes and kills. Memory it counts
+ * only if that is limited: such a group costs the kernel 115 kB. @l need not be
+ * initialised.
  *
  * io_rate: for every whole block device that there is now. Version 1 counts
  * reads and direct writes only, not what is written back from the page cache.

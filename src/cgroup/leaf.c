@@ -446,7 +446,7 @@ static void maker_init(struct maker *m, struct cg_leaf *l, const struct cg_site 
 	*m = (struct maker){ .l = l, .s = s, .lim = limits ? limits : &none, .e = e };
 	m->want = m->lim->controllers;
 	if (m->want == 0)
-		m->want = s->controllers & (1u << PC_MEMORY | 1u << PC_PIDS | 1u << PC_CPUACCT);
+		m->want = s->controllers & (1u << PC_PIDS | 1u << PC_CPUACCT);
 }
 
 int cg_begin(struct cg_leaf *l, const struct cg_site *s, const char *id,

@@ -49,7 +49,14 @@ int group_make(struct supervisor *s, struct err *e)
 
 static void count_leaf(const struct supervisor *s, struct cg_usage *u)
 {
+	struct cg_usage tree;
+
 	cg_usage(&s->leaf, u);
+	/* Memory has a group only where it is limited. */
+	if (u->memory == CG_UNKNOWN && s->phase != SANDBOX_ENDED) {
+		cg_tree_usage(s->jail.pid1, &tree);
+		u->memory = tree.memory;
+	}
 	/* Then RLIMIT_NPROC refuses, which nobody counts. */
 	if (!s->plan->limits.pids)
 		u->pids_refused = CG_UNKNOWN;
