@@ -20,7 +20,6 @@ static const struct plan_rlimit shared[] = {
 };
 
 enum {
-	GRACE_DEFAULT_S = 5,
 	/* The supervisor ends all together first; the kernel ends one that outlives it. */
 	CPU_MARGIN_S = 2,
 	/* The group refuses first: it counts what it refuses, and not the forks in flight. */
@@ -197,9 +196,7 @@ static void limit_time(struct builder *b)
 
 	l->session_s = (uint32_t)p->resources.session_timeout_seconds.v;
 	l->cpu_time_s = (uint32_t)p->resources.cpu_time_seconds.v;
-	l->grace_s = p->resources.kill_grace_seconds.set
-			     ? (uint32_t)p->resources.kill_grace_seconds.v
-			     : GRACE_DEFAULT_S;
+	l->grace_s = (uint32_t)p->resources.kill_grace_seconds.v;
 	/* Counted exactly by a group where there is one; else by the tree of processes. */
 	if (l->cpu_time_s)
 		l->controllers |= b->host->cgroup.controllers & 1U << PC_CPUACCT;

@@ -135,7 +135,7 @@ const struct policy_key policy_keys[] = {
 	  .help = "How much processor time all processes together may use; then the sandbox is ended, and "
 		  "the exit status is 124." },
 	{ "resources.kill_grace_seconds", KEY_COUNT, AT(resources.kill_grace_seconds), .min = 0,
-	  .max = 3600, .option = "kill-grace",
+	  .max = 3600, .fallback = "5", .option = "kill-grace",
 	  .help = "How long processes have between SIGTERM and SIGKILL when a sandbox is ended." },
 	{ "resources.open_files", KEY_COUNT, AT(resources.open_files), .min = 8, .max = 1 << 20,
 	  .option = "open-files", .help = "How many files a single process may have open." },

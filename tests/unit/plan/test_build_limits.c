@@ -63,6 +63,7 @@ static void test_limits_of_a_group(void **state)
 	build(&t, "resources: {pids_limit: 9, session_timeout_seconds: 1}\n", &h);
 	assert_non_null(t.plan);
 	assert_int_equal(t.plan->limits.controllers, 0);
+	assert_int_equal(t.plan->limits.grace_s, 5);
 	f = plan_items(t.plan, facts, struct plan_fact);
 	for (uint32_t i = 0; i < t.plan->facts.count; i++)
 		assert_int_not_equal(f[i].kind, PF_CGROUP);
