@@ -30,7 +30,7 @@ static void help(bool create)
 		write_full(STDOUT_FILENO, create_text, sizeof(create_text) - 1);
 	else
 		write_full(STDOUT_FILENO, run_text, sizeof(run_text) - 1);
-	run_options_help(STDOUT_FILENO);
+	(create ? create_options_help : run_options_help)(STDOUT_FILENO);
 }
 
 /* Best-effort is never silent. One line each, before the command's own output. */
@@ -128,9 +128,8 @@ static int check_options(const struct run_options *o, struct err *e)
 	} else if (!o->command[0]) {
 		what = "no command given";
 	}
-	if (o->tty && (!o->detach || o->create)) {
+	if (o->tty && !o->detach)
 		what = "--tty belongs to --detach; in the foreground it has our terminal";
-	}
 	if (what) {
 		err_set(e, EPROTO, "usage", "%s", what);
 		err_remedy(e, "%s", usage);
@@ -154,7 +153,7 @@ static int run(int argc, char **argv, bool create, struct outcome *out, struct r
 	int r = sandbox_fill_stdio(e);
 
 	if (r == 0)
-		r = run_options_parse(argc, argv, &o, e);
+		r = (create ? create_options_parse : run_options_parse)(argc, argv, &o, e);
 	if (r < 0)
 		return r;
 	if (o.help) {
@@ -165,11 +164,6 @@ static int run(int argc, char **argv, bool create, struct outcome *out, struct r
 	r = report_open(report, o.report, e);
 	if (r < 0)
 		return r;
-	if (create) {
-		o.create = o.detach = true;
-		if (!o.name && o.command[0])
-			o.name = *o.command++;
-	}
 	r = check_options(&o, e);
 	if (r < 0)
 		return r;

@@ -36,7 +36,12 @@ enum own_option {
 	OWN_VERBOSE,
 	OWN_HELP
 };
-enum command { RUN = 1, PLAN = 2, BOTH = RUN | PLAN };
+enum command { RUN = 1, CREATE = 2, PLAN = 4, START = RUN | CREATE, ALL = START | PLAN };
+
+static const char *command_name(enum command of)
+{
+	return of & RUN ? "run" : of & CREATE ? "create" : "plan";
+}
 
 /* The options that are no policy keys. */
 static const struct own_option_row {
@@ -46,18 +51,18 @@ static const struct own_option_row {
 	const char *form; /* " FILE"; NULL: it takes no value */
 	const char *help;
 } own_options[] = {
-	{ "--profile", "-p", OWN_PROFILE, BOTH, " NAME",
+	{ "--profile", "-p", OWN_PROFILE, ALL, " NAME",
 	  "a profile's name, or a policy file (with a /)" },
-	{ "--dir", "-w", OWN_DIR, RUN, " DIR", "the workspace; default: the current directory" },
-	{ "--set", NULL, OWN_SET, BOTH, " KEY=VALUE",
+	{ "--dir", "-w", OWN_DIR, START, " DIR", "the workspace; default: the current directory" },
+	{ "--set", NULL, OWN_SET, ALL, " KEY=VALUE",
 	  "override any policy key; KEY+=ITEM adds to a list" },
-	{ "--best-effort", NULL, OWN_BEST_EFFORT, BOTH, NULL,
+	{ "--best-effort", NULL, OWN_BEST_EFFORT, ALL, NULL,
 	  "go without layers that are missing here, as named downgrades" },
-	{ "--no-cache", NULL, OWN_NO_CACHE, RUN, NULL,
+	{ "--no-cache", NULL, OWN_NO_CACHE, START, NULL,
 	  "compile the policy anew, and do not keep it" },
-	{ "--report", NULL, OWN_REPORT, RUN, " FILE",
+	{ "--report", NULL, OWN_REPORT, START, " FILE",
 	  "write how it ended as JSON to a file, fd:N, or - for standard output" },
-	{ "--name", NULL, OWN_NAME, RUN, " NAME",
+	{ "--name", NULL, OWN_NAME, START, " NAME",
 	  "a sandbox that others can enter: purple exec NAME -- …" },
 	{ "--detach", "-d", OWN_DETACH, RUN, NULL,
 	  "go on in the background, with a log; print the name" },
@@ -65,7 +70,7 @@ static const struct own_option_row {
 	  "with --detach: give it a terminal, for purple attach" },
 	{ "--json", NULL, OWN_JSON, PLAN, NULL, "print everything as one JSON object" },
 	{ "--verbose", "-v", OWN_VERBOSE, PLAN, NULL, "name every system call" },
-	{ "--help", "-h", OWN_HELP, BOTH, NULL, "this text" },
+	{ "--help", "-h", OWN_HELP, ALL, NULL, "this text" },
 };
 
 static int usage_error(struct err *e, enum command of, const char *fmt, ...) _printf_(3, 4);
@@ -79,11 +84,8 @@ static int usage_error(struct err *e, enum command of, const char *fmt, ...)
 	vsnprintf(message, sizeof(message), fmt, ap);
 	va_end(ap);
 	err_set(e, EPROTO, "usage", "%s", message);
-	if (of == PLAN)
-		err_remedy(e, "`purple plan --help` lists the options");
-	else
-		err_remedy(e,
-			   "`purple run --help` lists the options; the command follows after --");
+	err_remedy(e, "`purple %s --help` lists the options%s", command_name(of),
+		   of == RUN ? "; the command follows after --" : "");
 	return -EPROTO;
 }
 
@@ -188,8 +190,7 @@ static int parse_own(const struct own_option_row *row, const struct word *w, con
 {
 	if (!(row->of & of))
 		return usage_error(e, of, "%s is an option of `purple %s`, not of `purple %s`",
-				   row->name, of == RUN ? "plan" : "run",
-				   of == RUN ? "run" : "plan");
+				   row->name, command_name(row->of), command_name(of));
 	if (!row->form && *w->equals == '=')
 		return usage_error(e, of, "%s takes no value", row->name);
 	if (!row->form)
@@ -268,6 +269,16 @@ int run_options_parse(int argc, char **argv, struct run_options *o, struct err *
 	return parse(argc, argv, RUN, o, e);
 }
 
+int create_options_parse(int argc, char **argv, struct run_options *o, struct err *e)
+{
+	int r = parse(argc, argv, CREATE, o, e);
+
+	o->create = o->detach = true;
+	if (r == 0 && !o->name && o->command[0])
+		o->name = *o->command++;
+	return r;
+}
+
 int plan_options_parse(int argc, char **argv, struct run_options *o, struct err *e)
 {
 	int r = parse(argc, argv, PLAN, o, e);
@@ -344,6 +355,11 @@ static void put_options(int fd, enum command of)
 void run_options_help(int fd)
 {
 	put_options(fd, RUN);
+}
+
+void create_options_help(int fd)
+{
+	put_options(fd, CREATE);
 }
 
 void plan_options_help(int fd)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The options of `purple run` and `purple plan`; most are shared. Each of the policy's
+ * The options of `purple run`, `create` and `plan`; most are shared. Each of the policy's
  * options stands for one key and nothing else: it becomes an override, which
  * the policy's own parser checks. For the static launcher too.
  */
@@ -19,10 +19,10 @@ struct run_options {
 	const char *workspace; /* -w; NULL: the current directory */
 	const char *report;    /* --report: a file, or fd:N ("-" comes as fd:1); NULL: none */
 	const char *name;      /* --name; NULL: none */
-	bool detach, tty;      /* of run alone */
-	bool create;	       /* set by `purple create` */
+	bool detach, tty;      /* of run alone; what is created is detached */
+	bool create;	       /* it is `purple create` */
 	bool best_effort, help;
-	bool no_cache;	    /* of run alone, as -w and --report */
+	bool no_cache;	    /* not of plan, as -w, --report and --name */
 	bool json, verbose; /* of plan alone */
 	/* Pairs: the option as typed ("--memory"), "key=value"; NULL-terminated. */
 	const char *overrides[2 * RUN_OVERRIDES_MAX + 1];
@@ -37,11 +37,15 @@ struct run_options {
  */
 int run_options_parse(int argc, char **argv, struct run_options *o, struct err *e);
 
+/* The same of `purple create`, whose first word is the name unless --name gives it. */
+int create_options_parse(int argc, char **argv, struct run_options *o, struct err *e);
+
 /* The same of `purple plan`, which takes no command. */
 int plan_options_parse(int argc, char **argv, struct run_options *o, struct err *e);
 
 /* The list of options for `--help`, to @fd. */
 void run_options_help(int fd);
+void create_options_help(int fd);
 void plan_options_help(int fd);
 
 #endif

@@ -56,6 +56,14 @@ def box(as_user):
     end(as_user, name)
 
 
+@pytest.mark.parametrize("option", ["-d", "-t", "--detach", "--tty"])
+def test_create_refuses_what_only_run_has(as_user, option):
+    name = f"never-{os.getpid()}"
+    refused(purple(as_user, "create", option, name), 125, "is an option of `purple run`, not of")
+    assert name not in sandboxes(as_user)
+    assert f"{option}," not in ok(purple(as_user, "create", "--help"))
+
+
 def test_exec_gives_output_status_and_input(as_user, box):
     done = purple(as_user, "exec", box, "--", "sh", "-c", "cat; echo err >&2; exit 7",
                   stdin=None, input="in\n")
