@@ -74,7 +74,7 @@ static bool source_is_current(const struct plan *p, const struct plan_source *sr
 
 static bool fact_holds(const struct plan *p, const struct plan_fact *f, cache_cgroup *cgroup)
 {
-	struct stat st;
+	struct stat st = { 0 }; /* for an analyzer that does not know raw calls */
 	int r;
 
 	if (f->kind == PF_CGROUP)

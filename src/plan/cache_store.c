@@ -51,7 +51,7 @@ static void prune(int dirfd)
 
 	if (!dir)
 		return;
-	copy = -1;
+	(void)TAKE_FD(copy);
 	while ((d = readdir(dir))) {
 		struct stat st;
 
