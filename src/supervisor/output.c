@@ -13,6 +13,7 @@
 #include "sys/files.h"
 
 enum { LOG_MAX = 10 << 20, STUCK_MS = 5000 };
+enum { REST_MAX = 1 << 20 /* what a pipe holds at most: pipe-max-size, pipe(7) */ };
 
 void output_init(struct supervisor *s)
 {
@@ -115,8 +116,8 @@ void output_prepare(struct supervisor *s, struct pollfd *fds)
 	}
 }
 
-/* Whether anything came. */
-static bool read_one(struct supervisor *s, int i)
+/* How much came; 0: nothing. */
+static long read_one(struct supervisor *s, int i)
 {
 	struct output *o = &s->output;
 	long n = sys_read(o->fds[i], o->pending.bytes, sizeof(o->pending.bytes));
@@ -124,13 +125,13 @@ static bool read_one(struct supervisor *s, int i)
 	if (n == 0 || (n < 0 && n != -EAGAIN && n != -EINTR))
 		sys_close(TAKE_FD(o->fds[i]));
 	if (n <= 0)
-		return false;
+		return 0;
 	log_bytes(s, o->pending.bytes, (size_t)n);
 	if (o->client >= 0) {
 		o->pending.head = CONTROL_HEAD(CONTROL_OUTPUT, i + 1, (size_t)n);
 		output_send(s);
 	}
-	return true;
+	return n;
 }
 
 static void write_input(struct output *o)
@@ -179,12 +180,18 @@ void output_end(struct supervisor *s)
 	if (!s->request->stays)
 		return;
 	for (int i = 0; i < OUTPUTS; i++) {
-		/* What an attached client does not take now it does not get. */
-		while (o->fds[i] >= 0) {
+		uint64_t rest = 0;
+		long n;
+
+		/*
+		 * What an attached client does not take now it does not get. Somebody
+		 * outside may have been given the other end, and write on for ever.
+		 */
+		do {
 			o->pending.head.size = 0;
-			if (!read_one(s, i))
-				break;
-		}
+			n = o->fds[i] < 0 ? 0 : read_one(s, i);
+			rest += (uint64_t)n;
+		} while (n > 0 && rest < REST_MAX);
 		sys_close(TAKE_FD(o->fds[i]));
 	}
 	sys_close(TAKE_FD(o->slave));

@@ -3,13 +3,56 @@
 
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/macros.h"
 #include "sys/files.h"
 
-enum { BUFFER = 4096 };
+/* FINISH_MAX: more than a terminal holds when nobody writes to it any more. */
+enum { BUFFER = 4096, WRITE_MAX_MS = 20, FINISH_MAX = 1 << 20 };
 static char inward_buffer[BUFFER], outward_buffer[BUFFER];
+
+static void on_time(int sig)
+{
+}
+
+/*
+ * poll(2) tells that a terminal takes something, and write(2) waits until it has
+ * taken all: for ever, if nobody reads it. The caller's cannot be made non-blocking,
+ * for others share the open file. So the write is cut off by a signal, and the clocks
+ * go on. SIGURG because nobody else sends it; a timer of its own because an alarm(2)
+ * may be the caller's.
+ */
+static const int cut_signal = SIGURG;
+static int cut_timer = -1; /* a timer_t of the kernel's */
+
+static void prepare_cut(void)
+{
+	const struct sigaction action = { .sa_handler = on_time }; /* no SA_RESTART */
+	const uint64_t set = 1ULL << (cut_signal - 1);
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = cut_signal };
+
+	if (cut_timer >= 0)
+		return;
+	sigaction(cut_signal, &action, NULL);
+	sys_call(SYS_rt_sigprocmask, SIG_UNBLOCK, &set, NULL, sizeof(set));
+	if (sys_call(SYS_timer_create, CLOCK_MONOTONIC, &event, &cut_timer) < 0)
+		cut_timer = -1;
+}
+
+static long write_some(int fd, const char *data, size_t len)
+{
+	/* The interval: the first signal may come before the write does. */
+	const struct timespec limit = { .tv_nsec = WRITE_MAX_MS * 1000000L };
+	const struct itimerspec on = { limit, limit }, off = { 0 };
+	long n;
+
+	sys_call(SYS_timer_settime, cut_timer, 0, &on, NULL);
+	n = sys_write(fd, data, len);
+	sys_call(SYS_timer_settime, cut_timer, 0, &off, NULL);
+	return n;
+}
 
 /* Escape hatch for job control: a background process group gets SIGTTOU here. */
 static void set_terminal(int fd, const struct termios *t)
@@ -44,6 +87,7 @@ void pty_release(struct pty *p)
 
 void pty_open(struct pty *p, int master, unsigned terminal)
 {
+	prepare_cut();
 	p->master = master;
 	p->inward.data = inward_buffer;
 	p->outward.data = outward_buffer;
@@ -92,16 +136,18 @@ static bool fill(struct pty_pipe *q, int fd)
 	return true;
 }
 
-static void drain(struct pty_pipe *q, int fd)
+/* Whether anything went. */
+static bool drain(struct pty_pipe *q, int fd)
 {
-	long n = sys_write(fd, q->data + q->off, q->len - q->off);
+	long n = write_some(fd, q->data + q->off, q->len - q->off);
 
 	if (n == -EAGAIN || n == -EINTR)
-		return;
+		return false;
 	/* A terminal that is gone takes nothing more: drop what is left. */
 	q->off = n < 0 ? q->len : q->off + (size_t)n;
 	if (q->off == q->len)
 		q->len = q->off = 0;
+	return true;
 }
 
 /*
@@ -116,7 +162,7 @@ static void fold_lines(struct pty *p)
 	size_t n = 0;
 
 	if (p->held_cr && q->data[0] != '\n')
-		sys_write(p->out, "\r", 1);
+		write_some(p->out, "\r", 1);
 	p->held_cr = false;
 	if (p->raw || tcgetattr(p->out, &t) != 0 || !(t.c_oflag & OPOST) || !(t.c_oflag & ONLCR))
 		return;
@@ -157,16 +203,31 @@ void pty_handle(struct pty *p, const struct pollfd *fds)
 		drain(&p->outward, p->out);
 }
 
+/* The caller's terminal may never take the rest: then whoever wants us to end says so. */
+static bool is_told_to_end(void)
+{
+	const uint64_t ends = 1ULL << (SIGHUP - 1) | 1ULL << (SIGINT - 1) | 1ULL << (SIGQUIT - 1) |
+			      1ULL << (SIGTERM - 1);
+	uint64_t pending = 0;
+
+	sys_call(SYS_rt_sigpending, &pending, sizeof(pending));
+	return pending & ends;
+}
+
 void pty_finish(struct pty *p)
 {
+	size_t done = 0;
+
 	if (p->master < 0)
 		return;
+	/* Somebody outside may have been given its other end, and write on. */
 	do {
-		while (p->outward.len > 0)
-			drain(&p->outward, p->out);
-	} while (fill_outward(p));
+		done += p->outward.len;
+		while (p->outward.len > 0 && (drain(&p->outward, p->out) || !is_told_to_end()))
+			;
+	} while (p->outward.len == 0 && done < FINISH_MAX && fill_outward(p));
 	if (p->held_cr)
-		sys_write(p->out, "\r", 1);
+		write_some(p->out, "\r", 1);
 	pty_release(p);
 	p->master = -1;
 }
