@@ -11,6 +11,14 @@
  *	peer.c      who may be one
  *	stay.c      commands that purple-init starts for us
  *	output.c    what a detached command writes: log, attached client
+ *
+ * Locks. A start takes them in this order: as root a range of ids (cli/caller.h);
+ * the state directory's (state.h), which an anonymous run takes last, and does
+ * without if it must; the control group's (cgroup/cgroup.h). They are held to the
+ * end, by the open file. None is waited for while another sandbox has it, so no
+ * order can deadlock: a range that is taken is passed over, and so is what a sweep
+ * finds locked; a name in use is an error. Only the lock of a directory that was
+ * made this moment is waited for, while somebody asks whether it is live.
  */
 #ifndef PURPLE_SUPERVISOR_INTERNAL_H
 #define PURPLE_SUPERVISOR_INTERNAL_H
@@ -97,7 +105,7 @@ struct supervisor {
 	struct sandbox_state state;
 	struct client clients[CONTROL_CLIENTS_MAX];
 	unsigned polled; /* of them, server_prepare() to server_handle() */
-	uint64_t heard; /* requests and connections so far */
+	uint64_t heard;	 /* requests and connections so far */
 	struct command commands[INIT_COMMANDS_MAX];
 	struct output output;
 };

@@ -91,11 +91,9 @@ void output_send(struct supervisor *s)
 	if (r == 0) {
 		o->pending.head.size = 0;
 		o->stuck_since = 0;
-	} else if (r != -EAGAIN) {
-		client_close(s, o->client);
-	} else if (!o->stuck_since) {
+	} else if (r == -EAGAIN && !o->stuck_since) {
 		o->stuck_since = supervisor_now();
-	} else if (supervisor_now() - o->stuck_since > STUCK_MS) {
+	} else if (r != -EAGAIN || supervisor_now() - o->stuck_since > STUCK_MS) {
 		client_close(s, o->client);
 	}
 }

@@ -258,7 +258,7 @@ static int list_start(struct listing *l, int all)
 int state_open(int all, const char *name)
 {
 	static struct sandbox_state s;
-	struct listing l;
+	struct listing l = { .fd = -1 };
 	const char *entry;
 	int dir, r = -ENOENT;
 
@@ -293,7 +293,7 @@ bool state_is_live(int dir)
 unsigned state_sweep(int all, unsigned most)
 {
 	unsigned looked = 0, removed = 0;
-	struct listing l;
+	struct listing l = { .fd = -1 };
 	const char *name;
 
 	if (list_start(&l, all) < 0)

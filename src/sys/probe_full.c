@@ -442,12 +442,21 @@ static uint64_t status_field(const struct buf *b, const char *name, int base, ui
 static bool initial_userns(void)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT(SMALL_FILE);
-	unsigned inside, outside, count;
+	const char *at;
+	unsigned long map[3];
 
-	if (read_file_at(AT_FDCWD, "/proc/self/uid_map", &b) < 0 || !b.data ||
-	    sscanf(b.data, "%u %u %u", &inside, &outside, &count) != 3)
+	if (read_file_at(AT_FDCWD, "/proc/self/uid_map", &b) < 0 || !b.data)
 		return false;
-	return inside == 0 && outside == 0 && count == UINT32_MAX;
+	at = b.data;
+	for (size_t i = 0; i < ARRAY_SIZE(map); i++) {
+		char *end;
+
+		map[i] = strtoul(at, &end, 10);
+		if (end == at)
+			return false;
+		at = end;
+	}
+	return map[0] == 0 && map[1] == 0 && map[2] == UINT32_MAX;
 }
 
 static void probe_self(struct probe_full *f)
