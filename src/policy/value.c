@@ -233,9 +233,10 @@ static int value_number(struct policy_num *to, const struct policy_key *k, const
 	if (n->kind != NODE_SCALAR || node_is_null(n))
 		return wrong_type(n, path, policy_key_type_text(k), d);
 	if (k->type == KEY_COUNT) {
-		if (value_u64(n, path, UINT64_MAX, &v, d) < 0)
+		/* What is too large for 64 bits is out of the key's range, as less is. */
+		r = n->style != NODE_QUOTED ? parse_u64(n->text, &v) : 0;
+		if (r != -ERANGE && value_u64(n, path, UINT64_MAX, &v, d) < 0)
 			return -EINVAL;
-		r = 0;
 	} else if (k->type == KEY_CORES) {
 		r = n->style == NODE_QUOTED ? -EINVAL : parse_cores(n->text, &v);
 	} else {

@@ -62,7 +62,7 @@ static const struct {
 	{ "resources: {pids_limit: -1}", "t:1:25: resources.pids_limit: -1 is not a whole number" },
 	{ "resources: {pids_limit: 010}", "t:1:25: resources.pids_limit: 010 starts with 0; write 0o… for octal, or leave the 0 out" },
 	{ "resources: {pids_limit: 0}", "t:1:25: resources.pids_limit: 0 is out of range; write 1 to 4194304" },
-	{ "resources: {pids_limit: 99999999999999999999}", "t:1:25: resources.pids_limit: 99999999999999999999 is too large; the most is 18446744073709551615" },
+	{ "resources: {pids_limit: 99999999999999999999}", "t:1:25: resources.pids_limit: 99999999999999999999 is out of range; write 1 to 4194304" },
 	{ "resources: {memory_limit_bytes: 2X}", "t:1:33: resources.memory_limit_bytes: 2X: a size such as 512M or 2G is expected here" },
 	{ "resources: {memory_limit_bytes: 4K}", "t:1:33: resources.memory_limit_bytes: 4K is out of range; write 1M to 1024T" },
 	{ "resources: {memory_limit_bytes: 99999999T}", "t:1:33: resources.memory_limit_bytes: 99999999T is out of range; write 1M to 1024T" },
