@@ -49,6 +49,24 @@ static const struct option_word *find_option(const struct command_line *c, const
 	return NULL;
 }
 
+/* "-aq": several letters in one word, when none of them takes a value. */
+static bool take_flags(const struct command_line *c, const char *word)
+{
+	for (int take = 0; take < 2; take++)
+		for (const char *p = word + 1; *p; p++) {
+			const struct option_word *o = NULL;
+
+			for (size_t i = 0; i < c->options_count; i++)
+				if (c->options[i].letter == *p)
+					o = &c->options[i];
+			if (!o || !o->flag)
+				return false;
+			if (take)
+				*o->flag = true;
+		}
+	return true;
+}
+
 int command_line(const struct command_line *c, int argc, char **argv, int *names, struct err *e)
 {
 	bool options = true;
@@ -71,6 +89,8 @@ int command_line(const struct command_line *c, int argc, char **argv, int *names
 			return 1;
 		}
 		o = find_option(c, argv[i], &value);
+		if (!o && take_flags(c, argv[i]))
+			continue;
 		if (!o)
 			return usage_error(c, "there is no option ", argv[i], e);
 		if (o->flag) {

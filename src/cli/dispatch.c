@@ -90,13 +90,21 @@ static int unknown(const char *name)
 {
 	const char *best = commands[0].name;
 	struct err e = { 0 };
+	bool near;
 
 	for (size_t i = 1; i < ARRAY_SIZE(commands); i++)
 		if (str_distance(name, commands[i].name) < str_distance(name, best))
 			best = commands[i].name;
-	err_set(&e, EPROTO, "usage", "there is no command %s; did you mean `purple %s`?", name,
-		best);
-	err_remedy(&e, "to run a program in a sandbox: purple run -- %s", name);
+	near = str_distance(name, best) <= (strlen(best) < 4 ? 1 : 2);
+	err_set(&e, EPROTO, "usage", "there is no command %s%s%s%s", name,
+		near ? "; did you mean `purple " : "", near ? best : "", near ? "`?" : "");
+	if (near)
+		err_remedy(&e, "`purple --help` lists the commands");
+	else
+		err_remedy(&e,
+			   "to run a program in a sandbox: purple run -- %s; `purple --help` lists "
+			   "the commands",
+			   name);
 	err_print(&e);
 	return EXIT_PURPLE;
 }
@@ -113,6 +121,11 @@ int dispatch(int argc, char **argv)
 		if (streq(name, commands[i].name))
 			return commands[i].here ? commands[i].here(argc - 1, argv + 1)
 						: exec_program(commands[i].program, argv + 1);
+	if (argc == 3 && streq(name, "help")) {
+		char help[] = "--help", *of[] = { argv[0], argv[2], help, NULL };
+
+		return dispatch(3, of);
+	}
 	if (streq(name, "--help") || streq(name, "-h") || streq(name, "help")) {
 		usage(STDOUT_FILENO);
 		return 0;

@@ -22,6 +22,7 @@ char plan_memory[PLAN_MAX] __attribute__((__aligned__(8)));
 static int find_policy(const struct run_options *o, const struct dirs *dirs, char *path,
 		       size_t size, struct err *e)
 {
+	char near[80];
 	int r;
 
 	if (strchr(o->profile, '/')) {
@@ -35,6 +36,9 @@ static int find_policy(const struct run_options *o, const struct dirs *dirs, cha
 			"%.80s is no profile name: lower-case letters, "
 			"digits, dots, dashes and underscores",
 			o->profile);
+	else if (r < 0 && policy_nearest(o->profile, &dirs->policy, near, sizeof(near)))
+		err_set(e, EPROTO, "policy", "there is no profile %s; did you mean %s?", o->profile,
+			near);
 	else if (r < 0)
 		err_set(e, EPROTO, "policy", "there is no profile %s", o->profile);
 	if (r < 0)

@@ -205,6 +205,61 @@ static int parse_own(const struct own_option_row *row, const struct word *w, con
 	return 0;
 }
 
+/* The names that are nearest to @text, "--X=…" or "-XY"; "" when none is near. */
+static void guess(const char *text, size_t n, enum command of, char *ret, size_t size)
+{
+	unsigned best = n < 8 ? 2 : 3, d; /* more than two letters wrong are another word */
+	char name[40], one[40];
+
+	ret[0] = '\0';
+	if (text[1] != '-' || n < 4 || n >= sizeof(name))
+		return;
+	memcpy(name, text, n);
+	name[n] = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(own_options) + ARRAY_SIZE(policy_options); i++) {
+		const char *p = i < ARRAY_SIZE(own_options)
+					? own_options[i].name
+					: policy_options[i - ARRAY_SIZE(own_options)].name;
+
+		if (i < ARRAY_SIZE(own_options) && !(own_options[i].of & of))
+			continue;
+		snprintf(one, sizeof(one), "%s%s", i < ARRAY_SIZE(own_options) ? "" : "--", p);
+		d = str_distance(name, one);
+		if (d < best) {
+			best = d;
+			snprintf(ret, size, "; did you mean %s?", one);
+		}
+	}
+}
+
+static int unknown(const char *text, size_t n, enum command of, struct err *e)
+{
+	char near[64];
+
+	guess(text, n, of, near, sizeof(near));
+	return usage_error(e, of, "unknown option %s%s", text, near);
+}
+
+/* "-dt": several letters in one word, when none of them takes a value. */
+static bool parse_letters(const char *word, enum command of, struct run_options *o)
+{
+	const char *p = word + 1;
+
+	for (int take = 0; take < 2; take++)
+		for (p = word + 1; *p; p++) {
+			const struct own_option_row *row = NULL;
+
+			for (size_t i = 0; i < ARRAY_SIZE(own_options); i++)
+				if (own_options[i].letter && own_options[i].letter[1] == *p)
+					row = &own_options[i];
+			if (!row || row->form || !(row->of & of))
+				return false;
+			if (take)
+				take_own(o, row->id, "");
+		}
+	return p > word + 2;
+}
+
 /* One word of argv that starts with '-'. @i is moved past its value. */
 static int parse_one(char **argv, int *i, enum command of, struct run_options *o, struct err *e)
 {
@@ -219,9 +274,11 @@ static int parse_one(char **argv, int *i, enum command of, struct run_options *o
 	own = find_own_option(&w, &value);
 	if (own)
 		return parse_own(own, &w, value, argv, i, of, o, e);
+	if (parse_letters(text, of, o))
+		return 0;
 	p = w.name_len > 2 && text[1] == '-' ? find_policy_option(text + 2, w.name_len - 2) : NULL;
 	if (!p)
-		return usage_error(e, of, "unknown option %s", text);
+		return unknown(text, w.name_len, of, e);
 	if (p->kind == OPTION_FLAG && *w.equals != '=' && next &&
 	    (streq(next, "true") || streq(next, "false")))
 		return usage_error(e, of, "%s %s: write %s=%s, or -- before a command of that name",

@@ -133,9 +133,12 @@ static int load_name(struct chain *c, const char *name, struct pos pos)
 				  "most, without '..', or a path with a '/'",
 				  name);
 	if (r < 0) {
+		bool near = c->dirs && policy_nearest(name, c->dirs, path, sizeof(path));
+
 		diag_error(c->d, pos, at,
-			   "there is no profile %.80s; `purple profile list` shows those there are",
-			   name);
+			   "there is no profile %.80s; %s%.80s%s`purple profile list` shows those "
+			   "there are",
+			   name, near ? "did you mean " : "", near ? path : "", near ? "? " : "");
 		return r;
 	}
 	if (add_absent(c, name, path) < 0)

@@ -249,4 +249,7 @@ bool policy_name_ok(const char *name);
  */
 int policy_find(const char *name, const struct policy_dirs *dirs, char *path, size_t size);
 
+/* The profile whose name is nearly @name, for "did you mean"; false when none is. */
+bool policy_nearest(const char *name, const struct policy_dirs *dirs, char *ret, size_t size);
+
 #endif

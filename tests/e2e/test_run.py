@@ -88,6 +88,21 @@ def test_wrong_options(as_user, argv):
     assert done.stdout == "" and argv[0].split("=")[0] in done.stderr
 
 
+def test_help_of_a_command(as_user):
+    for name in "run", "stop", "profile":
+        out = ok(as_user.run([as_user.purple, "help", name]))
+        assert out == ok(as_user.run([as_user.purple, name, "--help"]))
+        assert out.startswith(f"usage: purple {name} ")
+    assert "  doctor " in ok(as_user.run([as_user.purple, "help", "help"]))
+
+
+def test_a_command_that_there_is_not(as_user):
+    refused(as_user.run([as_user.purple, "rnu", "true"]), 125, "did you mean `purple run`?")
+    done = as_user.run([as_user.purple, "frobnicate"])
+    refused(done, 125, "purple run -- frobnicate")
+    assert "did you mean" not in done.stderr
+
+
 def test_help(as_user):
     out = ok(as_user.run([as_user.purple, "run", "--help"]))
     assert out.startswith("usage: purple run")

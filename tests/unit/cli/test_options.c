@@ -197,6 +197,20 @@ static void test_order_is_kept(void **state)
 	assert_string_equal(o.overrides[5], "filesystem.immutable_paths+=/2");
 }
 
+static void test_letters_in_one_word(void **state)
+{
+	struct run_options o;
+	struct err e;
+
+	assert_int_equal(PARSE(&o, &e, "-dt", "-w", "/x", "cmd", "-d"), 0);
+	assert_true(o.detach && o.tty && !o.help);
+	assert_string_equal(o.workspace, "/x");
+	assert_string_equal(o.command[0], "cmd");
+	assert_int_equal(PARSE(&o, &e, "-th", "cmd"), 0);
+	assert_true(o.help && o.tty && !o.detach);
+	(void)state;
+}
+
 static void test_refusals(void **state)
 {
 	static const struct {
@@ -208,8 +222,13 @@ static void test_refusals(void **state)
 		{ { "-hx", "cmd" }, "unknown option -hx" },
 		{ { "-p=name" }, "unknown option -p=name" },
 		{ { "--nosuch=1" }, "unknown option --nosuch=1" },
-		{ { "--memor", "1G" }, "unknown option --memor" },
-		{ { "--memoryx", "1G" }, "unknown option --memoryx" },
+		{ { "--memor", "1G" }, "unknown option --memor; did you mean --memory?" },
+		{ { "--memoryx", "1G" }, "unknown option --memoryx; did you mean --memory?" },
+		{ { "--detatch", "x" }, "unknown option --detatch; did you mean --detach?" },
+		{ { "--jsno" }, "unknown option --jsno" }, /* it is plan's */
+		{ { "-dtx" }, "unknown option -dtx" },
+		{ { "-dp" }, "unknown option -dp" },
+		{ { "-dv" }, "unknown option -dv" },
 		{ { "-memory", "1G" }, "unknown option -memory" },
 		{ { "--=x" }, "unknown option --=x" },
 		{ { "-p" }, "-p needs a value" },
@@ -334,6 +353,7 @@ int main(void)
 		cmocka_unit_test(test_policy_options),
 		cmocka_unit_test(test_every_policy_option),
 		cmocka_unit_test(test_order_is_kept),
+		cmocka_unit_test(test_letters_in_one_word),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_plan),
 		cmocka_unit_test(test_too_many),
