@@ -111,6 +111,9 @@ static int parse(int argc, char **argv, struct exec_options *o, struct err *e)
 		return usage_error(e, "no sandbox is named", "");
 	if (i < argc && streq(argv[i], "--"))
 		i++;
+	else if (i < argc && argv[i][0] == '-')
+		return usage_error(e, "options stand before the name of the sandbox, not as ",
+				   argv[i]);
 	if (i >= argc)
 		return usage_error(e, "no command is given", "");
 	o->command = argv + i;

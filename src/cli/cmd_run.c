@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/str.h"
 #include "cli/detach.h"
 #include "cli/dirs.h"
 #include "cli/launch.h"
@@ -122,7 +123,9 @@ static int check_options(const struct run_options *o, struct err *e)
 
 	if (o->create) {
 		usage = "purple create [OPTION…] NAME";
-		what = !o->name	       ? "no name is given"
+		what = !o->name ? "no name is given"
+		       : o->command[0] && o->command[0][0] == '-' && !streq(o->command[0], "--")
+			       ? "options stand before the name"
 		       : o->command[0] ? "a created sandbox starts no command; use `purple exec`"
 				       : NULL;
 	} else if (!o->command[0]) {

@@ -223,7 +223,7 @@ int cmd_stats(int argc, char **argv)
 		size_t count;
 
 		r = measure_all(argv, names, &items, &count, &failed);
-		if (r == 0 && (first || count))
+		if (r == 0 && (count || (first && (json || !failed))))
 			r = show(items, count, json, on);
 		if (r || failed || !on || !count)
 			return r ? r : failed;

@@ -175,7 +175,10 @@ static int in_use(const char *name, bool live, struct err *e)
 		     : "the name %s is used by a sandbox that has ended",
 		name);
 	if (live)
-		err_remedy(e, "use another name, or `purple stop %s`", name);
+		err_remedy(e,
+			   "use another name; `purple exec %s -- …` runs in it, `purple rm -f "
+			   "%s` ends it",
+			   name, name);
 	else
 		err_remedy(e, "`purple rm %s` removes its record", name);
 	return -EEXIST;

@@ -410,6 +410,9 @@ static void failed(struct supervisor *s, struct command *c, const struct init_me
 		err_set(&e, code ? code : -EPROTO, "exec", "%s %s", what[m->flags], c->name);
 	else
 		jail_exec_failed(&e, code ? code : -EPROTO, c->name);
+	if (m->flags == INIT_AT_DIRECTORY)
+		err_remedy(&e, "it is looked up inside the sandbox; `purple plan` lists what is "
+			       "mounted there");
 	if (c == &s->commands[MAIN_COMMAND]) {
 		s->jail.err = e;
 		forget(c);

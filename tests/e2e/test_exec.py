@@ -83,7 +83,9 @@ def test_exec_starts_in_the_workspace(as_user, box):
 def test_exec_failures(as_user, box):
     refused(purple(as_user, "exec", box, "--", "no-such-program"), 127, "no-such-program")
     refused(purple(as_user, "exec", box, "--", "/etc"), 126, "/etc")
-    refused(purple(as_user, "exec", "-w", "/nowhere", box, "--", "true"), 125, "directory")
+    refused(purple(as_user, "exec", "-w", "/nowhere", box, "--", "true"), 125, "directory",
+            "inside the sandbox")
+    refused(purple(as_user, "exec", box, "-t", "--", "true"), 125, "before the name")
     refused(purple(as_user, "exec", "none-such", "--", "true"), 125, "none-such", "purple ps")
     refused(purple(as_user, "exec", "../etc", "--", "true"), 125)
     refused(purple(as_user, "exec", box), 125, "command")

@@ -257,6 +257,21 @@ def test_the_nearest_name_is_named(as_user, boxes):
     refused(purple(as_user, "stop", f"{name}x"), 125, f"did you mean {name}?")
 
 
+def test_letters_in_one_word(as_user, boxes):
+    name = boxes()
+    assert name in ok(purple(as_user, "ps", "-aq")).splitlines()
+    refused(purple(as_user, "ps", "-ax"), 125, "no option -ax")
+
+
+def test_options_behind_the_name(as_user):
+    refused(purple(as_user, "create", "none-such", "--pids-limit", "9"), 125, "before the name")
+
+
+def test_stats_of_none_is_no_table(as_user):
+    done = purple(as_user, "stats", "none-such")
+    assert done.returncode == 125 and done.stdout == ""
+
+
 # ---- starts and ends at once ----
 
 def test_two_creates_of_one_name(as_user, boxes):
@@ -268,7 +283,8 @@ def test_two_creates_of_one_name(as_user, boxes):
         said = [p.communicate(timeout=30) for p in both]
         assert sorted(p.returncode for p in both) == [0, 125], said
         lost = said[0 if both[0].returncode else 1]
-        assert f"{name} already" in lost[1] and lost[1].count("purple: ") == 1 and not lost[0]
+        assert f"{name} already" in lost[1] and f"`purple rm -f {name}`" in lost[1]
+        assert lost[1].count("purple: ") == 1 and not lost[0]
         assert ok(purple(as_user, "exec", name, "echo", "won")) == "won\n"
         ok(purple(as_user, "rm", "-f", name))
 
