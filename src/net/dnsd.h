@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sandbox's DNS server: whatever goes to port 53 of any address, over UDP
+ * and TCP, ends here. Nothing is passed on.
+ *
+ * - A name that no rule allows: REFUSED, at once; nothing leaves the host.
+ * - An allowed one: A and AAAA are looked up on the host's side, so that a name
+ *   that is not there is NXDOMAIN here too; what is handed out are the name's
+ *   synthetic addresses (net/names.h), of both families whichever the name has.
+ *   Other types have no data.
+ * - Reverse: the name of a synthetic address; NXDOMAIN for all others.
+ * - localhost and what ends in it: loopback (RFC 6761 §6.3).
+ *
+ * Limits: DNSD_PENDING look-ups over UDP under way, more are answered with
+ * SERVFAIL; DNSD_TCP connections, more are closed; a message of DNSD_QUERY_MAX
+ * bytes; DNSD_IDLE_MS for a connection between its messages.
+ */
+#ifndef PURPLE_NET_DNSD_H
+#define PURPLE_NET_DNSD_H
+
+#include "net/loop.h"
+#include "net/names.h"
+#include "net/report.h"
+#include "net/resolver.h"
+#include "net/rules.h"
+
+enum {
+	DNSD_PENDING = 256,
+	DNSD_TCP = 32,
+	DNSD_TIMERS = DNSD_TCP,
+	DNSD_SOCKETS = 4, /* each kind has one a family */
+	DNSD_QUERY_MAX = 1024,
+	DNSD_IDLE_MS = 10000,
+	DNSD_TTL_MAX = 300, /* seconds: the binding is for ever, the name's existence is not */
+};
+
+struct dnsd;
+
+/* What it works with stays the caller's, and outlives it. 0 or -errno. */
+int dnsd_new(struct loop *loop, const struct net_rules *rules, struct names *names,
+	     struct resolver *resolver, struct report *report, struct dnsd **ret);
+void dnsd_free(struct dnsd *d);
+
+/* Serve @fd, which is owned from here on, also on failure. 0 or -errno. */
+int dnsd_add_udp(struct dnsd *d, int fd, bool v6);
+int dnsd_add_tcp(struct dnsd *d, int fd);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tells the supervisor what was refused: NET_DENIED of net/protocol.h, at most
+ * NET_DENIED_PER_SECOND, and never waits for it. What was not told of is
+ * counted in the next one.
+ */
+#ifndef PURPLE_NET_REPORT_H
+#define PURPLE_NET_REPORT_H
+
+#include "net/host.h"
+#include "net/loop.h"
+#include "net/protocol.h"
+
+struct report {
+	const struct loop *loop;
+	int fd;		/* of the control socket; not owned */
+	uint64_t since; /* when the second began */
+	unsigned told, untold;
+};
+
+/* @text: a name or an address. @port: 0 for a look-up. */
+void report_denied(struct report *r, enum net_verdict verdict, const char *text, uint16_t port,
+		   bool udp);
+
+/* The host as text, in @ret. */
+const char *report_host(const struct host *host, char ret[HOST_NAME_MAX_LEN + 1]);
+
+#endif
