@@ -71,6 +71,12 @@ static int list(void *ctx, const char *path, void (*fn)(void *arg, const char *n
 	return 0;
 }
 
+static int try_network(void *ctx, const void *batch, size_t size, bool *v6)
+{
+	(void)ctx;
+	return -probe_network(batch, size, v6);
+}
+
 static uint64_t kernel_namespaces(void)
 {
 	static const struct {
@@ -126,6 +132,7 @@ void host_init(struct host *h, const struct probe_quick *quick, bool best_effort
 		.namespaces = kernel_namespaces(),
 		.look = look,
 		.list = list,
+		.try_network = try_network,
 	};
 	look_at_machine(h);
 }

@@ -66,9 +66,13 @@ static void lay(struct buf *out, struct plan_table *t, const struct buf *items, 
 static int assemble(struct builder *b, struct buf *out)
 {
 	struct plan *h = &b->head;
-	const struct buf *const parts[] = { &b->strings, &b->mounts,   &b->after,  &b->rlimits,
-					    &b->env_set, &b->env_pass, &b->layers, &b->downgrades,
-					    &b->facts,	 &b->sources,  &b->filter };
+	struct plan_network *n = &h->network;
+	const struct buf *const parts[] = { &b->strings,   &b->mounts,	    &b->after,
+					    &b->rlimits,   &b->env_set,	    &b->env_pass,
+					    &b->layers,	   &b->downgrades,  &b->facts,
+					    &b->sources,   &b->filter,	    &b->net_allow,
+					    &b->net_block, &b->net_servers, &b->net_sockets,
+					    &b->net_batch };
 
 	buf_add(&b->mounts, b->after.data, b->after.len);
 	buf_add(out, h, sizeof(*h));
@@ -82,6 +86,13 @@ static int assemble(struct builder *b, struct buf *out)
 	lay(out, &h->downgrades, &b->downgrades, sizeof(struct plan_downgrade));
 	lay(out, &h->facts, &b->facts, sizeof(struct plan_fact));
 	lay(out, &h->sources, &b->sources, sizeof(struct plan_source));
+	if (n->flags & PN_ON) {
+		lay(out, &n->allow, &b->net_allow, sizeof(struct net_rule));
+		lay(out, &n->block, &b->net_block, sizeof(struct net_rule));
+		lay(out, &n->servers, &b->net_servers, sizeof(struct plan_server));
+		lay(out, &n->sockets, &b->net_sockets, sizeof(struct plan_socket));
+		lay(out, &n->batch, &b->net_batch, 1);
+	}
 	buf_align(out, 8);
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
 		out->failed |= parts[i]->failed;
@@ -106,9 +117,10 @@ int plan_build(const struct policy *p, const struct host *h, const uint8_t key[3
 		.head = { .magic = PLAN_MAGIC, .version = PLAN_VERSION },
 		.e = e,
 	};
-	struct buf *const bufs[] = { &b.strings, &b.mounts,   &b.after,	 &b.rlimits,
-				     &b.env_set, &b.env_pass, &b.layers, &b.downgrades,
-				     &b.facts,	 &b.sources,  &b.filter };
+	struct buf *const bufs[] = { &b.strings,   &b.mounts,	   &b.after,	   &b.rlimits,
+				     &b.env_set,   &b.env_pass,	   &b.layers,	   &b.downgrades,
+				     &b.facts,	   &b.sources,	   &b.filter,	   &b.net_allow,
+				     &b.net_block, &b.net_servers, &b.net_sockets, &b.net_batch };
 	struct filter_options options = { .root = h->root };
 	int r;
 
@@ -130,6 +142,7 @@ int plan_build(const struct policy *p, const struct host *h, const uint8_t key[3
 		r = build_environment(&b);
 	if (r == 0)
 		r = build_sources(&b);
+	options.network = b.head.network.flags & PN_ON;
 	if (r == 0)
 		r = filter_build(p, &options, &b.filter, e);
 	if (r == 0)

@@ -56,6 +56,11 @@ struct host {
 	/* Call @fn for each name in the directory @path. */
 	int (*list)(void *ctx, const char *path, void (*fn)(void *arg, const char *name),
 		    void *arg);
+	/*
+	 * Would a new user and network namespace take the nf_tables messages at
+	 * @batch? 0, or -errno. *v6: IPv6 addresses are there as well. NULL: never.
+	 */
+	int (*try_network)(void *ctx, const void *batch, size_t size, bool *v6);
 	void *ctx;
 };
 

@@ -51,7 +51,8 @@ static int build_namespaces(struct builder *b)
 		}
 		snprintf(what, sizeof(what), "%s namespace", plan_layer_names[namespaces[i].id]);
 		/* Without these two there is no root to build, and no right to build it. */
-		if (namespaces[i].flag & (CLONE_NEWUSER | CLONE_NEWNS))
+		if (namespaces[i].flag & (CLONE_NEWUSER | CLONE_NEWNS) ||
+		    (namespaces[i].flag == CLONE_NEWNET && b->head.network.flags & PN_ON))
 			return err_set(b->e, EPROTO, "plan", "%s: this kernel does not have it",
 				       what);
 		r = builder_lack(b, what, "this kernel does not have it",
@@ -111,8 +112,8 @@ static int build_landlock(struct builder *b)
 	b->head.landlock_fs = known.handled_access_fs;
 	b->head.landlock_scoped = known.scoped;
 	b->head.landlock_root = known.handled_access_fs & LL_READ_DIR;
-	/* With loopback, TCP stays inside the empty network namespace. */
-	if (!b->policy->network.loopback)
+	/* TCP stays inside the network namespace, where lo is all there is. */
+	if (!b->policy->network.loopback && !(b->head.network.flags & PN_ON))
 		b->head.landlock_net = known.handled_access_net;
 	if (abi >= LANDLOCK_ABI_WANTED) {
 		add_layer(b, LAYER_LANDLOCK, LS_ENFORCED, NULL);
@@ -142,7 +143,7 @@ int build_layers(struct builder *b)
 		return r;
 	b->head.steps |= STEP_KEYRING | STEP_NO_NEW_PRIVS | STEP_NEW_SESSION | STEP_PTY |
 			 STEP_CLOSE_FDS | STEP_BOUND_INOTIFY;
-	if (b->policy->network.loopback)
+	if (b->policy->network.loopback || b->head.network.flags & PN_ON)
 		b->head.steps |= STEP_LOOPBACK;
 	if (!b->policy->nesting)
 		b->head.steps |= STEP_NO_NESTING;

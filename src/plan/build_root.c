@@ -240,9 +240,12 @@ static void etc_files(struct builder *b)
 							   "nogroup:x:65534:\n",
 							   user, h->gid) },
 		{ "/etc/hosts", "127.0.0.1 localhost purple\n::1 localhost purple\n" },
+		/* Any address would do: all that goes to port 53 is answered by purple-net. */
+		{ "/etc/resolv.conf", "nameserver " PLAN_RESOLVER "\n" },
 	};
+	size_t count = ARRAY_SIZE(files) - (b->head.network.flags & PN_ON ? 0 : 1);
 
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+	for (size_t i = 0; i < count; i++) {
 		struct plan_mount m = { .kind = PM_FILE,
 					.mode = 0644,
 					.data = builder_str(b, files[i].text) };

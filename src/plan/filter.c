@@ -38,7 +38,7 @@ struct calls {
 	uint32_t arch;
 	uint32_t deny; /* the action of a denial */
 	struct arena arena;
-	bool root; /* see struct filter_options */
+	bool root, network; /* see struct filter_options */
 };
 
 static void calls_done(struct calls **c)
@@ -233,7 +233,7 @@ static bool guard_applies(const struct calls *c, const struct syscall_guard *g,
 	case GW_NOT_NESTING:
 		return !p->nesting;
 	case GW_LOOPBACK:
-		return p->network.loopback;
+		return p->network.loopback || c->network;
 	case GW_SMALL:
 		return c->root || policy_level(p) <= SL_STRICT;
 	}
@@ -292,6 +292,7 @@ static struct calls *decide(const struct policy *p, const struct filter_options 
 	c->arena = ARENA_INIT(4 << 20);
 	c->arch = o->arch ? o->arch : syscall_native_arch();
 	c->root = o->root;
+	c->network = o->network;
 	c->deny = p->syscalls.kill ? SECCOMP_RET_KILL_PROCESS : RET_ERRNO(EPERM);
 	if (c->arch != AUDIT_ARCH_X86_64 && c->arch != AUDIT_ARCH_AARCH64) {
 		err_set(e, EOPNOTSUPP, "seccomp", "no filter for architecture 0x%x", c->arch);

@@ -51,6 +51,7 @@
 struct filter_options {
 	uint32_t arch; /* AUDIT_ARCH_*; 0: this machine's */
 	bool root;     /* files made inside may be root's outside: no set-group-ID bit at all */
+	bool network;  /* lo is there, whatever network.loopback says */
 };
 
 /*

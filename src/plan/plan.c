@@ -10,6 +10,9 @@
 #include "plan/plan.h"
 
 #include <linux/filter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
 #include <linux/sched.h>
 #include <string.h>
 
@@ -246,6 +249,85 @@ static bool check_limits(struct check *c)
 	return check_str(c, l->cpuset, OPTIONAL, "limits: bad cpuset");
 }
 
+/* Read as bytes: of a bool that is neither 0 nor 1, nobody can say what it is. */
+static bool check_net_rules(struct check *c, struct plan_table t)
+{
+	const struct net_rule *rules = (const void *)((const char *)c->p + t.off);
+
+	if (t.count > PLAN_RULES_MAX || !check_table(c, t, sizeof(*rules), "network: bad table"))
+		return fail(c, "network: bad table");
+	for (uint32_t i = 0; i < t.count; i++) {
+		uint32_t host;
+		uint8_t udp;
+
+		memcpy(&host, &rules[i].host, sizeof(host));
+		memcpy(&udp, &rules[i].udp, sizeof(udp));
+		if (host > NET_V6 || udp > 1 || rules[i].prefix > (host == NET_V6 ? 128U : 32U) ||
+		    !memchr(rules[i].name, '\0', sizeof(rules[i].name)))
+			return fail(c, "network: bad rule");
+	}
+	return true;
+}
+
+/*
+ * PID 1 sends it with all rights over the sandbox's own network namespace, and
+ * no others: it may do anything there that nf_tables can, and only that.
+ */
+static bool check_batch(struct check *c, struct plan_table t)
+{
+	const char *at = (const char *)c->p + t.off;
+	uint32_t left = t.count;
+	struct nlmsghdr h = { 0 };
+
+	if (t.count == 0 || !check_table(c, t, 1, "network: bad batch"))
+		return fail(c, "network: bad batch");
+	for (bool first = true; left > 0; first = false) {
+		if (left < NLMSG_HDRLEN + sizeof(struct nfgenmsg))
+			return fail(c, "network: bad batch");
+		memcpy(&h, at, sizeof(h));
+		if (h.nlmsg_len < NLMSG_HDRLEN + sizeof(struct nfgenmsg) || h.nlmsg_len > left ||
+		    h.nlmsg_len % NLMSG_ALIGNTO != 0)
+			return fail(c, "network: bad batch");
+		left -= h.nlmsg_len;
+		at += h.nlmsg_len;
+		if (first != (h.nlmsg_type == NFNL_MSG_BATCH_BEGIN) ||
+		    (left == 0) != (h.nlmsg_type == NFNL_MSG_BATCH_END))
+			return fail(c, "network: bad batch");
+		if (!first && left > 0 && h.nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES)
+			return fail(c, "network: a message of another kind");
+	}
+	return true;
+}
+
+static bool check_network(struct check *c)
+{
+	static const struct plan_network off;
+	const struct plan *p = c->p;
+	const struct plan_network *n = &p->network;
+	const struct plan_server *server = plan_items(p, network.servers, struct plan_server);
+	const struct plan_socket *s = plan_items(p, network.sockets, struct plan_socket);
+
+	if (!(n->flags & PN_ON))
+		return memcmp(n, &off, sizeof(off)) == 0 || fail(c, "network: off, but not empty");
+	if (n->flags & ~(uint32_t)PN_ALL || n->pad || !n->max_connections || !n->idle_s ||
+	    !(p->namespaces & CLONE_NEWNET) || !(p->steps & STEP_LOOPBACK))
+		return fail(c, "network: bad value");
+	if (!check_net_rules(c, n->allow) || !check_net_rules(c, n->block))
+		return false;
+	if (n->servers.count > PLAN_SERVERS_MAX || n->sockets.count > PLAN_SOCKETS_MAX ||
+	    !check_table(c, n->servers, sizeof(*server), "network: bad table") ||
+	    !check_table(c, n->sockets, sizeof(*s), "network: bad table"))
+		return fail(c, "network: bad table");
+	for (uint32_t i = 0; i < n->servers.count; i++)
+		if (server[i].v6 > 1 || server[i].pad || !server[i].port)
+			return fail(c, "network: bad server");
+	for (uint32_t i = 0; i < n->sockets.count; i++)
+		if (s[i].kind == 0 || s[i].kind >= PS_KINDS || s[i].v6 > 1 || !s[i].port ||
+		    (s[i].v6 && !(n->flags & PN_V6)))
+			return fail(c, "network: bad socket");
+	return check_batch(c, n->batch);
+}
+
 static bool check_envs(struct check *c)
 {
 	const struct plan *p = c->p;
@@ -370,7 +452,7 @@ const struct plan *plan_open(const void *data, size_t size, const char **why)
 	else if (c.p->checksum != plan_checksum(data, size))
 		fail(&c, "damaged");
 	else if (check_header(&c) && check_mounts(&c) && check_rlimits(&c) && check_limits(&c) &&
-		 check_envs(&c) && check_layers(&c) && check_origins(&c))
+		 check_network(&c) && check_envs(&c) && check_layers(&c) && check_origins(&c))
 		return c.p;
 	if (why)
 		*why = c.why;

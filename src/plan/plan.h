@@ -21,6 +21,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "policy/netrule.h"
+
 #define PLAN_MAGIC 0x4e4c50454c505550ULL /* "PUPLEPLN" */
 #define PLAN_VERSION 1
 #define PLAN_MAX (64 * 1024) /* bytes; a usual plan has 5 KiB */
@@ -182,6 +184,56 @@ struct plan_limits {
 	uint32_t pad;
 };
 
+/*
+ * The network of a sandbox that is not isolated. In its namespace there is lo
+ * alone, and every address is local; the sockets, which purple-net serves, take
+ * what is sent anywhere.
+ */
+enum plan_network_flags {
+	PN_ON = 1 << 0, /* without it nothing else here counts */
+	PN_V6 = 1 << 1, /* IPv6 as well */
+	PN_ALL = (1 << 2) - 1
+};
+
+/* The same numbers as enum net_socket_kind of net/protocol.h. */
+enum plan_socket_kind {
+	PS_TCP = 1, /* listens; the rules of @batch send it what goes anywhere */
+	PS_DNS_TCP, /* listens; on port 53 */
+	PS_DNS_UDP, /* on port 53 */
+	PS_UDP,	    /* on a port that a rule lists */
+	PS_KINDS
+};
+
+enum { PLAN_SOCKETS_MAX = 200, PLAN_SERVERS_MAX = 8, PLAN_RULES_MAX = 1024 };
+enum { PLAN_TCP_PORT = 1 }; /* of PS_TCP: below those that programs inside may bind */
+
+/* lo's own address, and the server of names inside; of 198.18.0.0/15, as net/config.h has it. */
+#define PLAN_RESOLVER "198.18.0.1"
+
+struct plan_socket {  /* bound to every address */
+	uint8_t kind; /* enum plan_socket_kind */
+	uint8_t v6;
+	uint16_t port;
+};
+
+struct plan_server { /* of names, on the host's side */
+	uint8_t v6;
+	uint8_t pad;
+	uint16_t port;
+	uint8_t addr[16]; /* IPv4: the first 4; network order */
+};
+
+struct plan_network {
+	uint32_t flags; /* enum plan_network_flags */
+	uint32_t max_connections;
+	uint32_t idle_s; /* a connection without a byte for so long is closed */
+	uint32_t pad;
+	struct plan_table allow, block; /* struct net_rule */
+	struct plan_table servers;	/* struct plan_server; none: the host's */
+	struct plan_table sockets;	/* struct plan_socket */
+	struct plan_table batch;	/* bytes: nf_tables messages from batch begin to end */
+};
+
 struct plan {
 	uint64_t magic;
 	uint32_t version;
@@ -208,6 +260,7 @@ struct plan {
 	uint64_t root_inodes;	     /* its files and directories at most */
 
 	struct plan_limits limits;
+	struct plan_network network;
 
 	struct plan_table mounts;     /* struct plan_mount, parents first */
 	struct plan_table rlimits;    /* struct plan_rlimit */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plan/print.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/filter.h>
@@ -223,6 +224,47 @@ static void print_environment(struct buf *b, const struct plan *p)
 	}
 }
 
+static void print_rules(struct buf *b, const struct plan *p, const char *title, struct plan_table t)
+{
+	const struct net_rule *rules = (const void *)((const char *)p + t.off);
+
+	for (uint32_t i = 0; i < t.count; i++) {
+		char text[300];
+
+		net_rule_format(&rules[i], text, sizeof(text));
+		buf_printf(b, "  %-13s ", title);
+		safe(b, text);
+		buf_puts(b, "\n");
+	}
+}
+
+static void print_network(struct buf *b, const struct plan *p)
+{
+	const struct plan_network *n = &p->network;
+	const struct plan_server *server = plan_items(p, network.servers, struct plan_server);
+	const struct plan_socket *s = plan_items(p, network.sockets, struct plan_socket);
+	char text[INET6_ADDRSTRLEN];
+
+	if (!(n->flags & PN_ON))
+		return;
+	buf_printf(b,
+		   "\nnetwork, by purple-net: IPv4%s\n  rules         %u bytes for nf_tables: tcp "
+		   "to anywhere but loopback and port 53 goes to port %d\n",
+		   n->flags & PN_V6 ? " and IPv6" : "", n->batch.count, PLAN_TCP_PORT);
+	print_rules(b, p, "allow", n->allow);
+	print_rules(b, p, "block", n->block);
+	for (uint32_t i = 0; i < n->servers.count; i++)
+		buf_printf(b, "  dns server    %s port %u\n",
+			   inet_ntop(server[i].v6 ? AF_INET6 : AF_INET, server[i].addr, text,
+				     sizeof(text)),
+			   server[i].port);
+	for (uint32_t i = 0; i < n->sockets.count; i++)
+		buf_printf(b, "  socket        %s, IPv%d, port %u\n", socket_kind_names[s[i].kind],
+			   s[i].v6 ? 6 : 4, s[i].port);
+	buf_printf(b, "  connections   %u at most, closed after %u idle seconds\n",
+		   n->max_connections, n->idle_s);
+}
+
 static void print_answer(struct buf *b, const uint32_t *want)
 {
 	buf_puts(b, "  ");
@@ -333,6 +375,7 @@ void plan_print_text(const struct plan *p, bool calls, struct buf *b)
 	print_identity(b, p);
 	print_mounts(b, p);
 	print_process(b, p);
+	print_network(b, p);
 	print_environment(b, p);
 	print_seccomp(b, p, calls);
 	print_origins(b, p);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <arpa/inet.h>
 #include <inttypes.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -243,6 +244,58 @@ static void print_process(struct json *j, const struct plan *p)
 	close_(j, "}");
 }
 
+static void print_rules(struct json *j, const struct plan *p, const char *key, struct plan_table t)
+{
+	const struct net_rule *rules = (const void *)((const char *)p + t.off);
+	char text[300];
+
+	open_(j, key, "[");
+	for (uint32_t i = 0; i < t.count; i++) {
+		net_rule_format(&rules[i], text, sizeof(text));
+		string(j, NULL, text);
+	}
+	close_(j, "]");
+}
+
+/* Of an isolated one there is nothing to say. */
+static void print_network(struct json *j, const struct plan *p)
+{
+	const struct plan_network *n = &p->network;
+	const struct plan_server *server = plan_items(p, network.servers, struct plan_server);
+	const struct plan_socket *s = plan_items(p, network.sockets, struct plan_socket);
+	char text[INET6_ADDRSTRLEN];
+
+	if (!(n->flags & PN_ON))
+		return;
+	open_(j, "network", "{");
+	number(j, "ipv6", n->flags & PN_V6 ? 1 : 0);
+	print_rules(j, p, "allow", n->allow);
+	print_rules(j, p, "block", n->block);
+	open_(j, "servers", "[");
+	for (uint32_t i = 0; i < n->servers.count; i++) {
+		open_(j, NULL, "{");
+		string(j, "address",
+		       inet_ntop(server[i].v6 ? AF_INET6 : AF_INET, server[i].addr, text,
+				 sizeof(text)));
+		number(j, "port", server[i].port);
+		close_(j, "}");
+	}
+	close_(j, "]");
+	open_(j, "sockets", "[");
+	for (uint32_t i = 0; i < n->sockets.count; i++) {
+		open_(j, NULL, "{");
+		string(j, "kind", socket_kind_names[s[i].kind]);
+		number(j, "family", s[i].v6 ? 6 : 4);
+		number(j, "port", s[i].port);
+		close_(j, "}");
+	}
+	close_(j, "]");
+	number(j, "nf_tables_bytes", n->batch.count);
+	number(j, "max_connections", n->max_connections);
+	number(j, "idle_seconds", n->idle_s);
+	close_(j, "}");
+}
+
 static void print_environment(struct json *j, const struct plan *p)
 {
 	const struct plan_env *set = plan_items(p, env_set, struct plan_env);
@@ -363,6 +416,7 @@ void plan_print_json(const struct plan *p, struct buf *b)
 	print_identity(&j, p);
 	print_mounts(&j, p);
 	print_process(&j, p);
+	print_network(&j, p);
 	print_environment(&j, p);
 	print_seccomp(&j, p);
 	print_origins(&j, p);

@@ -84,6 +84,13 @@ const char *const fact_names[PF_KINDS] = {
 	[PF_ABSENT] = "absent", [PF_MTIME] = "mtime", [PF_IS] = "is", [PF_CGROUP] = "cgroup",
 };
 
+const char *const socket_kind_names[PS_KINDS] = {
+	[PS_TCP] = "tcp",
+	[PS_DNS_TCP] = "dns over tcp",
+	[PS_DNS_UDP] = "dns over udp",
+	[PS_UDP] = "udp",
+};
+
 const char *const enforcement_names[2] = {
 	[ENFORCE_STRICT] = "strict", [ENFORCE_BEST_EFFORT] = "best-effort",
 };

@@ -23,6 +23,7 @@ extern const char *const layer_state_names[LS_STATES];
 extern const char *const idmap_names[IDMAP_KINDS];
 extern const char *const fact_names[PF_KINDS];
 extern const char *const enforcement_names[2];
+extern const char *const socket_kind_names[PS_KINDS];
 
 /* NULL if there is no name. */
 const char *capability_name(unsigned cap);

@@ -11,6 +11,7 @@
 #define PURPLE_SYS_PROBE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct probe_quick {
@@ -66,5 +67,12 @@ struct probe_full {
  * the host are left as they were. Not for the static programs.
  */
 int probe_full(struct probe_full *ret);
+
+/*
+ * Can a new user and network namespace have the nf_tables messages at @batch,
+ * and be one in which every address is local? 0, or the errno it failed with;
+ * *v6: of IPv6 as well. In a child, as above.
+ */
+int probe_network(const void *batch, size_t size, bool *v6);
 
 #endif

@@ -14,10 +14,12 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <linux/if.h>
 #include <linux/keyctl.h>
 #include <linux/landlock.h>
 #include <linux/magic.h>
 #include <linux/mount.h>
+#include <linux/netlink.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <pwd.h>
@@ -25,7 +27,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -36,6 +40,7 @@
 #include "base/fd.h"
 #include "base/macros.h"
 #include "base/str.h"
+#include "sys/netlink.h"
 
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x00000080
@@ -556,6 +561,47 @@ static void probe_newuidmap(struct probe_full *f)
 	for (size_t i = 0; i < ARRAY_SIZE(places) && !found; i++)
 		found = access(places[i], X_OK) == 0;
 	f->newuidmap = found && subuid_range(pw ? pw->pw_name : NULL, f->uid);
+}
+
+/* For the trial, which takes no argument. */
+static const void *network_batch;
+static size_t network_size;
+
+static int try_network(void)
+{
+	static const uint8_t v4[4] = { 198, 18, 0, 1 };
+	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int r;
+
+	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo) < 0)
+		return errno;
+	r = sys_netlink_any_is_local(false, v4);
+	if (r == 0)
+		r = sys_netlink(NETLINK_NETFILTER, network_batch, network_size);
+	return -r;
+}
+
+static int try_network_v6(void)
+{
+	static const uint8_t v6[16] = { 0xfd, [15] = 1 };
+	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
+	_cleanup_close_ int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo) < 0)
+		return errno;
+	return -sys_netlink_any_is_local(true, v6);
+}
+
+int probe_network(const void *batch, size_t size, bool *v6)
+{
+	int r;
+
+	network_batch = batch;
+	network_size = size;
+	r = trial(CLONE_NEWUSER | CLONE_NEWNET, try_network);
+	*v6 = r == 0 && trial(CLONE_NEWUSER | CLONE_NEWNET, try_network_v6) == 0;
+	return r;
 }
 
 int probe_full(struct probe_full *ret)
