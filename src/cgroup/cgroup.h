@@ -99,17 +99,6 @@ void cg_leaf_init(struct cg_leaf *l);
 int cg_create(struct cg_leaf *l, const struct cg_site *s, const char *id,
 	      const struct plan_limits *limits, const char *cpuset, struct err *e);
 
-/*
- * The same in two halves, so that PID 1 can be started between them and work
- * while the rest is made: cg_begin() gives v2_fd (version 1: the freezer's
- * directory), cg_finish() the other hierarchies and all limits. Then write
- * the pid to procs_fds. If cg_finish() fails, kill PID 1 and cg_remove().
- */
-int cg_begin(struct cg_leaf *l, const struct cg_site *s, const char *id,
-	     const struct plan_limits *limits, struct err *e);
-int cg_finish(struct cg_leaf *l, const struct cg_site *s, const struct plan_limits *limits,
-	      const char *cpuset, struct err *e);
-
 /* What was used. A figure that this back end cannot give is CG_UNKNOWN. */
 #define CG_UNKNOWN UINT64_MAX
 struct cg_usage {

@@ -449,8 +449,8 @@ static void maker_init(struct maker *m, struct cg_leaf *l, const struct cg_site 
 		m->want = s->controllers & (1u << PC_PIDS | 1u << PC_CPUACCT);
 }
 
-int cg_begin(struct cg_leaf *l, const struct cg_site *s, const char *id,
-	     const struct plan_limits *limits, struct err *e)
+int cg_create(struct cg_leaf *l, const struct cg_site *s, const char *id,
+	      const struct plan_limits *limits, const char *cpuset, struct err *e)
 {
 	struct maker m;
 	int r;
@@ -463,30 +463,10 @@ int cg_begin(struct cg_leaf *l, const struct cg_site *s, const char *id,
 	str_copy(l->name, sizeof(l->name), CG_PREFIX);
 	append(l->name, sizeof(l->name), id);
 	r = make_first(&m);
-	if (r < 0)
-		cg_remove(l);
-	return r;
-}
-
-int cg_finish(struct cg_leaf *l, const struct cg_site *s, const struct plan_limits *limits,
-	      const char *cpuset, struct err *e)
-{
-	struct maker m;
-	int r;
-
-	maker_init(&m, l, s, limits, e);
-	r = make_others(&m);
-	return r < 0 ? r : set_limits(&m, cpuset);
-}
-
-int cg_create(struct cg_leaf *l, const struct cg_site *s, const char *id,
-	      const struct plan_limits *limits, const char *cpuset, struct err *e)
-{
-	int r = cg_begin(l, s, id, limits, e);
-
-	if (r < 0)
-		return r;
-	r = cg_finish(l, s, limits, cpuset, e);
+	if (r == 0)
+		r = make_others(&m);
+	if (r == 0)
+		r = set_limits(&m, cpuset);
 	if (r < 0)
 		cg_remove(l);
 	return r;
