@@ -61,8 +61,12 @@ static int command_main(void *arg)
 		dir = l->workspace ? l->workspace : "/";
 	if (r == 0) {
 		r = (int)sys_call(SYS_chdir, dir);
-		if (r < 0)
+		if (r < 0) {
 			err_set(&j->err, r, "working directory", "enter %s", dir);
+			err_remedy(&j->err,
+				   "it is looked up inside the sandbox; `purple plan` lists what "
+				   "is mounted there");
+		}
 	}
 	if (r == 0 && j->slave_fd >= 0)
 		r = take_terminal(j);

@@ -54,16 +54,29 @@ static uint32_t refuse(const struct calls *c, int error)
 	return error == EPERM ? c->deny : RET_ERRNO(error);
 }
 
+struct place {
+	char text[256];
+};
+
+/* "file:line:column: ", "--option: ", or "" for what Purple itself asks for. */
+static struct place place_of(struct pos pos)
+{
+	struct place at = { "" };
+
+	if (pos.file && pos.line > 0)
+		snprintf(at.text, sizeof(at.text), "%.200s:%u:%u: ", pos.file, pos.line,
+			 pos.column);
+	else if (pos.file)
+		snprintf(at.text, sizeof(at.text), "%.200s: ", pos.file);
+	return at;
+}
+
 static int unknown_call(struct err *e, const char *list, const char *name, struct pos pos)
 {
 	char near[64];
-	int r;
+	int r = err_set(e, EPROTO, "seccomp", "%s%s: no system call is called '%s'",
+			place_of(pos).text, list, name);
 
-	if (pos.file)
-		r = err_set(e, EPROTO, "seccomp", "%s:%u:%u: %s: no system call is called '%s'",
-			    pos.file, pos.line, pos.column, list, name);
-	else
-		r = err_set(e, EPROTO, "seccomp", "%s: no system call is called '%s'", list, name);
 	if (syscall_nearest(name, near))
 		err_remedy(e, "did you mean '%s'?", near);
 	return r;
@@ -85,9 +98,8 @@ static int find_call(struct calls *c, const char *list, const char *name, struct
 
 static int refuse_needed(struct err *e, const char *list, const char *name, struct pos pos)
 {
-	err_set(e, EPROTO, "seccomp",
-		"%s:%u:%u: %s: '%s' cannot be denied: no command starts without it",
-		pos.file ? pos.file : "policy", pos.line, pos.column, list, name);
+	err_set(e, EPROTO, "seccomp", "%s%s: '%s' cannot be denied: no command starts without it",
+		place_of(pos).text, list, name);
 	err_remedy(e, "leave it out, or deny some of its uses with an advanced rule");
 	return -EPROTO;
 }
@@ -188,9 +200,8 @@ static int check_conds(const struct policy_sysrule *rule, struct err *e)
 			fault = "no number is above 2^64-1";
 		if (fault)
 			return err_set(e, EPROTO, "seccomp",
-				       "%s:%u:%u: syscalls.advanced_rules: %s: condition %zu: %s",
-				       rule->pos.file ? rule->pos.file : "policy", rule->pos.line,
-				       rule->pos.column, rule->syscall, i, fault);
+				       "%ssyscalls.advanced_rules: %s: condition %zu: %s",
+				       place_of(rule->pos).text, rule->syscall, i, fault);
 	}
 	return 0;
 }
