@@ -182,6 +182,29 @@ static int run(int argc, char **argv, bool create, struct outcome *out, struct r
 	return run_planned(&o, &dirs, out, report, e);
 }
 
+/* The status alone does not tell who ended it, or by which limit. */
+static void tell_limit(const struct outcome *out)
+{
+	static const struct {
+		const char *reason, *what, *key;
+	} limits[] = {
+		{ "timeout", "it ran for longer than it may", "session_timeout_seconds" },
+		{ "cpu time", "it used more processor time than it may", "cpu_time_seconds" },
+		{ "out of memory", "the kernel killed it: it used more memory than it may",
+		  "memory_limit_bytes" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
+		if (out->started && out->reason && streq(out->reason, limits[i].reason)) {
+			struct err e = { 0 };
+
+			err_set(&e, EPROTO, "limits", "%s", limits[i].what);
+			err_remedy(&e, "resources.%s says how much; `purple plan` shows it",
+				   limits[i].key);
+			err_print(&e);
+		}
+}
+
 static int run_or_create(int argc, char **argv, bool create)
 {
 	struct report report = REPORT_INIT;
@@ -195,6 +218,8 @@ static int run_or_create(int argc, char **argv, bool create)
 		else if (e.stage[0] != '\0') /* else purple-compile has said it */
 			err_print(&e);
 	}
+	if (ready_fd < 0)
+		tell_limit(&out);
 	report_write(&report, &out, &e);
 	return out.exit_status;
 }
