@@ -43,6 +43,9 @@ int jail_root_open(struct jail *j);
 int jail_mounts(struct jail *j);
 int jail_root_enter(struct jail *j);
 
+/* network.c */
+int jail_network(struct jail *j);
+
 /* lockdown.c */
 int jail_rlimits(struct jail *j);
 int jail_bounding_set(struct jail *j);

@@ -103,7 +103,7 @@ int jail_start(struct jail *j, const struct plan *plan, const struct launch *lau
 	j->plan = plan;
 	j->launch = launch;
 	j->pid1_fd = j->status_fd = j->command_fd = j->pty_fd = j->parent_fd = -1;
-	j->pty_event = j->devpts_fd = j->parent.fd = j->lo_fd = -1;
+	j->pty_event = j->devpts_fd = j->parent.fd = j->lo_fd = j->net_event = -1;
 	j->root_fd = j->ruleset_fd = j->init_fd = j->slave_fd = -1;
 	memset(j->idmap_fds, -1, sizeof(j->idmap_fds));
 
@@ -126,6 +126,11 @@ int jail_start(struct jail *j, const struct plan *plan, const struct launch *lau
 		if (j->pty_event < 0)
 			return err_set(&j->err, j->pty_event, "start", "watch for the terminal");
 	}
+	if (plan->network.flags & PN_ON) {
+		j->net_event = (int)sys_call(SYS_eventfd2, 0, O_CLOEXEC | O_NONBLOCK);
+		if (j->net_event < 0)
+			return err_set(&j->err, j->net_event, "start", "watch for the network");
+	}
 	j->pid1 = sys_clone3_fn(&args, jail_pid1, j);
 	if (j->pid1 < 0) {
 		j->pid1_fd = -1;
@@ -143,18 +148,26 @@ int jail_start(struct jail *j, const struct plan *plan, const struct launch *lau
 	return 0;
 }
 
+void jail_close_network(struct jail *j)
+{
+	for (unsigned i = 0; i < j->net_count; i++)
+		sys_close(j->net_fds[i]);
+	j->net_count = 0;
+}
+
 void jail_close(struct jail *j)
 {
 	/* The table was shared: what PID 1 opened before it execed is ours too. */
 	int *const fds[] = { &j->pid1_fd,   &j->status_fd, &j->command_fd, &j->pty_fd,
 			     &j->pty_event, &j->parent_fd, &j->root_fd,	   &j->ruleset_fd,
 			     &j->init_fd,   &j->slave_fd,  &j->parent.fd,  &j->devpts_fd,
-			     &j->lo_fd };
+			     &j->lo_fd,	    &j->net_event };
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
 		sys_close(*fds[i]);
 		*fds[i] = -1;
 	}
+	jail_close_network(j);
 	for (unsigned i = 0; i < JAIL_IDMAPS_MAX; i++) {
 		if (i >= j->next_idmap)
 			sys_close(j->idmap_fds[i]);

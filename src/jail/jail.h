@@ -66,6 +66,9 @@ struct jail {
 	int pty_fd;	/* master of the sandbox's own terminal */
 	int pty_event;	/* eventfd: readable when pty_fd is set; -1: no terminal */
 	int devpts_fd;	/* one that stays: the directory of its terminals, for jail_open_pty() */
+	int net_event;	/* eventfd: readable when net_fds are there; -1: isolated */
+	const int *net_fds; /* the plan's sockets, in its order; for purple-net */
+	unsigned net_count; /* of them; until net_event, PID 1's own */
 
 	/* Between the launcher and PID 1, while they share memory. */
 	uint32_t ids_ready;		/* futex: enum ids_state */
@@ -121,6 +124,9 @@ int jail_open_pty(const struct jail *j, int *slave, struct err *e);
 
 /* Fill @e for execve(2) of @name having failed with @code: 126 or 127, and what to do. */
 void jail_exec_failed(struct err *e, int code, const char *name);
+
+/* Close net_fds: purple-net has them, or the sandbox has ended. */
+void jail_close_network(struct jail *j);
 
 /* Close what jail_start() opened. The sandbox must have ended. */
 void jail_close(struct jail *j);

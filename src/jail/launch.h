@@ -43,6 +43,9 @@ struct launch {
 	int cgroup_fd;
 	const int *cgroup_procs;
 
+	/* Not isolated: the first half of lo's IPv6 address, fd00::/8 and random bits. */
+	uint8_t net_prefix[8];
+
 	uid_t uid; /* ids of the command inside */
 	gid_t gid;
 	uid_t host_uid; /* IDMAP_SINGLE: the caller's */

@@ -30,6 +30,7 @@ static int (*const steps[])(struct jail *) = {
 	jail_terminal,	       /* a terminal from the sandbox's own devpts */
 	jail_devpts,	       /* a way to it, for terminals to come */
 	jail_root_enter,       /* pivot_root; the host's tree is gone */
+	jail_network,	       /* unless isolated: routes, rules and sockets for purple-net */
 	jail_rlimits,	       /**/
 	jail_capabilities,     /* the other four sets and the securebits */
 	jail_no_new_privs,     /**/

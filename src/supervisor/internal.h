@@ -6,6 +6,7 @@
  *	run.c       start, loop, timers, signals, how it ended
  *	group.c     the control group: limits, usage, freeze
  *	scope.c     where it is, if systemd has to be asked
+ *	network.c   purple-net, unless isolated
  *	register.c  the state directory
  *	server.c    clients of the control socket
  *	peer.c      who may be one
@@ -98,6 +99,9 @@ struct supervisor {
 	bool told_state; /* the state file could not be written: said once */
 	int main_status;
 	uint32_t next_token;
+	int net;	/* our end of purple-net's socket */
+	int net_pid;	/* 0: none */
+	bool net_ready; /* it has confined itself */
 	bool has_leaf;
 	struct cg_leaf leaf;
 
@@ -134,6 +138,19 @@ void group_end(struct supervisor *s, bool count);
  * 5 s), and go there. NULL with @e. We stay there, so it is asked once a process.
  */
 const struct cg_site *scope_site(const struct supervisor *s, struct err *e);
+/* Where the program @name of ours is: beside purple-init. False: no room. */
+bool supervisor_program(const struct supervisor *s, const char *name, char *ret, size_t size);
+
+/*
+ * network.c: of an isolated sandbox these do nothing. purple-net is started beside
+ * the jail, gets the sandbox's sockets when they are there, and ends with it. What
+ * it says is hostile; when it is gone nothing inside is connected any more.
+ */
+int network_start(struct supervisor *s, struct err *e); /* before jail_start() */
+enum { NETWORK_POLLFDS = 2 };
+void network_prepare(const struct supervisor *s, struct pollfd *fds);
+void network_handle(struct supervisor *s, const struct pollfd *fds);
+void network_end(struct supervisor *s);
 
 /* register.c */
 int register_claim(struct supervisor *s, struct err *e);

@@ -231,7 +231,14 @@ void supervisor_watch_time(struct supervisor *s)
 		s->cpu_at = supervisor_now() + CPU_LOOK_MIN_MS;
 }
 
-enum { ENDED, SIGNALS, PTY_EVENT, PTY, FIRST = PTY + PTY_POLLFDS };
+enum {
+	ENDED,
+	SIGNALS,
+	PTY_EVENT,
+	NETWORK,
+	PTY = NETWORK + NETWORK_POLLFDS,
+	FIRST = PTY + PTY_POLLFDS
+};
 enum { INIT = FIRST, OUTPUT, SERVER = OUTPUT + OUTPUT_POLLFDS, FDS = SERVER + SERVER_POLLFDS };
 
 /* One round. False when the sandbox has ended. */
@@ -247,6 +254,7 @@ static bool loop_once(struct supervisor *s, struct pollfd *fds, bool *quick)
 	    (ms < 0 || ms > LOOK_AGAIN_MS))
 		ms = LOOK_AGAIN_MS;
 	limit = (struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
+	network_prepare(s, fds + NETWORK);
 	pty_prepare(&s->pty, fds + PTY);
 	if (serves) {
 		fds[INIT] = (struct pollfd){ .fd = s->init, .events = POLLIN };
@@ -268,6 +276,7 @@ static bool loop_once(struct supervisor *s, struct pollfd *fds, bool *quick)
 		fds[PTY_EVENT].fd = -1;
 		pty_open(&s->pty, s->jail.pty_fd, s->launch->terminal);
 	}
+	network_handle(s, fds + NETWORK);
 	pty_handle(&s->pty, fds + PTY);
 	if (serves) {
 		if (fds[INIT].revents)
@@ -367,11 +376,13 @@ static void judge_why(struct supervisor *s)
 /* Of those that we have opened: PID 1 closes what is above. */
 static int highest_fd(const struct supervisor *s)
 {
-	const int fds[] = { s->signals,		 s->all,	   s->dir,
-			    s->listener,	 s->init,	   s->init_theirs,
-			    s->output.fds[0],	 s->output.fds[1], s->output.log,
-			    s->theirs[0],	 s->theirs[1],	   s->theirs[2],
-			    s->request->ready_fd };
+	const int fds[] = { s->signals,	      s->all,
+			    s->dir,	      s->listener,
+			    s->init,	      s->init_theirs,
+			    s->output.fds[0], s->output.fds[1],
+			    s->output.log,    s->theirs[0],
+			    s->theirs[1],     s->theirs[2],
+			    s->net,	      s->request->ready_fd };
 	int last = -1;
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
@@ -414,9 +425,11 @@ static int start(struct supervisor *s, struct err *e)
 		r = group_make(s, e);
 	if (r == 0 && s->request->stays)
 		r = stay_prepare(s, e);
+	if (r == 0)
+		r = network_start(s, e);
 	if (r < 0)
 		return r;
-	if (has_id)
+	if (has_id || s->net >= 0)
 		s->launch->last_fd = highest_fd(s);
 	r = jail_start(&s->jail, s->plan, s->launch);
 	if (r < 0)
@@ -443,7 +456,7 @@ static void init(struct supervisor *s, const struct plan *plan, struct launch *l
 	s->out = out;
 	s->pty = PTY_INIT;
 	s->phase = SANDBOX_STARTING;
-	s->signals = s->all = s->dir = s->listener = s->init = s->init_theirs = -1;
+	s->signals = s->all = s->dir = s->listener = s->init = s->init_theirs = s->net = -1;
 	s->status_for_why = -1;
 	s->theirs[0] = s->theirs[1] = s->theirs[2] = -1;
 	launch->init_socket = launch->cgroup_fd = launch->last_fd = -1;
@@ -469,6 +482,7 @@ int supervisor_run(const struct plan *plan, struct launch *launch,
 		loop(&s);
 		finish(&s);
 	}
+	network_end(&s);
 	group_end(&s, request->count || by_kill(ret));
 	judge_why(&s);
 	if (r == 0 && err_is_set(&s.jail.err))

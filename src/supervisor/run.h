@@ -49,6 +49,7 @@ struct outcome {
 	int exit_status;     /* what purple shall exit with */
 	const char *reason;  /* why it ended, as in the report; set if started */
 	struct rusage usage; /* of all that ran inside */
+	bool network_died;   /* purple-net did, before the sandbox: its network ended there */
 	bool counted;	     /* @group holds what its control group counted */
 	struct cg_usage group;
 	char id[SANDBOX_ID_LEN + 1], name[SANDBOX_NAME_MAX + 1]; /* "": had none */

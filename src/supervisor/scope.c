@@ -15,13 +15,12 @@
 
 #define PROGRAM "purple-scope"
 
-/* It lies beside purple-init. */
-static bool program_path(const struct supervisor *s, char *ret, size_t size)
+bool supervisor_program(const struct supervisor *s, const char *name, char *ret, size_t size)
 {
 	const char *init = s->launch->init_path, *slash = strrchr(init, '/');
 	int n = (int)(slash ? slash - init + 1 : 0);
 
-	return (size_t)snprintf(ret, size, "%.*s" PROGRAM, n, init) < size;
+	return (size_t)snprintf(ret, size, "%.*s%s", n, init, name) < size;
 }
 
 /* Its standard output is @out. With the signals that we block let through, so that ^C ends it. */
@@ -77,7 +76,7 @@ static int ask(const struct supervisor *s, struct err *e)
 	int ends[2] = { -1, -1 }, status = 0, r;
 	pid_t pid;
 
-	if (!program_path(s, program, sizeof(program)))
+	if (!supervisor_program(s, PROGRAM, program, sizeof(program)))
 		return err_set(e, ENAMETOOLONG, "cgroup", PROGRAM);
 	r = (int)sys_call(SYS_pipe2, ends, O_CLOEXEC);
 	if (r < 0)

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The inside of a network that is not isolated: in the sandbox's own namespace,
+ * where there is lo alone, every address becomes local, the plan's nf_tables
+ * rules send connections to one port, and sockets take what is sent. They are
+ * for purple-net, which the supervisor hands them to: nothing inside has them.
+ */
+#include "jail/internal.h"
+
+#include <arpa/inet.h>
+#include <linux/ipv6.h>
+#include <linux/netlink.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "sys/files.h"
+#include "sys/netlink.h"
+#include "sys/process.h"
+
+enum { BACKLOG = 4096, OPTION_IP_PKTINFO = 8, OPTION_V6_PKTINFO = 49, OPTION_V6ONLY = 26 };
+
+/* Not in struct jail: an isolated start touches no page more. */
+static int sockets[PLAN_SOCKETS_MAX];
+
+static const uint8_t address4[4] = { 198, 18, 0, 1 }; /* PLAN_RESOLVER */
+
+static int set_option(int fd, int level, int option)
+{
+	const int one = 1;
+
+	return (int)sys_call(SYS_setsockopt, fd, level, option, &one, sizeof(one));
+}
+
+static int bind_to(int fd, const struct plan_socket *s)
+{
+	struct sockaddr_in6 a6 = { .sin6_family = AF_INET6, .sin6_port = htons(s->port) };
+	struct sockaddr_in a4 = { .sin_family = AF_INET, .sin_port = htons(s->port) };
+
+	return s->v6 ? (int)sys_call(SYS_bind, fd, &a6, sizeof(a6))
+		     : (int)sys_call(SYS_bind, fd, &a4, sizeof(a4));
+}
+
+/* Which address a datagram was sent to, its IP(V6)_PKTINFO says. */
+static int open_socket(const struct plan_socket *s)
+{
+	bool stream = s->kind == PS_TCP || s->kind == PS_DNS_TCP;
+	int type = (stream ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, r = 0;
+	int fd = (int)sys_call(SYS_socket, s->v6 ? AF_INET6 : AF_INET, type, 0);
+
+	if (fd < 0)
+		return fd;
+	if (s->v6)
+		r = set_option(fd, IPPROTO_IPV6, OPTION_V6ONLY);
+	if (r == 0 && !stream)
+		r = s->v6 ? set_option(fd, IPPROTO_IPV6, OPTION_V6_PKTINFO)
+			  : set_option(fd, IPPROTO_IP, OPTION_IP_PKTINFO);
+	if (r == 0)
+		r = bind_to(fd, s);
+	if (r == 0 && stream)
+		r = (int)sys_call(SYS_listen, fd, BACKLOG);
+	if (r == 0)
+		return fd;
+	sys_close(fd);
+	return r;
+}
+
+static int open_sockets(struct jail *j)
+{
+	const struct plan_socket *s = plan_items(j->plan, network.sockets, struct plan_socket);
+
+	j->net_fds = sockets;
+	for (uint32_t i = 0; i < j->plan->network.sockets.count; i++) {
+		int fd = open_socket(&s[i]);
+
+		if (fd < 0)
+			return err_set(&j->err, fd, "network", "make the %s socket of port %u",
+				       s[i].v6 ? "IPv6" : "IPv4", s[i].port);
+		sockets[i] = fd;
+		j->net_count = i + 1;
+	}
+	return 0;
+}
+
+/*
+ * After the mounts, which close what was opened before them; before the
+ * capabilities go. Ports below 1024: nobody inside can have taken them, and
+ * nobody inside runs yet.
+ */
+int jail_network(struct jail *j)
+{
+	const struct plan_network *n = &j->plan->network;
+	uint8_t address6[16] = { 0 };
+	uint64_t one = 1;
+	int r;
+
+	if (!(n->flags & PN_ON))
+		return 0;
+	r = jail_loopback_done(j);
+	if (r < 0)
+		return r;
+	r = sys_netlink_any_is_local(false, address4);
+	if (r == 0 && n->flags & PN_V6) {
+		memcpy(address6, j->launch->net_prefix, sizeof(j->launch->net_prefix));
+		address6[15] = 1;
+		r = sys_netlink_any_is_local(true, address6);
+	}
+	if (r < 0)
+		return err_set(&j->err, r, "network", "make every address local");
+	r = sys_netlink(NETLINK_NETFILTER, plan_items(j->plan, network.batch, char),
+			n->batch.count);
+	if (r < 0)
+		return err_set(&j->err, r, "network", "load the nf_tables rules");
+	r = open_sockets(j);
+	if (r == 0)
+		sys_write(j->net_event, &one, sizeof(one));
+	return r;
+}

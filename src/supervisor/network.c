@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* purple-net for this sandbox, by the protocol of net/protocol.h. */
+#include <errno.h>
+#include <limits.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "net/config.h"
+#include "net/protocol.h"
+#include "supervisor/internal.h"
+#include "sys/files.h"
+#include "sys/process.h"
+
+#define PROGRAM "purple-net"
+
+_Static_assert((int)PS_TCP == NET_SOCKET_TCP && (int)PS_DNS_TCP == NET_SOCKET_DNS_TCP &&
+		       (int)PS_DNS_UDP == NET_SOCKET_DNS_UDP && (int)PS_UDP == NET_SOCKET_UDP &&
+		       (int)PS_KINDS == NET_SOCKET_KINDS,
+	       "the plan's sockets are the protocol's");
+_Static_assert((int)PLAN_SOCKETS_MAX <= (int)NET_SOCKETS_MAX &&
+		       (int)PLAN_RULES_MAX <= (int)NET_RULES_MAX &&
+		       (int)PLAN_SERVERS_MAX <= (int)NET_SERVERS_MAX,
+	       "what a plan can hold, purple-net takes");
+
+static bool is_on(const struct supervisor *s)
+{
+	return s->plan->network.flags & PN_ON;
+}
+
+/* fd00::/8 and 56 random bits: RFC 4193 §3.2.2. */
+static int choose_prefix(struct supervisor *s)
+{
+	uint8_t *prefix = s->launch->net_prefix;
+	long n = sys_call(SYS_getrandom, prefix, sizeof(s->launch->net_prefix), 0);
+
+	prefix[0] = 0xfd;
+	return n == sizeof(s->launch->net_prefix) ? 0 : n < 0 ? (int)n : -EIO;
+}
+
+static void compose(const struct supervisor *s, struct buf *b)
+{
+	const struct plan *p = s->plan;
+	const struct plan_network *n = &p->network;
+	const struct plan_server *server = plan_items(p, network.servers, struct plan_server);
+	const size_t allow = n->allow.count * sizeof(struct net_rule);
+	const size_t block = n->block.count * sizeof(struct net_rule);
+	struct net_block head = {
+		.magic = NET_BLOCK_MAGIC,
+		.size = (uint32_t)(sizeof(head) + allow + block),
+		.allow_count = n->allow.count,
+		.block_count = n->block.count,
+		.max_connections = n->max_connections,
+		.idle_s = n->idle_s,
+		.servers_count = n->servers.count,
+	};
+
+	memcpy(head.v6_prefix, s->launch->net_prefix, sizeof(head.v6_prefix));
+	for (uint32_t i = 0; i < n->servers.count; i++) {
+		head.servers[i].v6 = server[i].v6;
+		head.servers[i].port = server[i].port;
+		memcpy(head.servers[i].addr, server[i].addr, sizeof(server[i].addr));
+	}
+	buf_add(b, &head, sizeof(head));
+	buf_add(b, plan_items(p, network.allow, char), allow);
+	buf_add(b, plan_items(p, network.block, char), block);
+}
+
+/* A sealed memfd, or -errno. */
+static int make_block(const struct supervisor *s)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT(PLAN_MAX + sizeof(struct net_block));
+	int fd, r;
+
+	compose(s, &b);
+	if (b.failed)
+		return -ENOMEM;
+	fd = (int)sys_call(SYS_memfd_create, "network", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return fd;
+	r = write_full(fd, b.data, b.len);
+	if (r == 0)
+		r = (int)sys_call(SYS_fcntl, fd, F_ADD_SEALS,
+				  F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+	if (r == 0)
+		return fd;
+	sys_close(fd);
+	return r;
+}
+
+static int send_message(const struct supervisor *s, const struct net_message *m, const int *fds,
+			unsigned count)
+{
+	struct iovec iov = { (void *)(uintptr_t)m, sizeof(*m) };
+	union {
+		char room[CMSG_SPACE(sizeof(int) * NET_SOCKETS_MAX)];
+		struct cmsghdr align;
+	} control = { 0 };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control.room,
+			      .msg_controllen = (socklen_t)CMSG_SPACE(sizeof(int) * count) };
+	struct cmsghdr *h = CMSG_FIRSTHDR(&msg);
+
+	h->cmsg_level = SOL_SOCKET;
+	h->cmsg_type = SCM_RIGHTS;
+	h->cmsg_len = (socklen_t)CMSG_LEN(sizeof(int) * count);
+	memcpy(CMSG_DATA(h), fds, sizeof(int) * count);
+	return sendmsg(s->net, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+/*
+ * In a session of its own: what is typed at the terminal is not for it. Nothing
+ * of the caller's is open in it, not even its standard error.
+ */
+static int spawn(struct supervisor *s, const char *program, int theirs)
+{
+	const char *argv[] = { PROGRAM, NULL };
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	sigset_t none;
+	pid_t pid;
+	int r;
+
+	sigemptyset(&none);
+	posix_spawnattr_init(&attributes);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID);
+	posix_spawnattr_setsigmask(&attributes, &none);
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, theirs, NET_CONTROL_FD);
+	for (int fd = 0; fd <= 2; fd++)
+		posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
+	r = posix_spawn(&pid, program, &actions, &attributes, (char *const *)(uintptr_t)argv,
+			environ);
+	posix_spawn_file_actions_destroy(&actions);
+	posix_spawnattr_destroy(&attributes);
+	if (r == 0)
+		s->net_pid = pid;
+	return -r;
+}
+
+int network_start(struct supervisor *s, struct err *e)
+{
+	const struct net_message config = { .type = NET_CONFIG };
+	char program[PATH_MAX];
+	int pair[2], block, r;
+
+	if (!is_on(s))
+		return 0;
+	if (!supervisor_program(s, PROGRAM, program, sizeof(program)))
+		return err_set(e, ENAMETOOLONG, "network", PROGRAM);
+	r = choose_prefix(s);
+	block = r < 0 ? r : make_block(s);
+	if (block < 0)
+		return err_set(e, block, "network", "write down the configuration of " PROGRAM);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+		r = -errno;
+		sys_close(block);
+		return err_set(e, r, "network", "make the socket of " PROGRAM);
+	}
+	s->net = pair[0];
+	r = spawn(s, program, pair[1]);
+	sys_close(pair[1]);
+	if (r < 0) {
+		err_set(e, r, "network", "start %s", program);
+		err_remedy(e, "this installation of Purple is not whole; install it again");
+	} else {
+		r = send_message(s, &config, &block, 1);
+		if (r < 0)
+			err_set(e, r, "network", "tell " PROGRAM " what is allowed");
+	}
+	sys_close(block);
+	return r;
+}
+
+void network_prepare(const struct supervisor *s, struct pollfd *fds)
+{
+	int event = s->net >= 0 ? s->jail.net_event : -1;
+
+	fds[0] = (struct pollfd){ .fd = event, .events = POLLIN };
+	fds[1] = (struct pollfd){ .fd = s->net, .events = POLLIN };
+}
+
+/* It cannot be: the sandbox ends before anything in it relies on a network. */
+static void fail(struct supervisor *s, int code, const char *why)
+{
+	err_set(&s->jail.err, code ? code : EPROTO, "network", PROGRAM ": %s", why);
+	supervisor_event(s, LIFE_FAILED);
+}
+
+/* Its sockets are closed with it, so what connects inside is refused. */
+static void gone(struct supervisor *s)
+{
+	sys_close(TAKE_FD(s->net));
+	if (!s->net_ready)
+		fail(s, EPROTO, "it ended before it was ready");
+	else
+		s->out->network_died = true;
+}
+
+static void hand_over(struct supervisor *s)
+{
+	const struct plan_socket *p = plan_items(s->plan, network.sockets, struct plan_socket);
+	struct net_message m = { .type = NET_SOCKETS, .count = s->jail.net_count };
+	uint64_t count;
+	int r;
+
+	sys_read(s->jail.net_event, &count, sizeof(count));
+	for (unsigned i = 0; i < m.count; i++)
+		m.sockets[i] = (struct net_socket){ p[i].kind, p[i].v6, p[i].port };
+	r = send_message(s, &m, s->jail.net_fds, m.count);
+	jail_close_network(&s->jail);
+	if (r < 0 && r != -EPIPE && r != -ECONNRESET) /* these: gone() will tell */
+		fail(s, r, "hand over the sockets");
+}
+
+/* False: nothing more to read. */
+static bool read_message(struct supervisor *s)
+{
+	struct net_message m = { 0 };
+	ssize_t n = recv(s->net, &m, sizeof(m), MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return errno == EINTR;
+	if (n <= 0) {
+		gone(s);
+		return false;
+	}
+	if (n != sizeof(m))
+		return true;
+	if (m.type == NET_READY) {
+		s->net_ready = true;
+	} else if (m.type == NET_FAILED && !s->net_ready) {
+		m.text[sizeof(m.text) - 1] = '\0';
+		fail(s, m.error, m.text);
+		sys_close(TAKE_FD(s->net));
+		return false;
+	}
+	return true; /* NET_DENIED: for the events to come */
+}
+
+void network_handle(struct supervisor *s, const struct pollfd *fds)
+{
+	if (fds[0].revents)
+		hand_over(s);
+	/* At most so many at a time: it shall not keep us from all else. */
+	for (int i = 0; fds[1].revents && i < NET_DENIED_PER_SECOND && read_message(s); i++)
+		;
+}
+
+void network_end(struct supervisor *s)
+{
+	sys_close(TAKE_FD(s->net));
+	if (s->net_pid <= 0)
+		return;
+	/* Our child, not waited for: the number is its own. */
+	kill(s->net_pid, SIGKILL);
+	while (waitpid(s->net_pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	s->net_pid = 0;
+}
