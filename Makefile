@@ -29,7 +29,7 @@ export LC_ALL ?= C.UTF-8
 .NOTPARALLEL:
 
 all: configured
-	@$(NINJA) -C $(BUILD)
+	@$(NINJA) -C $(BUILD) || { $(BUILD_FAILED); }
 	@$(MESON) install -C $(BUILD) --no-rebuild --only-changed --quiet >/dev/null
 
 help:
@@ -48,6 +48,10 @@ help:
 
 # Meson says at length what it misses, and not how to get it.
 SETUP_FAILED = cat $(BUILD).log >&2; echo 'make: if a library or a program is missing, run: make bootstrap' >&2; exit 1
+
+# An update may need a library that was not needed when the directory was set up.
+BUILD_FAILED = $(NINJA) -C $(BUILD) build.ninja >/dev/null 2>&1 || \
+	echo 'make: if a library or a program is missing, run: make bootstrap' >&2; exit 1
 
 # The build directory, also when the tree was moved or came from another place.
 .PHONY: configured
