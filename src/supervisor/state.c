@@ -20,6 +20,7 @@ const char *const sandbox_phase_names[SANDBOX_PHASES] = { "starting", "running",
 const char *const sandbox_kind_names[SANDBOX_KINDS] = { "run", "detached", "created" };
 
 enum { STATE_FILE_MAX = 16384, CLAIM_TRIES = 100, LIVE_TRIES = 3, REMOVE_ROUNDS = 16 };
+enum { LOCK_TRIES = 500 }; /* of 2 ms */
 
 int sandbox_make_id(char id[SANDBOX_ID_LEN + 1])
 {
@@ -184,6 +185,16 @@ static int in_use(const char *name, bool live, struct err *e)
 	return -EEXIST;
 }
 
+static bool lock_soon(int dir)
+{
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		if (sys_call(SYS_flock, dir, LOCK_EX | LOCK_NB) == 0)
+			return true;
+		nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
+	}
+	return false;
+}
+
 int state_claim(int all, const char *name, struct err *e)
 {
 	bool live;
@@ -212,10 +223,11 @@ int state_claim(int all, const char *name, struct err *e)
 			break;
 		dir = open_entry(all, name);
 		/*
-		 * A sweeper, or somebody else who wants the name, may be faster. Who
-		 * only asks whether it is live holds the lock for a moment: wait.
+		 * A sweeper, or somebody else who wants the name, may be faster, and
+		 * then holds it for as long as a sandbox lives. Who only asks whether
+		 * it is live holds the lock for a moment: wait that long.
 		 */
-		if (dir >= 0 && sys_call(SYS_flock, dir, LOCK_EX) == 0 && is_still(all, name, dir))
+		if (dir >= 0 && lock_soon(dir) && is_still(all, name, dir))
 			return dir;
 		sys_close(dir);
 		r = -EAGAIN;

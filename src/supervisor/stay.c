@@ -384,10 +384,10 @@ static void started(struct supervisor *s, struct command *c, const struct init_m
 	}
 	c->started = true;
 	c->pidfd = pidfd;
-	if (c == &s->commands[MAIN_COMMAND])
-		return main_started(s, c);
 	if (c->pending)
 		sys_pidfd_signal(pidfd, c->pending);
+	if (c == &s->commands[MAIN_COMMAND])
+		return main_started(s, c);
 	/* Without a terminal to hand over, the end is all that the client waits for. */
 	if (c->client >= 0 && c->master >= 0 &&
 	    control_send(s->clients[c->client].fd, &reply, terminal, 2, MSG_DONTWAIT) < 0)
