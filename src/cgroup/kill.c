@@ -207,7 +207,7 @@ unsigned cg_sweep(const struct cg_site *s, unsigned most, uint64_t seed)
 	/* kernfs orders a directory by a hash of the names, which is the offset. */
 	if (sys_call(SYS_lseek, w.base, from, 0) < 0)
 		sys_call(SYS_lseek, w.base, 0, 0);
-	if (cg_each_entry(w.base, look_at, &w) == 0 && w.left > 0) {
+	if (cg_each_entry(w.base, look_at, &w) == 0 && w.left > 0 && from > 0) {
 		sys_call(SYS_lseek, w.base, 0, 0);
 		cg_each_entry(w.base, look_at, &w);
 	}
