@@ -111,6 +111,8 @@ int sys_netlink_any_is_local(bool v6, const uint8_t *addr)
 	memset(message, 0, sizeof(message));
 	memcpy(message + NLMSG_HDRLEN, &route, sizeof(route));
 	end = put(message, NLMSG_LENGTH(sizeof(route)), RTA_OIF, &lo, sizeof(lo));
+	if (!v6) /* else the source would be where it goes; IPv6 chooses better */
+		end = put(message, end, RTA_PREFSRC, addr, size);
 	h.nlmsg_type = RTM_NEWROUTE;
 	h.nlmsg_len = (unsigned)end;
 	memcpy(message, &h, sizeof(h));
