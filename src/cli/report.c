@@ -67,6 +67,8 @@ static void add_end(struct buf *b, const struct outcome *out, const struct err *
 		buf_printf(b, ",\"signal\":%d", out->wait_status);
 	else if (out->started && WIFSIGNALED(out->wait_status))
 		buf_printf(b, ",\"signal\":%d", WTERMSIG(out->wait_status));
+	if (out->network_died)
+		buf_puts(b, ",\"network\":\"died\"");
 	if (!err_is_set(e))
 		return;
 	buf_puts(b, ",\"error\":{");

@@ -9,6 +9,7 @@
  *	id, name     of a sandbox that had them: not one that ended within 10 ms
  *	reason       "exited", "signalled", "killed", "not started", "stopped" (by
  *	             purple stop), "timeout", "cpu time" or "out of memory"
+ *	network      "died", if purple-net did: from then on nothing was reachable
  *	signal       where one ended the command or the sandbox
  *	error        {stage, message, remedy}, with "not started"
  *	downgrades   [{what, why}], under best-effort

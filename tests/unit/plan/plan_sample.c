@@ -2,6 +2,9 @@
 #include "plan_sample.h"
 
 #include <linux/filter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <string.h>
@@ -80,6 +83,47 @@ static void add_process(struct buf *b)
 	TABLE(b, filter, filter);
 }
 
+static void add_network(struct buf *b)
+{
+	struct net_rule allow[2], block[1];
+	struct plan_server servers[] = { { .port = 53, .addr = { 9, 9, 9, 9 } },
+					 { .v6 = 1, .port = 53, .addr = { 0xfd, [15] = 1 } } };
+	struct plan_socket sockets[] = { { PS_TCP, 0, PLAN_TCP_PORT }, { PS_DNS_UDP, 1, 53 } };
+	struct {
+		struct nlmsghdr head;
+		struct nfgenmsg family;
+	} batch[3] = { 0 };
+	struct plan_network n = {
+		.flags = PN_ON | PN_V6,
+		.max_connections = 10,
+		.idle_s = 60,
+	};
+
+	memset(allow, 0, sizeof(allow));
+	memset(block, 0, sizeof(block));
+	allow[0].host = NET_WILDCARD;
+	memcpy(allow[0].name, "example.org", 12);
+	allow[0].port = 443;
+	allow[1].host = NET_V6;
+	allow[1].addr[0] = 0x20;
+	allow[1].prefix = 32;
+	block[0].host = NET_V4;
+	block[0].addr[0] = 10;
+	block[0].prefix = 8;
+	batch[0].head.nlmsg_type = NFNL_MSG_BATCH_BEGIN;
+	batch[1].head.nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWTABLE;
+	batch[2].head.nlmsg_type = NFNL_MSG_BATCH_END;
+	for (size_t i = 0; i < 3; i++)
+		batch[i].head.nlmsg_len = sizeof(batch[i]);
+	head(b)->network = n;
+	TABLE(b, network.allow, allow);
+	TABLE(b, network.block, block);
+	TABLE(b, network.servers, servers);
+	TABLE(b, network.sockets, sockets);
+	TABLE(b, network.batch, batch);
+	head(b)->network.batch.count = sizeof(batch);
+}
+
 static void add_report(struct buf *b)
 {
 	struct plan_layer layers[LAYERS];
@@ -112,7 +156,7 @@ void plan_sample(struct buf *b)
 		.version = PLAN_VERSION,
 		.key = { 0xab, 0xcd },
 		.namespaces = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET,
-		.steps = STEP_KEYRING | STEP_NO_NEW_PRIVS | STEP_CLOSE_FDS,
+		.steps = STEP_KEYRING | STEP_LOOPBACK | STEP_NO_NEW_PRIVS | STEP_CLOSE_FDS,
 		.securebits = 0x2f,
 		.caps_bounding = 1 << 10,
 		.caps_permitted = 1 << 10,
@@ -136,6 +180,7 @@ void plan_sample(struct buf *b)
 	head(b)->working_dir = s;
 	add_mounts(b);
 	add_process(b);
+	add_network(b);
 	add_report(b);
 	plan_seal(b);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <linux/filter.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
+#include <linux/sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -210,6 +213,70 @@ static void test_mounts(void **state)
 	buf_free(&b);
 }
 
+static void test_network(void **state)
+{
+	struct buf b = BUF_INIT(PLAN_MAX);
+	struct net_rule *rule;
+	struct nlmsghdr h;
+	char *batch;
+	uint8_t two = 2;
+
+	plan_sample(&b);
+	head(&b)->network.flags = PN_ALL + 1;
+	expect(&b, "network: off, but not empty");
+	head(&b)->network.flags |= PN_ALL + 1;
+	expect(&b, "network: bad value");
+	head(&b)->network.flags = 0;
+	expect(&b, "network: off, but not empty");
+	head(&b)->network.max_connections = 0;
+	expect(&b, "network: bad value");
+	head(&b)->network.idle_s = 0;
+	expect(&b, "network: bad value");
+	head(&b)->steps &= ~(uint32_t)STEP_LOOPBACK;
+	expect(&b, "network: bad value");
+	head(&b)->namespaces &= ~(uint64_t)CLONE_NEWNET;
+	expect(&b, "network: bad value"); /* it would be the host's */
+	head(&b)->network.allow.count = PLAN_RULES_MAX + 1;
+	expect(&b, "network: bad table");
+	head(&b)->network.sockets.count = PLAN_SOCKETS_MAX + 1;
+	expect(&b, "network: bad table");
+	head(&b)->network.servers.off += 4;
+	expect(&b, "network: bad table");
+	ITEM(&b, network.servers, struct plan_server, 1)->port = 0;
+	expect(&b, "network: bad server");
+	ITEM(&b, network.sockets, struct plan_socket, 0)->kind = PS_KINDS;
+	expect(&b, "network: bad socket");
+	head(&b)->network.flags = PN_ON; /* and a socket of IPv6 */
+	expect(&b, "network: bad socket");
+	rule = ITEM(&b, network.allow, struct net_rule, 0);
+	memset(rule->name, 'a', sizeof(rule->name));
+	expect(&b, "network: bad rule");
+	memcpy(&ITEM(&b, network.allow, struct net_rule, 0)->udp, &two, 1);
+	expect(&b, "network: bad rule");
+	ITEM(&b, network.block, struct net_rule, 0)->prefix = 33;
+	expect(&b, "network: bad rule");
+
+	head(&b)->network.batch.count = 0;
+	expect(&b, "network: bad batch");
+	head(&b)->network.batch.count -= 20; /* no end */
+	expect(&b, "network: bad batch");
+	head(&b)->network.batch.count -= 1;
+	expect(&b, "network: bad batch");
+	for (unsigned i = 0; i < 3; i++) {
+		batch = ITEM(&b, network.batch, char, 20 * i);
+		memcpy(&h, batch, sizeof(h));
+		h.nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8;
+		memcpy(batch, &h, sizeof(h));
+		expect(&b, i == 1 ? "network: a message of another kind" : "network: bad batch");
+		batch = ITEM(&b, network.batch, char, 20 * i);
+		memcpy(&h, batch, sizeof(h));
+		h.nlmsg_len = i == 2 ? 24 : 0;
+		memcpy(batch, &h, sizeof(h));
+		expect(&b, "network: bad batch");
+	}
+	buf_free(&b);
+}
+
 /* Many entries that share one long string must not make the check slow. */
 static void test_overlapping_strings(void **state)
 {
@@ -293,15 +360,11 @@ static void test_text(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_valid),
-		cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_flipped),
-		cmocka_unit_test(test_header),
-		cmocka_unit_test(test_tables),
-		cmocka_unit_test(test_mounts),
-		cmocka_unit_test(test_overlapping_strings),
-		cmocka_unit_test(test_json),
-		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_valid),	cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_flipped), cmocka_unit_test(test_header),
+		cmocka_unit_test(test_tables),	cmocka_unit_test(test_mounts),
+		cmocka_unit_test(test_network), cmocka_unit_test(test_overlapping_strings),
+		cmocka_unit_test(test_json),	cmocka_unit_test(test_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
