@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/flow.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/macros.h"
+#include "net/flow_internal.h"
+#include "net/special.h"
+
+enum {
+	ACCEPT_AT_ONCE = 64,
+	ACCEPT_AGAIN_MS = 100,
+	ORIGINAL_DST = 80, /* linux/netfilter_ipv4.h, and netfilter_ipv6/ip6_tables.h */
+};
+
+int flows_new(struct loop *loop, const struct net_rules *rules, const struct names *names,
+	      struct resolver *resolver, struct report *report, unsigned max, unsigned idle_s,
+	      struct flows **ret)
+{
+	struct flows *fs = calloc(1, sizeof(*fs));
+
+	if (!fs)
+		return -ENOMEM;
+	fs->all = calloc(max, sizeof(*fs->all));
+	if (!fs->all) {
+		free(fs);
+		return -ENOMEM;
+	}
+	fs->loop = loop;
+	fs->rules = rules;
+	fs->names = names;
+	fs->resolver = resolver;
+	fs->report = report;
+	fs->idle_ms = idle_s * UINT64_C(1000);
+	fs->max = max;
+	for (unsigned i = max; i--;) {
+		fs->all[i].next_free = fs->free;
+		fs->free = &fs->all[i];
+	}
+	*ret = fs;
+	return 0;
+}
+
+void flows_free(struct flows *fs)
+{
+	if (!fs)
+		return;
+	for (unsigned i = 0; i < fs->max; i++)
+		if (fs->all[i].phase != FLOW_FREE)
+			flow_end(&fs->all[i], true);
+	for (unsigned i = 0; i < fs->listeners_count; i++) {
+		loop_remove(fs->loop, &fs->listeners[i].watch);
+		loop_clear(fs->loop, &fs->listeners[i].timer);
+		loop_not_later(&fs->listeners[i].again);
+		close(fs->listeners[i].watch.fd);
+	}
+	pipes_free(&fs->pipes);
+	free(fs->all);
+	free(fs);
+}
+
+/* SO_LINGER of 0 seconds: close(2) sends RST and forgets what is unsent, socket(7). */
+static void close_socket(int *fd, bool reset)
+{
+	const struct linger now = { .l_onoff = 1 };
+
+	if (*fd >= 0 && reset)
+		setsockopt(*fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close_fdp(fd);
+}
+
+void flow_end(struct flow *f, bool reset)
+{
+	struct flows *fs = f->flows;
+
+	resolver_forget(&f->wait);
+	if (f->phase == FLOW_CONNECT)
+		flow_dial_stop(f);
+	loop_clear(fs->loop, &f->timer);
+	loop_clear(fs->loop, &f->gate_timer);
+	loop_not_later(&f->again);
+	loop_remove(fs->loop, &f->inner);
+	loop_remove(fs->loop, &f->outer);
+	pipes_close(f->up.pipe);
+	pipes_close(f->down.pipe);
+	close_socket(&f->inner.fd, reset);
+	close_socket(&f->outer.fd, reset);
+	f->phase = FLOW_FREE;
+	f->next_free = fs->free;
+	fs->free = f;
+}
+
+void flow_refuse(struct flow *f, enum net_verdict verdict)
+{
+	char text[HOST_NAME_MAX_LEN + 1];
+
+	report_denied(f->flows->report, verdict, report_host(&f->host, text), f->port, false);
+	flow_end(f, true);
+}
+
+static enum net_verdict verdict_of(const struct rules_answer *a)
+{
+	return a->verdict == RULES_BLOCKED   ? NET_BLOCKED
+	       : a->verdict == RULES_SPECIAL ? NET_SPECIAL
+					     : NET_NOT_LISTED;
+}
+
+/* Take over those of @result that the rules allow: IPv6 first, then the families in turn. */
+static struct rules_answer choose(struct flow *f, const struct resolver_result *result)
+{
+	struct rules_answer refusal = { .verdict = RULES_NOT_LISTED };
+	unsigned at[2] = { 0, 0 };
+
+	for (bool v6 = true; f->count < FLOW_ADDRS; v6 = !v6) {
+		unsigned *i = &at[v6];
+
+		while (*i < result->count && result->addrs[*i].v6 != v6)
+			++*i;
+		if (*i < result->count) {
+			const struct resolver_addr *a = &result->addrs[(*i)++];
+			struct host addr = { .kind = v6 ? HOST_V6 : HOST_V4 };
+			struct rules_answer answer;
+
+			memcpy(addr.addr, a->addr, sizeof(addr.addr));
+			answer = rules_dial(f->flows->rules, &f->host, &addr, f->port, false);
+			if (answer.verdict == RULES_ALLOWED)
+				f->addrs[f->count++] = *a;
+			else
+				refusal = answer;
+		} else if (at[!v6] >= result->count) {
+			break;
+		}
+	}
+	return refusal;
+}
+
+static void on_result(struct resolver_wait *w, const struct resolver_result *result)
+{
+	struct flow *f = LOOP_OWNER(w, struct flow, wait);
+	struct rules_answer refusal;
+
+	if (!result->count) {
+		flow_refuse(f, NET_UNREACHABLE);
+		return;
+	}
+	refusal = choose(f, result);
+	if (f->count)
+		flow_dial(f);
+	else
+		flow_refuse(f, verdict_of(&refusal));
+}
+
+static void on_inner(struct loop_watch *w, uint32_t events)
+{
+	struct flow *f = LOOP_OWNER(w, struct flow, inner);
+
+	if (events & EPOLLERR) {
+		flow_end(f, true);
+		return;
+	}
+	if (events & EPOLLRDHUP)
+		f->client_done = true;
+	if (f->gated && !flow_gate(f))
+		return;
+	if (f->phase == FLOW_RELAY)
+		flow_relay(f);
+}
+
+static void on_timer(struct loop_timer *t)
+{
+	struct flow *f = LOOP_OWNER(t, struct flow, timer);
+
+	if (f->phase == FLOW_CONNECT)
+		flow_dial_timer(f);
+	else
+		flow_relay_timer(f);
+}
+
+static void on_gate_timer(struct loop_timer *t)
+{
+	flow_refuse(LOOP_OWNER(t, struct flow, gate_timer), NET_OTHER_NAME);
+}
+
+static void on_again(struct loop_task *t)
+{
+	flow_relay(LOOP_OWNER(t, struct flow, again));
+}
+
+/* Where the connection @fd was going. 0 or -errno. */
+static int find_target(int fd, bool v6, struct host *ret, uint16_t *port)
+{
+	struct sockaddr_in6 a6 = {};
+	struct sockaddr_in a4 = {};
+	struct sockaddr *a = v6 ? (struct sockaddr *)&a6 : (struct sockaddr *)&a4;
+	socklen_t len = v6 ? sizeof(a6) : sizeof(a4);
+	struct host host = { .kind = v6 ? HOST_V6 : HOST_V4 };
+
+	if (getsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, ORIGINAL_DST, a, &len) < 0) {
+		/* Nothing was translated (ENOENT), or nothing here can (ENOPROTOOPT). */
+		len = v6 ? sizeof(a6) : sizeof(a4);
+		if ((errno != ENOENT && errno != ENOPROTOOPT) || getsockname(fd, a, &len) < 0)
+			return -errno;
+	}
+	memcpy(host.addr, v6 ? (void *)&a6.sin6_addr : (void *)&a4.sin_addr, v6 ? 16 : 4);
+	*port = ntohs(v6 ? a6.sin6_port : a4.sin_port);
+	*ret = special_unmap(&host);
+	return 0;
+}
+
+/* The rules' word on the new flow; then its addresses. */
+static void decide(struct flow *f, const struct host *target)
+{
+	const struct resolver_result *result;
+	const char *name = names_find(f->flows->names, target);
+	struct rules_answer answer;
+
+	f->host = *target;
+	if (name) {
+		f->host = (struct host){ .kind = HOST_NAME };
+		memcpy(f->host.name, name, strlen(name) + 1);
+	} else if (names_is_synthetic(f->flows->names, target)) {
+		flow_refuse(f, NET_NO_NAME);
+		return;
+	}
+	answer = rules_connect(f->flows->rules, &f->host, f->port, false);
+	if (answer.verdict != RULES_ALLOWED) {
+		flow_refuse(f, verdict_of(&answer));
+		return;
+	}
+	if (!name) {
+		struct resolver_result itself = { .count = 1 };
+
+		itself.addrs[0].v6 = target->kind == HOST_V6;
+		memcpy(itself.addrs[0].addr, target->addr, sizeof(target->addr));
+		on_result(&f->wait, &itself);
+		return;
+	}
+	f->gated = true;
+	result = resolver_ask(f->flows->resolver, name, &f->wait);
+	if (result)
+		on_result(&f->wait, result);
+}
+
+static void start(struct flow_listener *l, int fd)
+{
+	const struct linger reset = { .l_onoff = 1 };
+	struct flows *fs = l->flows;
+	struct flow *f = fs->free;
+	const int one = 1;
+	struct host target;
+	uint16_t port;
+
+	if (!f || find_target(fd, l->v6, &target, &port) < 0) {
+		if (!f)
+			report_denied(fs->report, NET_TOO_MANY, "", 0, false);
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+		close(fd);
+		return;
+	}
+	fs->free = f->next_free;
+	*f = (struct flow){ .flows = fs,
+			    .phase = FLOW_RESOLVE,
+			    .port = port,
+			    .wait.fn = on_result,
+			    .inner = { .fn = on_inner, .fd = fd },
+			    .outer.fd = -1,
+			    .timer.fn = on_timer,
+			    .gate_timer.fn = on_gate_timer,
+			    .again.fn = on_again,
+			    .up.pipe = { -1, -1 },
+			    .down.pipe = { -1, -1 } };
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (loop_add(fs->loop, &f->inner, EPOLLIN | EPOLLOUT | EPOLLRDHUP) < 0)
+		flow_end(f, true);
+	else
+		decide(f, &target);
+}
+
+static void accept_all(struct flow_listener *l)
+{
+	for (unsigned i = 0; i < ACCEPT_AT_ONCE; i++) {
+		int fd = accept4(l->watch.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0) {
+			start(l, fd);
+		} else if (errno == EAGAIN) {
+			return;
+		} else if (errno != ECONNABORTED && errno != EINTR) {
+			loop_set(l->flows->loop, &l->timer, ACCEPT_AGAIN_MS);
+			return;
+		}
+	}
+	loop_later(l->flows->loop, &l->again);
+}
+
+static void on_listener(struct loop_watch *w, uint32_t events)
+{
+	accept_all(LOOP_OWNER(w, struct flow_listener, watch));
+}
+
+static void on_listener_timer(struct loop_timer *t)
+{
+	accept_all(LOOP_OWNER(t, struct flow_listener, timer));
+}
+
+static void on_listener_again(struct loop_task *t)
+{
+	accept_all(LOOP_OWNER(t, struct flow_listener, again));
+}
+
+int flows_listen(struct flows *fs, int fd, bool v6)
+{
+	struct flow_listener *l = &fs->listeners[fs->listeners_count];
+
+	if (fs->listeners_count == FLOW_LISTENERS) {
+		close(fd);
+		return -ENOSPC;
+	}
+	fs->listeners_count++;
+	*l = (struct flow_listener){ .flows = fs,
+				     .watch = { .fn = on_listener, .fd = fd },
+				     .timer.fn = on_listener_timer,
+				     .again.fn = on_listener_again,
+				     .v6 = v6 };
+	return loop_add(fs->loop, &l->watch, EPOLLIN);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sandbox's TCP connections, each from its accept to its end.
+ *
+ * Where it was going is SO_ORIGINAL_DST of the redirected connection, or its
+ * own address where nothing redirects. A synthetic address is a name
+ * (net/names.h), any other a literal address. The rules say whether it may;
+ * what a name resolves to is asked once, each address held against the rules,
+ * and what is left dialled in the manner of RFC 8305: IPv6 first, families in
+ * turn, the next one after FLOW_NEXT_MS or a failure, FLOW_ATTEMPTS at a time,
+ * the first that answers is the one.
+ *
+ * The gate: a client's first bytes towards a name wait until they are known to
+ * be for that name: a ClientHello's server_name, an HTTP/1 request's Host. No
+ * name in a ClientHello, HTTP/2 in the clear, and other protocols pass. What
+ * comes back from the server does not wait, for in many protocols it speaks
+ * first. A refused client is told in its own protocol (a TLS alert, a 403 or
+ * what http_read() says). It looks at the first request of a connection only;
+ * later ones go to the same pinned address. With a literal address there is no
+ * name to agree with, and no gate.
+ *
+ * Bytes go by splice(2), and are read only when those before have been
+ * written: so a slow reader slows the writer. An end of one side's stream is
+ * passed on as one; a reset, an error, or idle time over ends both with resets.
+ *
+ * Limits: @max flows, more are reset; FLOW_GATE_MS for the first bytes once
+ * there is one; FLOW_CONNECT_MS to connect; @idle_s without a byte either way.
+ * Memory is allocated at flows_new().
+ */
+#ifndef PURPLE_NET_FLOW_H
+#define PURPLE_NET_FLOW_H
+
+#include "net/loop.h"
+#include "net/names.h"
+#include "net/report.h"
+#include "net/resolver.h"
+#include "net/rules.h"
+
+enum {
+	FLOW_LISTENERS = 64,
+	FLOW_ATTEMPTS = 3,
+	FLOW_ADDRS = 16,
+	FLOW_NEXT_MS = 250, /* RFC 8305 §5 */
+	FLOW_CONNECT_MS = 30000,
+	FLOW_GATE_MS = 10000,
+	FLOW_FDS = 6, /* of one at most: two sockets and two pipes */
+};
+
+struct flows;
+
+/* How many timers @max flows need. */
+static inline unsigned flows_timers(unsigned max)
+{
+	return 2 * max + FLOW_LISTENERS;
+}
+
+/* What it works with stays the caller's, and outlives it. 0 or -errno. */
+int flows_new(struct loop *loop, const struct net_rules *rules, const struct names *names,
+	      struct resolver *resolver, struct report *report, unsigned max, unsigned idle_s,
+	      struct flows **ret);
+/* Ends all. */
+void flows_free(struct flows *fs);
+
+/* Serve the listening socket @fd, which is owned from here on, also on failure. 0 or -errno. */
+int flows_listen(struct flows *fs, int fd, bool v6);
+
+#endif

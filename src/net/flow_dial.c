@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Happy Eyeballs, RFC 8305 §4 and §5, without its history of earlier connections. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/macros.h"
+#include "net/flow_internal.h"
+
+static void drop(struct flow_attempt *a)
+{
+	if (a->watch.fd < 0)
+		return;
+	loop_remove(a->flow->flows->loop, &a->watch);
+	close(a->watch.fd);
+	a->watch.fd = -1;
+}
+
+void flow_dial_stop(struct flow *f)
+{
+	for (unsigned i = 0; i < FLOW_ATTEMPTS; i++)
+		drop(&f->attempts[i]);
+}
+
+static int start_connect(const struct flow *f, const struct resolver_addr *addr)
+{
+	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(f->port) };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(f->port) };
+	const int one = 1;
+	int fd = socket(addr->v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+			0);
+
+	if (fd < 0)
+		return -errno;
+	memcpy(&v4.sin_addr, addr->addr, sizeof(v4.sin_addr));
+	memcpy(&v6.sin6_addr, addr->addr, sizeof(v6.sin6_addr));
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (connect(fd, addr->v6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4,
+		    addr->v6 ? sizeof(v6) : sizeof(v4)) < 0 &&
+	    errno != EINPROGRESS) {
+		int r = -errno;
+
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+static void dial_next(struct flow *f)
+{
+	struct loop *loop = f->flows->loop;
+	struct flow_attempt *slot = NULL;
+	unsigned pending = 0;
+
+	for (unsigned i = 0; i < FLOW_ATTEMPTS; i++) {
+		if (f->attempts[i].watch.fd < 0)
+			slot = &f->attempts[i];
+		else
+			pending++;
+	}
+	while (slot && f->next < f->count) {
+		slot->watch.fd = start_connect(f, &f->addrs[f->next++]);
+		if (slot->watch.fd < 0)
+			continue;
+		if (loop_add(loop, &slot->watch, EPOLLOUT) < 0) {
+			drop(slot);
+			continue;
+		}
+		loop_set(loop, &f->timer, FLOW_NEXT_MS);
+		return;
+	}
+	if (!pending || loop->now >= f->deadline)
+		flow_refuse(f, NET_UNREACHABLE);
+	else
+		loop_set(loop, &f->timer, f->deadline - loop->now);
+}
+
+static void on_attempt(struct loop_watch *w, uint32_t events)
+{
+	struct flow_attempt *a = LOOP_OWNER(w, struct flow_attempt, watch);
+	struct flow *f = a->flow;
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	if (getsockopt(w->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 || error) {
+		drop(a);
+		dial_next(f);
+		return;
+	}
+	if (!(events & EPOLLOUT))
+		return;
+	loop_remove(f->flows->loop, w);
+	f->outer.fd = TAKE_FD(w->fd);
+	flow_dial_stop(f);
+	flow_relay_start(f);
+}
+
+void flow_dial_timer(struct flow *f)
+{
+	if (f->flows->loop->now >= f->deadline)
+		flow_refuse(f, NET_UNREACHABLE);
+	else
+		dial_next(f);
+}
+
+void flow_dial(struct flow *f)
+{
+	f->phase = FLOW_CONNECT;
+	f->deadline = f->flows->loop->now + FLOW_CONNECT_MS;
+	for (unsigned i = 0; i < FLOW_ATTEMPTS; i++)
+		f->attempts[i] = (struct flow_attempt){ .flow = f,
+							.watch = { .fn = on_attempt, .fd = -1 } };
+	dial_next(f);
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Between flow.c (accept, decide, end), flow_dial.c (connect), flow_gate.c
+ * (the client's first bytes) and flow_relay.c (bytes).
+ *
+ * flow_end() frees the flow: whoever may have called it returns at once.
+ */
+#ifndef PURPLE_NET_FLOW_INTERNAL_H
+#define PURPLE_NET_FLOW_INTERNAL_H
+
+#include "net/flow.h"
+#include "net/hello.h"
+#include "net/http.h"
+#include "net/pipes.h"
+
+enum flow_phase { FLOW_FREE, FLOW_RESOLVE, FLOW_CONNECT, FLOW_RELAY };
+
+struct flow_attempt {
+	struct flow *flow;
+	struct loop_watch watch; /* .fd: owned; -1: none */
+};
+
+/* One way. */
+struct flow_way {
+	int pipe[2];
+	size_t in_pipe;
+	bool eof;  /* the source's stream has ended */
+	bool shut; /* and that was passed on */
+};
+
+struct flow {
+	struct flows *flows;
+	struct flow *next_free;
+	enum flow_phase phase;
+	bool gated;	  /* the client's first bytes have not been judged */
+	bool client_done; /* it has ended its stream */
+	bool broken;	  /* the host's side has an error */
+	struct host host; /* where to: the name, or the literal address */
+	uint16_t port;
+	struct resolver_wait wait;
+	struct loop_watch inner, outer; /* the sandbox's side, the host's; .fd: owned; -1: none */
+	struct loop_timer timer;	/* of the phase */
+	struct loop_timer gate_timer;
+	struct loop_task again;
+	uint64_t deadline; /* CONNECT: to give up */
+	uint64_t last;	   /* RELAY: when a byte moved */
+	unsigned count, next;
+	struct resolver_addr addrs[FLOW_ADDRS];
+	struct flow_attempt attempts[FLOW_ATTEMPTS];
+	struct flow_way up, down;
+	struct hello_reader hello;
+	struct http_reader http;
+};
+
+struct flow_listener {
+	struct flows *flows;
+	struct loop_watch watch;
+	struct loop_timer timer; /* to accept again, after descriptors ran out */
+	struct loop_task again;
+	bool v6;
+};
+
+struct flows {
+	struct loop *loop;
+	const struct net_rules *rules;
+	const struct names *names;
+	struct resolver *resolver;
+	struct report *report;
+	uint64_t idle_ms;
+	unsigned listeners_count, max;
+	struct flow_listener listeners[FLOW_LISTENERS];
+	struct pipes pipes;
+	struct flow *free; /* a list */
+	struct flow *all;
+	uint8_t peek[HELLO_RAW_MAX]; /* the larger of both readers' limits */
+};
+
+/* @reset: by RST on both sides, for whatever is not a proper end. */
+void flow_end(struct flow *f, bool reset);
+/* Say why, and reset. */
+void flow_refuse(struct flow *f, enum net_verdict verdict);
+
+/* Connect to f->addrs. */
+void flow_dial(struct flow *f);
+void flow_dial_timer(struct flow *f);
+void flow_dial_stop(struct flow *f);
+
+/* Look at what the client has sent. False: the flow is gone. */
+bool flow_gate(struct flow *f);
+
+/* f->outer is connected. */
+void flow_relay_start(struct flow *f);
+void flow_relay(struct flow *f);
+void flow_relay_timer(struct flow *f);
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include "base/macros.h"
+#include "net/flow_internal.h"
+
+/* Bytes that a way moves before the others have their turn. */
+enum { TURN = 1 << 20 };
+
+enum moved { MOVED_ALL, MOVED_TURN, MOVE_FAILED };
+
+/* Fill the empty pipe. 0, -EAGAIN or an error. */
+static int fill(struct flow *f, struct flow_way *w, int src)
+{
+	ssize_t n;
+	int r;
+
+	if (w->pipe[0] < 0) {
+		r = pipes_take(&f->flows->pipes, w->pipe);
+		if (r < 0)
+			return r == -EAGAIN ? -EMFILE : r;
+	}
+	n = splice(src, NULL, w->pipe[1], NULL, PIPES_BYTES, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	if (n < 0)
+		return -errno;
+	if (!n)
+		w->eof = true;
+	w->in_pipe = (size_t)n;
+	return 0;
+}
+
+static int drain(struct flow_way *w, int dst)
+{
+	ssize_t n = splice(w->pipe[0], NULL, dst, NULL, w->in_pipe,
+			   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+
+	if (n < 0)
+		return -errno;
+	w->in_pipe -= (size_t)n;
+	return (int)n;
+}
+
+/* Edge-triggered: until one of both sockets says EAGAIN. */
+static enum moved move(struct flow *f, struct flow_way *w, int src, int dst)
+{
+	int moved = 0, r = 0;
+
+	while (!w->shut && moved < TURN) {
+		if (!w->in_pipe && w->eof) {
+			if (shutdown(dst, SHUT_WR) < 0)
+				return MOVE_FAILED;
+			w->shut = true;
+			break;
+		}
+		r = w->in_pipe ? drain(w, dst) : fill(f, w, src);
+		if (r == -EINTR)
+			continue;
+		if (r < 0)
+			break;
+		moved += r;
+		f->last = f->flows->loop->now;
+	}
+	if (!w->in_pipe && w->pipe[0] >= 0)
+		pipes_give(&f->flows->pipes, w->pipe);
+	if (r < 0 && r != -EAGAIN)
+		return MOVE_FAILED;
+	return moved < TURN ? MOVED_ALL : MOVED_TURN;
+}
+
+void flow_relay(struct flow *f)
+{
+	enum moved down = move(f, &f->down, f->outer.fd, f->inner.fd), up = MOVED_ALL;
+
+	if (down != MOVE_FAILED && !f->gated)
+		up = move(f, &f->up, f->inner.fd, f->outer.fd);
+	if (down == MOVE_FAILED || up == MOVE_FAILED)
+		flow_end(f, true);
+	else if (f->up.shut && f->down.shut)
+		flow_end(f, false);
+	else if (f->broken && down == MOVED_ALL && !f->down.in_pipe)
+		flow_end(f, true);
+	else if (down == MOVED_TURN || up == MOVED_TURN)
+		loop_later(f->flows->loop, &f->again);
+}
+
+void flow_relay_timer(struct flow *f)
+{
+	uint64_t quiet = f->flows->loop->now - f->last;
+
+	if (quiet >= f->flows->idle_ms)
+		flow_end(f, true);
+	else
+		loop_set(f->flows->loop, &f->timer, f->flows->idle_ms - quiet);
+}
+
+static void on_outer(struct loop_watch *w, uint32_t events)
+{
+	struct flow *f = LOOP_OWNER(w, struct flow, outer);
+
+	if (events & EPOLLERR)
+		f->broken = true; /* what came before that can still be read */
+	flow_relay(f);
+}
+
+void flow_relay_start(struct flow *f)
+{
+	f->phase = FLOW_RELAY;
+	f->last = f->flows->loop->now;
+	loop_set(f->flows->loop, &f->timer, f->flows->idle_ms);
+	f->outer.fn = on_outer;
+	if (loop_add(f->flows->loop, &f->outer, EPOLLIN | EPOLLOUT | EPOLLRDHUP) < 0)
+		flow_end(f, true);
+	else
+		flow_relay(f);
+}

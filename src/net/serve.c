@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/serve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/macros.h"
+#include "base/str.h"
+#include "net/block.h"
+#include "net/confine.h"
+#include "net/dnsd.h"
+#include "net/flow.h"
+#include "net/names.h"
+#include "net/pipes.h"
+#include "net/protocol.h"
+#include "net/report.h"
+#include "net/resolver.h"
+
+enum {
+	RESOLV_CONF_MAX = 64 << 10,
+	/* Of what is no flow: sockets of the resolver and of DNS, the sandbox's, idle pipes. */
+	OTHER_FDS = 2 * RESOLVER_JOBS + DNSD_TCP + NET_SOCKETS_MAX + 2 * PIPES_KEPT + 32,
+};
+
+struct serve {
+	int control;
+	struct loop loop;
+	struct net_block *block;
+	struct net_rules rules;
+	struct names names;
+	struct report report;
+	struct resolver *resolver;
+	struct dnsd *dnsd;
+	struct flows *flows;
+	struct loop_watch watch;
+	int status; /* why the loop stopped */
+	struct err *err;
+};
+
+/* One packet into @m, its descriptors into @fds. 1; 0 at the end; -errno. */
+static int receive(int control, int flags, struct net_message *m, int fds[NET_SOCKETS_MAX],
+		   unsigned *count)
+{
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(sizeof(int) * NET_SOCKETS_MAX)];
+	} cmsg;
+	struct iovec iov = { .iov_base = m, .iov_len = sizeof(*m) };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = &cmsg,
+			      .msg_controllen = sizeof(cmsg) };
+	struct cmsghdr *c;
+	ssize_t n;
+
+	*count = 0;
+	do
+		n = recvmsg(control, &msg, flags | MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return n ? -errno : 0;
+	c = CMSG_FIRSTHDR(&msg);
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+		*count = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+		memcpy(fds, CMSG_DATA(c), *count * sizeof(int));
+	}
+	return n == sizeof(*m) && !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) ? 1 : -EPROTO;
+}
+
+static int add_socket(struct serve *s, const struct net_socket *kind, int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
+		int r = -errno;
+
+		close(fd);
+		return r;
+	}
+	switch (kind->kind) {
+	case NET_SOCKET_TCP:
+		return flows_listen(s->flows, fd, kind->v6);
+	case NET_SOCKET_DNS_TCP:
+		return dnsd_add_tcp(s->dnsd, fd);
+	case NET_SOCKET_DNS_UDP:
+		return dnsd_add_udp(s->dnsd, fd, kind->v6);
+	default:
+		close(fd);
+		return -EOPNOTSUPP; /* relaying UDP is not built */
+	}
+}
+
+static int take_sockets(struct serve *s, const struct net_message *m, int *fds, unsigned count)
+{
+	int r = m->type == NET_SOCKETS && m->count == count ? 0 : -EPROTO;
+
+	for (unsigned i = 0; i < count; i++) {
+		if (r < 0)
+			close(fds[i]);
+		else
+			r = add_socket(s, &m->sockets[i], fds[i]);
+	}
+	return r < 0 ? err_set(s->err, r, "net", "cannot serve the sandbox's sockets") : 0;
+}
+
+static void on_control(struct loop_watch *w, uint32_t events)
+{
+	struct serve *s = LOOP_OWNER(w, struct serve, watch);
+
+	for (;;) {
+		int fds[NET_SOCKETS_MAX];
+		struct net_message m = {};
+		unsigned count;
+		int r = receive(s->control, MSG_DONTWAIT, &m, fds, &count);
+
+		if (r == -EAGAIN)
+			return;
+		if (r > 0)
+			r = take_sockets(s, &m, fds, count);
+		else if (r < 0 && r != -ECONNRESET) /* it was closed with our words unread */
+			r = err_set(s->err, r, "net", "what the supervisor says");
+		else
+			s->loop.stop = true;
+		if (r < 0 && r != -ECONNRESET) {
+			s->status = r;
+			s->loop.stop = true;
+		}
+		if (s->loop.stop)
+			return;
+	}
+}
+
+static int read_servers(struct serve *s)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT(RESOLV_CONF_MAX);
+	int r;
+
+	if (s->block->servers_count)
+		return 0;
+	r = read_file_at(AT_FDCWD, "/etc/resolv.conf", &text);
+	if (r < 0 && r != -ENOENT)
+		return err_set(s->err, r, "net", "/etc/resolv.conf");
+	s->block->servers_count = net_parse_resolv_conf(text.data ? text.data : "",
+							s->block->servers);
+	return 0;
+}
+
+static int read_config(struct serve *s)
+{
+	struct pollfd readable = { .fd = s->control, .events = POLLIN };
+	int fds[NET_SOCKETS_MAX], r;
+	struct net_message m = {};
+	unsigned count;
+
+	poll(&readable, 1, -1); /* the supervisor may have made it not blocking */
+	r = receive(s->control, 0, &m, fds, &count);
+	if (r > 0)
+		r = m.type == NET_CONFIG && count == 1
+			    ? net_block_read(fds[0], &s->block, &s->rules)
+			    : -EPROTO;
+	else if (!r)
+		r = -EPIPE;
+	for (unsigned i = 0; i < count; i++)
+		close(fds[i]);
+	return r < 0 ? err_set(s->err, r, "net", "the configuration") : read_servers(s);
+}
+
+static int prepare(struct serve *s)
+{
+	struct net_block *b = s->block;
+	unsigned fds = net_raise_descriptors(b->max_connections * FLOW_FDS + OTHER_FDS), max;
+	int r;
+
+	if (fds < OTHER_FDS + FLOW_FDS)
+		return err_set(s->err, EMFILE, "net", "only %u descriptors (RLIMIT_NOFILE)", fds);
+	max = MIN(b->max_connections, (fds - OTHER_FDS) / FLOW_FDS);
+	r = loop_init(&s->loop, flows_timers(max) + RESOLVER_TIMERS + DNSD_TIMERS);
+	if (!r)
+		r = names_init(&s->names, b->v6_prefix);
+	if (!r)
+		r = resolver_new(&s->loop, b->servers, b->servers_count, &s->resolver);
+	s->report = (struct report){ .loop = &s->loop, .fd = s->control };
+	if (!r)
+		r = dnsd_new(&s->loop, &s->rules, &s->names, s->resolver, &s->report, &s->dnsd);
+	if (!r)
+		r = flows_new(&s->loop, &s->rules, &s->names, s->resolver, &s->report, max,
+			      b->idle_s, &s->flows);
+	s->watch = (struct loop_watch){ .fn = on_control, .fd = s->control };
+	if (!r)
+		r = loop_add(&s->loop, &s->watch, EPOLLIN);
+	return r < 0 ? err_set(s->err, r, "net", "cannot begin") : 0;
+}
+
+static int tell(const struct serve *s, const struct net_message *m)
+{
+	return send(s->control, m, sizeof(*m), MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+static int run(struct serve *s)
+{
+	int r = read_config(s);
+
+	if (!r)
+		r = prepare(s);
+	if (!r)
+		r = net_confine(s->err);
+	if (r < 0)
+		return r;
+	r = tell(s, &(struct net_message){ .type = NET_READY });
+	if (!r)
+		r = loop_run(&s->loop);
+	if (r < 0)
+		return err_set(s->err, r, "net", "cannot go on");
+	return s->status;
+}
+
+int net_serve(int control, struct err *err)
+{
+	struct serve s = { .control = control, .err = err, .loop.epoll = -1 };
+	struct net_message failed = { .type = NET_FAILED };
+	int r = run(&s);
+
+	if (r < 0) {
+		failed.error = r;
+		str_copy(failed.text, sizeof(failed.text), err->message);
+		tell(&s, &failed);
+	}
+	flows_free(s.flows);
+	dnsd_free(s.dnsd);
+	resolver_free(s.resolver);
+	names_free(&s.names);
+	loop_free(&s.loop);
+	free(s.block);
+	return r;
+}
