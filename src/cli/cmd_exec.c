@@ -27,7 +27,8 @@ static const char exec_help[] =
 static const char attach_help[] =
 	"usage: purple attach NAME\n\n"
 	"Joins this terminal to that of a sandbox started by `purple run --detach --tty`; without\n"
-	"--tty, shows what it writes. Ctrl-p Ctrl-q leaves, and it goes on.\n";
+	"--tty, shows what it writes. Ctrl-p Ctrl-q leaves, and it goes on. Ctrl-C is for its\n"
+	"command; `purple logs -f NAME` only looks.\n";
 
 enum { VARIABLES_MAX = 128 };
 
