@@ -38,4 +38,16 @@ static inline void freep(void *p)
 }
 #define _cleanup_free_ _cleanup_(freep)
 
+/*
+ * Zeroed data that most starts do not touch: apart from the rest, which
+ * sys/prefault.h maps at once. A page there costs time, and memory for as long as
+ * the process lives. (Only this spelling makes a section without contents.)
+ */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
+	!defined(__SANITIZE_ADDRESS__)
+#define _cold_data_ __attribute__((__section__("cold_data,\"aw\",@nobits#")))
+#else
+#define _cold_data_
+#endif
+
 #endif

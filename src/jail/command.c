@@ -10,7 +10,7 @@
 #include "sys/files.h"
 #include "sys/process.h"
 
-static char command_stack[16 * 1024] __attribute__((__aligned__(64)));
+static _cold_data_ char command_stack[16 * 1024] __attribute__((__aligned__(64)));
 
 void jail_exec_failed(struct err *e, int code, const char *name)
 {

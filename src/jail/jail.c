@@ -11,7 +11,7 @@
 #include "sys/process.h"
 
 /* PID 1 needs little: the deepest it goes is vsnprintf for an error. */
-static char pid1_stack[16 * 1024] __attribute__((__aligned__(64)));
+static _cold_data_ char pid1_stack[16 * 1024] __attribute__((__aligned__(64)));
 
 /* One that leads to its peer and nowhere else: a connected UNIX socket. */
 static bool is_private_socket(int fd)

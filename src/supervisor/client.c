@@ -64,7 +64,7 @@ static void exec_signals(int fd, int signals, struct pty *p)
 /* 1: it has ended, as *@exit_status says. */
 static int exec_message(int fd, struct pty *p, uint32_t terminal, int *exit_status, struct err *e)
 {
-	static struct control_message m;
+	static _cold_data_ struct control_message m;
 	int fds[2] = { -1, -1 }, status, r;
 	unsigned nfds = 2;
 
@@ -213,7 +213,7 @@ static int attach_input(struct attached *a)
 /* 1: it has ended. */
 static int attach_message(struct attached *a, int *exit_status, struct err *e)
 {
-	static struct control_message m;
+	static _cold_data_ struct control_message m;
 	int r = control_receive(a->fd, &m, NULL, NULL, 0);
 
 	if (r <= 0)

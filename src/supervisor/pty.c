@@ -11,7 +11,7 @@
 
 /* FINISH_MAX: more than a terminal holds when nobody writes to it any more. */
 enum { BUFFER = 4096, WRITE_MAX_MS = 20, FINISH_MAX = 1 << 20 };
-static char inward_buffer[BUFFER], outward_buffer[BUFFER];
+static _cold_data_ char inward_buffer[BUFFER], outward_buffer[BUFFER];
 
 static void on_time(int sig)
 {

@@ -470,7 +470,7 @@ static void init(struct supervisor *s, const struct plan *plan, struct launch *l
 int supervisor_run(const struct plan *plan, struct launch *launch,
 		   const struct run_request *request, struct outcome *ret, struct err *e)
 {
-	static struct supervisor s; /* PID 1 shares s.jail: it outlives every frame */
+	static _cold_data_ struct supervisor s; /* PID 1 shares s.jail: it outlives every frame */
 	int r;
 
 	memset(ret, 0, sizeof(*ret));

@@ -107,7 +107,7 @@ static int ask(const struct supervisor *s, struct err *e)
 
 const struct cg_site *scope_site(const struct supervisor *s, struct err *e)
 {
-	static struct cg_site site;
+	static _cold_data_ struct cg_site site;
 	char unit[CG_ID_SIZE + 16];
 
 	/* A second try is in the first one's scope. */

@@ -242,7 +242,7 @@ static void on_request(struct supervisor *s, int n, const struct control_message
 
 static void on_client(struct supervisor *s, int n)
 {
-	static struct control_message m;
+	static _cold_data_ struct control_message m;
 	int fds[CONTROL_FDS_MAX], r;
 	unsigned nfds = CONTROL_FDS_MAX;
 

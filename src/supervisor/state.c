@@ -113,14 +113,14 @@ static bool lock(int dir, int how)
 /* Locked by us: a record of one that has ended, and no remains? */
 static bool is_record(int dir)
 {
-	static struct sandbox_state s;
+	static _cold_data_ struct sandbox_state s;
 
 	return state_read(dir, &s) == 0 && s.phase == SANDBOX_ENDED;
 }
 
 int state_remove(int all, const char *name, int dir)
 {
-	static char entries[4096];
+	static _cold_data_ char entries[4096];
 	int r;
 
 	for (int i = 0; i < REMOVE_ROUNDS; i++) {
@@ -272,7 +272,7 @@ static int list_start(struct listing *l, int all)
 
 int state_open(int all, const char *name)
 {
-	static struct sandbox_state s;
+	static _cold_data_ struct sandbox_state s;
 	struct listing l = { .fd = -1 };
 	const char *entry;
 	int dir, r = -ENOENT;
@@ -436,7 +436,7 @@ static int write_file(int dir, const char *name, int flags, const char *text, si
 
 int state_write(int dir, const struct sandbox_state *s)
 {
-	static char room[STATE_FILE_MAX];
+	static _cold_data_ char room[STATE_FILE_MAX];
 	struct text t = { room, room + sizeof(room), false };
 	int r;
 
@@ -527,7 +527,7 @@ static int take_field(const struct field *f, const char *value, struct sandbox_s
 
 int state_read(int dir, struct sandbox_state *s)
 {
-	static char room[STATE_FILE_MAX + 1];
+	static _cold_data_ char room[STATE_FILE_MAX + 1];
 	int fd = sys_openat(dir, "state", O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
 	char *line = room;
 	long n;

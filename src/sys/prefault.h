@@ -27,16 +27,18 @@ static inline void sys_prefault(const void *from, const void *to, int how)
 
 /*
  * Of the whole program: its text, its data but for what lies between @cold and
- * @cold_end, and @stack bytes of the stack. See end(3).
+ * @cold_end and what is marked _cold_data_, and @stack bytes of the stack. See
+ * end(3); the linker puts the sections that it does not know behind .bss.
  */
 static inline void sys_prefault_program(size_t stack, const void *cold, const void *cold_end)
 {
 	extern const char __executable_start[], etext[], edata[], end[];
+	extern const char __start_cold_data[] __attribute__((__weak__));
 	const char *here = __builtin_frame_address(0);
 
 	sys_prefault(__executable_start, etext, POPULATE_READ);
 	sys_prefault(edata, cold, POPULATE_WRITE);
-	sys_prefault(cold_end, end, POPULATE_WRITE);
+	sys_prefault(cold_end, __start_cold_data ? __start_cold_data : end, POPULATE_WRITE);
 	sys_prefault(here - stack, here, POPULATE_WRITE);
 }
 
