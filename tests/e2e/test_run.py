@@ -88,6 +88,12 @@ def test_wrong_options(as_user, argv):
     assert done.stdout == "" and argv[0].split("=")[0] in done.stderr
 
 
+def test_a_working_directory_that_is_not_there(as_user):
+    done = as_user.run([as_user.purple, "run", "--workdir", "/nosuch", "true"])
+    refused(done, 125, "working directory: enter /nosuch")
+    assert "inside the sandbox" in done.stderr
+
+
 def test_help_of_a_command(as_user):
     for name in "run", "stop", "profile":
         out = ok(as_user.run([as_user.purple, "help", name]))
