@@ -265,9 +265,13 @@ const struct policy_key *policy_key_nearest(const char *path)
 		const struct policy_key *k = &policy_keys[i];
 		bool same = section_len(k->path) == section_len(path) &&
 			    strncmp(k->path, path, section_len(path)) == 0;
-		/* Another section's key: a little worse than any in this one. */
-		unsigned d = 2 * str_distance(last_part(k->path), name) + (same ? 0 : 1);
+		unsigned d = str_distance(last_part(k->path), name);
 
+		for (size_t j = 0; j < ARRAY_SIZE(k->aliases); j++)
+			if (k->aliases[j])
+				d = MIN(d, str_distance(last_part(k->aliases[j]), name));
+		/* Another section's key: a little worse than any in this one. */
+		d = 2 * d + (same ? 0 : 1);
 		if (d < best_distance && near(d / 2, name)) {
 			best_distance = d;
 			best = k;
