@@ -124,7 +124,7 @@ static void receive(struct dnsd_socket *s)
 		if (n < 0 && errno == EAGAIN)
 			return;
 		if (n < 0 || m.msg_flags & MSG_TRUNC)
-			continue; /* an ICMP error of an earlier answer; too long to be a question */
+			continue; /* an ICMP error of an earlier answer; too long a question */
 		path.peer_len = m.msg_namelen;
 		read_control(&m, &path);
 		handle(s, &path, msg, (size_t)n);
