@@ -373,8 +373,10 @@ def test_pids_limit(as_user):
     assert 16 <= int(count) <= 20 and error == "EAGAIN" and thread == "none"
 
 
-def test_limit_of_the_caller_that_is_tighter_stays(as_user):
+@pytest.mark.parametrize("options", [[], ["--name", f"tight-{os.getpid()}"]], ids=["run", "named"])
+def test_limit_of_the_caller_that_is_tighter_stays(as_user, options):
+    """And holds for the supervisor's poll(2), which it would refuse to have more places."""
     def tight():
         resource.setrlimit(resource.RLIMIT_NOFILE, (50, 50))
 
-    assert ok(shell(as_user, "ulimit -Hn", preexec_fn=tight)) == "50\n"
+    assert ok(shell(as_user, "ulimit -Hn", preexec_fn=tight, options=options)) == "50\n"
