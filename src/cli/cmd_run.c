@@ -205,6 +205,17 @@ static void tell_limit(const struct outcome *out)
 		}
 }
 
+static void tell_network(const struct outcome *out)
+{
+	struct err e = { 0 };
+
+	if (!out->network_died)
+		return;
+	err_set(&e, EPROTO, "network",
+		"purple-net died; from then on nothing outside could be reached");
+	err_print(&e);
+}
+
 static int run_or_create(int argc, char **argv, bool create)
 {
 	struct report report = REPORT_INIT;
@@ -218,8 +229,10 @@ static int run_or_create(int argc, char **argv, bool create)
 		else if (e.stage[0] != '\0') /* else purple-compile has said it */
 			err_print(&e);
 	}
-	if (ready_fd < 0)
+	if (ready_fd < 0) {
 		tell_limit(&out);
+		tell_network(&out);
+	}
 	report_write(&report, &out, &e);
 	return out.exit_status;
 }

@@ -133,6 +133,8 @@ int plan_build(const struct policy *p, const struct host *h, const uint8_t key[3
 	b.head.umask = 022;
 	r = build_refuse_unsupported(&b);
 	if (r == 0)
+		r = build_network(&b);
+	if (r == 0)
 		r = build_layers(&b);
 	if (r == 0)
 		r = build_root(&b);

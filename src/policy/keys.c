@@ -158,16 +158,15 @@ const struct policy_key policy_keys[] = {
 
 	{ "network.isolated", KEY_BOOL, AT(network.isolated), .fallback = "true",
 	  .option = "isolated",
-	  .help = "No network at all. This beats every rule of the section.",
-	  .not_yet = "false" },
+	  .help = "No network at all. This beats every rule of the section." },
 	{ "network.loopback", KEY_BOOL, AT(network.loopback), .fallback = "true",
 	  .option = "loopback", .help = "Programs inside may talk to each other over 127.0.0.1." },
 	{ "network.allow_outgoing", KEY_LIST, AT(network.allow_outgoing), .check = check_net_rule,
 	  .form = "\"api.example.com:443\"", .option = "allow-net",
 	  .help = "Where connections may go: \"443\" (any host), \"api.example.com\" (any port), "
 		  "\"*.example.com:443\", \"10.0.0.0/8:5432\", \"8.8.8.8:53/udp\", "
-		  "\"[2001:db8::/32]:443\". Nothing else is reachable.",
-	  .not_yet = NOT_YET_ANY },
+		  "\"[2001:db8::/32]:443\". Nothing else is reachable. UDP (\"…/udp\") is not "
+		  "supported yet." },
 	{ "network.allow_incoming", KEY_LIST, AT(network.allow_incoming),
 	  .check = check_net_listen, .form = "\"8080\"", .option = "publish",
 	  .help = "Ports of the sandbox that the host can reach: on its loopback, unless an "
@@ -179,8 +178,7 @@ const struct policy_key policy_keys[] = {
 	{ "network.dns_servers", KEY_LIST, AT(network.dns_servers), .check = check_net_addr,
 	  .form = "\"9.9.9.9\"", .option = "dns",
 	  .help = "Who resolves allowed names on the host's side. Without it, the host's own "
-		  "resolver does.",
-	  .not_yet = NOT_YET_ANY },
+		  "resolver does." },
 
 	{ "environment.pass", KEY_LIST, AT(environment.pass), .check = check_env_pass,
 	  .form = "OPENAI_*", .option = "pass-env",

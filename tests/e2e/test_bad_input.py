@@ -220,7 +220,8 @@ FORBIDDEN = ("/proc", "/proc/self/root", "/sys/fs/cgroup", "/dev", "/dev/sda", "
              "/run/user/1000/bus", "/run/purple", "/var/lib/docker")
 
 UNSUPPORTED = (
-    ("network", "network: {isolated: false}\n", "network.isolated"),
+    ("network", "network: {isolated: false, allow_incoming: ['8080']}\n",
+     "network.allow_incoming"),
     ("review", "filesystem: {workspace: review}\n", "filesystem.workspace"),
     ("scratch", "filesystem: {workspace: scratch}\n", "filesystem.workspace"),
     ("audit", "audit: {enabled: true}\n", "audit.enabled: true: "),
@@ -519,7 +520,8 @@ OPTIONS = (
     ("no capability", ["--cap-add", "nosuch"], "unknown capability"),
     ("variable's name", ["--env", "A B=1"], "--env"),
     ("no baseline", ["--syscalls", "lax"], "--syscalls"),
-    ("not supported", ["--isolated=false"], ("network.isolated", "not supported yet")),
+    ("not supported", ["--isolated=false", "--publish", "8080"],
+     ("network.allow_incoming", "not supported yet")),
     ("no memory", ["--memory", "0"], ("memory_limit_bytes", "write 1M to 1024T")),
     ("negative memory", ["--memory=-1"], "memory_limit_bytes"),
     ("memory as a float", ["--memory", "1e30"], "a size such as 512M or 2G"),

@@ -95,6 +95,12 @@ static int list(void *ctx, const char *path, void (*fn)(void *arg, const char *n
 	return 0;
 }
 
+static int try_network(void *ctx, const void *batch, size_t size, bool *v6)
+{
+	*v6 = true;
+	return 0;
+}
+
 struct host a_user(void)
 {
 	return (struct host){ .uid = 1000,
@@ -104,7 +110,8 @@ struct host a_user(void)
 			      .landlock_abi = 7,
 			      .namespaces = ALL_NAMESPACES,
 			      .look = look,
-			      .list = list };
+			      .list = list,
+			      .try_network = try_network };
 }
 
 struct host a_root(void)

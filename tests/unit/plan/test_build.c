@@ -169,7 +169,11 @@ static void test_unsupported(void **state)
 	static const struct {
 		const char *what, *text;
 	} keys[] = {
-		{ "network.isolated: false", "network: {isolated: false}\n" },
+		{ "network.allow_incoming",
+		  "network: {isolated: false, allow_incoming: [\"8080\"]}\n" },
+		{ "network.allow_outgoing: 9.9.9.9:53/udp",
+		  "network: {isolated: false, allow_outgoing: [\"9.9.9.9:53/udp\"]}\n" },
+		{ "network.loopback: false", "network: {isolated: false, loopback: false}\n" },
 		{ "audit.enabled: true", "audit: {enabled: true}\n" },
 		{ "audit.log_path", "audit: {log_path: /srv/log}\n" },
 		{ "audit.detail_level", "audit: {detail_level: [syscall]}\n" },
@@ -198,6 +202,63 @@ static void test_unsupported(void **state)
 	expect_refused("filesystem: {workspace: scratch}\n", &h, "filesystem.workspace", "direct");
 	expect_refused("capabilities: {default_drop: false}\n", &h, "capabilities.default_drop",
 		       NULL);
+}
+
+static int no_rules(void *ctx, const void *batch, size_t size, bool *v6)
+{
+	return -EOPNOTSUPP;
+}
+
+static int rules_without_v6(void *ctx, const void *batch, size_t size, bool *v6)
+{
+	return 0;
+}
+
+static void test_network(void **state)
+{
+	static const char text[] =
+		"network:\n  isolated: false\n  allow_outgoing: [Example.org:443, 10.0.0.0/8]\n"
+		"  blocked_ips: [10.1.0.0/16]\n  dns_servers: [9.9.9.9, \"2620:fe::fe\"]\n";
+	struct host h = a_user();
+	const struct plan_network *n;
+	const struct net_rule *rule;
+	struct built t, again;
+
+	build(&t, text, &h);
+	assert_non_null(t.plan);
+	n = &t.plan->network;
+	rule = plan_items(t.plan, network.allow, struct net_rule);
+	assert_int_equal(n->flags, PN_ON | PN_V6);
+	assert_int_equal(n->allow.count, 2);
+	assert_string_equal(rule->name, "example.org");
+	assert_int_equal(n->block.count, 1);
+	assert_int_equal(n->servers.count, 2);
+	assert_int_equal(plan_items(t.plan, network.servers, struct plan_server)[1].port, 53);
+	assert_int_equal(n->sockets.count, 6);
+	assert_true(n->batch.count > 0);
+	assert_int_equal(t.plan->landlock_net, 0);
+	build(&again, text, &h);
+	assert_int_equal(t.block.len, again.block.len);
+	assert_memory_equal(t.block.data, again.block.data, t.block.len);
+	done(&again);
+	done(&t);
+
+	h.try_network = rules_without_v6;
+	build(&t, text, &h);
+	assert_int_equal(t.plan->network.flags, PN_ON);
+	assert_int_equal(t.plan->network.sockets.count, 3);
+	done(&t);
+
+	/* Not even best-effort lets out what nothing would hold. */
+	h.try_network = no_rules;
+	h.best_effort = true;
+	expect_refused(text, &h, "nf_tables", "isolated");
+	h.try_network = NULL;
+	expect_refused(text, &h, "nf_tables", "isolated");
+	h = a_user();
+	h.namespaces &= ~(uint64_t)CLONE_NEWNET;
+	h.best_effort = true;
+	expect_refused(text, &h, "net namespace", NULL);
 }
 
 /* What the table marks as not supported is of a type that build_support.c looks into. */
@@ -544,6 +605,7 @@ int main(void)
 		cmocka_unit_test(test_golden),
 		cmocka_unit_test(test_deterministic),
 		cmocka_unit_test(test_unsupported),
+		cmocka_unit_test(test_network),
 		cmocka_unit_test(test_marks),
 		cmocka_unit_test(test_policy_asks_for_best_effort),
 		cmocka_unit_test(test_landlock),
