@@ -262,8 +262,12 @@ static bool loop_once(struct supervisor *s, struct pollfd *fds, bool *quick)
 		count = SERVER + server_prepare(s, fds + SERVER);
 	}
 	n = (int)sys_call(SYS_ppoll, fds, count, ms < 0 ? NULL : &limit, 0, 0);
-	if (n < 0)
-		return true; /* EINTR: a stop and a continue */
+	if (n == -EINTR)
+		return true; /* a stop and a continue */
+	if (n < 0) {
+		sys_pidfd_signal(s->jail.pid1_fd, SIGKILL); /* blind, we must not go on */
+		return false;
+	}
 	if (n == 0 && *quick) {
 		*quick = false;
 		s->register_at = 1; /* now */
