@@ -227,7 +227,10 @@ static int attach(int argc, char **argv, int *status, struct err *e)
 		return 0;
 	}
 	if (argc != 2 || argv[1][0] == '-') {
-		err_set(e, EPROTO, "usage", "one name of a sandbox is what it takes");
+		if (argc > 1 && argv[1][0] == '-')
+			err_set(e, EPROTO, "usage", "there is no option %.80s", argv[1]);
+		else
+			err_set(e, EPROTO, "usage", "one name of a sandbox is what it takes");
 		err_remedy(e, "purple attach NAME");
 		return -EPROTO;
 	}

@@ -74,7 +74,7 @@ int command_line(const struct command_line *c, int argc, char **argv, int *names
 	*names = 0;
 	for (int i = 1; i < argc; i++) {
 		const struct option_word *o;
-		const char *value = NULL;
+		const char *value = NULL, *word = argv[i];
 
 		if (!options || argv[i][0] != '-' || argv[i][1] == '\0') {
 			argv[(*names)++] = argv[i];
@@ -100,7 +100,7 @@ int command_line(const struct command_line *c, int argc, char **argv, int *names
 		if (!value && i + 1 < argc)
 			value = argv[++i];
 		if (!value || *value == '\0')
-			return usage_error(c, "a value is missing after ", argv[i], e);
+			return usage_error(c, "a value is missing after ", word, e);
 		*o->value = value;
 	}
 	if (*names < c->least)

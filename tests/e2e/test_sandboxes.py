@@ -263,6 +263,15 @@ def test_letters_in_one_word(as_user, boxes):
     refused(purple(as_user, "ps", "-ax"), 125, "no option -ax")
 
 
+def test_a_value_that_is_empty(as_user):
+    refused(purple(as_user, "kill", "-s", "", "none-such"), 125, "missing after -s")
+
+
+def test_options_that_there_are_not(as_user):
+    for command in "attach", "doctor", "exec", "stop":
+        refused(purple(as_user, command, "--frob", "x"), 125, "no option --frob")
+
+
 def test_options_behind_the_name(as_user):
     refused(purple(as_user, "create", "none-such", "--pids-limit", "9"), 125, "before the name")
 
