@@ -14,6 +14,7 @@
 #include "base/macros.h"
 #include "base/str.h"
 #include "cli/dirs.h"
+#include "plan/build.h"
 
 static const char usage[] =
 	"usage: purple doctor [--json]\n"
@@ -190,6 +191,15 @@ void doctor_json(const struct doctor_verdict *v, size_t n, struct buf *out)
 
 /* ---- the command ---- */
 
+/* With the very rules that a plan would have. */
+static int try_network(void)
+{
+	_cleanup_buf_ struct buf batch = BUF_INIT(16 * 1024);
+	bool v6;
+
+	return build_nft(&batch) < 0 ? ENOMEM : probe_network(batch.data, batch.len, &v6);
+}
+
 int cmd_doctor(int argc, char **argv)
 {
 	_cleanup_buf_ struct buf out = BUF_INIT(256 * 1024);
@@ -220,6 +230,7 @@ int cmd_doctor(int argc, char **argv)
 		return EXIT_PURPLE;
 	}
 	gather_install(&facts.install);
+	facts.probe.network = try_network();
 	cg_find(&facts.cgroups);
 	if (facts.probe.root)
 		facts.id_lock = try_id_lock();

@@ -427,6 +427,16 @@ static const struct rule notify_rules[] = {
 	{ 0 },
 };
 
+static const struct rule network_rules[] = {
+	{ no_userns, DOC_NOTE, "it needs a user namespace, which cannot be had here",
+	  "see the line \"user\"" },
+	{ failed, DOC_NOTE,
+	  "{error}: a policy with network.isolated: false cannot be held here; isolated ones can",
+	  "modprobe -a nf_tables nft_chain_nat nft_redir   (CONFIG_NF_TABLES_INET, "
+	  "CONFIG_NFT_NAT, CONFIG_NFT_REDIR)" },
+	{ 0 },
+};
+
 #define REMEDY_SCOPE \
 	"run in a scope that systemd delegates: systemd-run --user --scope -p Delegate=yes …"
 
@@ -510,6 +520,7 @@ static const struct check checks[] = {
 	{ "keyring", "ipc", true, AT(keyctl), NULL, "", keyring_rules },
 	{ "seccomp-notify", "seccomp", false, AT(seccomp_notify), NULL, "", notify_rules },
 	{ "overlay", "mount", false, AT(overlay_userns), NULL, "", overlay_rules },
+	{ "nf_tables", "net", false, AT(network), NULL, "", network_rules },
 	{ "cgroup-limits", "cgroups", false, NO_ERROR, "{cgroup-kind}", "", cgroup_rules },
 	{ "terminal", "terminal", false, NO_ERROR, NULL, "", tiocsti_rules },
 	{ "lsm", "lsm", false, NO_ERROR, NULL, "", lsm_rules },

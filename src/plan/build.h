@@ -64,6 +64,12 @@ struct host {
 	void *ctx;
 };
 
+/*
+ * The nf_tables messages of a network that is not isolated, appended to @ret: what
+ * host.try_network is asked about. 0 or -ENOMEM.
+ */
+int build_nft(struct buf *ret);
+
 /* Append the plan block to @ret (empty, aligned). The key and checksum are in it. */
 int plan_build(const struct policy *p, const struct host *h, const uint8_t key[32], struct buf *ret,
 	       struct err *e);

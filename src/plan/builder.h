@@ -41,8 +41,6 @@ int build_limits(struct builder *b);
 int build_environment(struct builder *b);
 /* build_network.c */
 int build_network(struct builder *b);
-/* build_nft.c: netlink messages, from batch begin to end. 0 or -ENOMEM. */
-int build_nft(struct buf *ret);
 /* build_support.c: keys that are parsed, and that nothing here enforces. */
 int build_refuse_unsupported(struct builder *b);
 

@@ -50,6 +50,7 @@ struct probe_full {
 	char lsm[128];		       /* /sys/kernel/security/lsm, "" if not readable */
 	int yama_ptrace_scope;	       /* -1: no Yama */
 	bool newuidmap;		       /* newuidmap and an /etc/subuid range for this user */
+	int network;		       /* probe_network(), by whoever has the messages; else 0 */
 	int landlock;	  /* landlock_create_ruleset: ENOSYS not built in, EOPNOTSUPP not in lsm= */
 	int no_new_privs; /* set and read back */
 	int cap_drop;	  /* in a user namespace: the bounding set and the other sets emptied */

@@ -51,6 +51,11 @@ static void userns_fails(struct doctor_facts *f, int error)
 		f->probe.namespaces[i] = error;
 }
 
+static void no_nf_tables(struct doctor_facts *f)
+{
+	f->probe.network = EOPNOTSUPP;
+}
+
 static void root(struct doctor_facts *f)
 {
 	f->probe.root = true;
@@ -340,6 +345,7 @@ static const struct scenario {
 	{ run_read_only, false, "id-ranges", DOC_MISSING, "/run is read-only", "mount -t tmpfs" },
 	{ no_run, false, "id-ranges", DOC_MISSING, "no /run", "mkdir /run" },
 	{ run_is_a_file, false, "id-ranges", DOC_MISSING, "Not a directory", "ordinary user" },
+	{ no_nf_tables, true, "nf_tables", DOC_NOTE, "network.isolated", "modprobe" },
 	{ no_delegation, true, "cgroup-limits", DOC_NOTE, "is delegated", "Delegate" },
 	{ delegated_in_part, true, "cgroup-limits", DOC_NOTE, "version 2): cpuset, io", "Delegate" },
 	{ by_scope, true, "cgroup-limits", DOC_OK, "by a systemd scope", "" },
