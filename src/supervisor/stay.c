@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -22,7 +23,7 @@
 #include "sys/files.h"
 #include "sys/process.h"
 
-enum { START_MAX_MS = 10000 };
+enum { START_MAX_MS = 10000, MESSAGES_AT_A_TIME = 512, PARENT_LOOKS = 50 };
 
 int stay_prepare(struct supervisor *s, struct err *e)
 {
@@ -254,7 +255,7 @@ static int read_block(int fd, char *small, size_t room, char **large, struct ini
 int stay_exec(struct supervisor *s, int client, uint32_t terminal, const int fds[4], struct err *e)
 {
 	_cleanup_buf_ struct buf block = BUF_INIT(INIT_BLOCK_MAX);
-	static char small[CONTROL_PAYLOAD_MAX];
+	static _cold_data_ char small[CONTROL_PAYLOAD_MAX];
 	_cleanup_free_ char *large = NULL;
 	struct init_block head = { 0 };
 	struct strings args, extra;
@@ -372,6 +373,16 @@ static void main_started(struct supervisor *s, struct command *c)
 	pty_open(&s->pty, s->jail.pty_fd, s->launch->terminal);
 }
 
+static bool read_text(const char *path, char *text, size_t size)
+{
+	int fd = sys_openat(AT_FDCWD, path, O_RDONLY, 0);
+	long n = fd < 0 ? fd : sys_read(fd, text, size - 1);
+
+	sys_close(fd);
+	text[n < 0 ? 0 : n] = '\0';
+	return n > 0;
+}
+
 static void started(struct supervisor *s, struct command *c, const struct init_message *m,
 		    int pidfd)
 {
@@ -406,6 +417,8 @@ static void failed(struct supervisor *s, struct command *c, const struct init_me
 	int client = c->client, code = m->value < 0 ? m->value : -m->value;
 	struct err e = { 0 };
 
+	if (code < -4095) /* no errno at all; and INT_MIN has no negative */
+		code = -EPROTO;
 	if (m->flags < ARRAY_SIZE(what))
 		err_set(&e, code ? code : -EPROTO, "exec", "%s %s", what[m->flags], c->name);
 	else
@@ -465,11 +478,51 @@ static void ready(struct supervisor *s)
 	}
 }
 
+/* As the process's parent: 0 while it is being forgotten, or when it cannot be seen. */
+static long parent_of(long pid)
+{
+	char path[32], text[512];
+	const char *at;
+
+	snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
+	at = read_text(path, text, sizeof(text)) ? strrchr(text, ')') : NULL;
+	/* "1 (name) S 2": a name may hold anything. */
+	return at && strlen(at) > 4 ? strtol(at + 4, NULL, 10) : 0;
+}
+
+/*
+ * Is @fd a pidfd of a child of our PID 1, as what it starts is? It may have got
+ * another one, SO_PEERPIDFD of whoever gave it a socket, for us to signal. One
+ * that has been waited for, -1, is nobody's. proc_pid_fdinfo(5), proc_pid_stat(5).
+ */
+static bool is_child_inside(const struct supervisor *s, int fd)
+{
+	char path[48], text[512];
+	const char *at;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	for (int i = 0; i < PARENT_LOOKS; i++) {
+		long pid, parent;
+
+		at = read_text(path, text, sizeof(text)) ? strstr(text, "\nPid:\t") : NULL;
+		pid = at ? strtol(at + 6, NULL, 10) : 0;
+		if (pid <= 0)
+			return pid == -1;
+		parent = parent_of(pid);
+		if (parent != 0)
+			return parent == s->jail.pid1;
+		nanosleep(&(struct timespec){ .tv_nsec = 100000 }, NULL);
+	}
+	return false;
+}
+
 /* One message; @fd came with it, or -1. */
 static void take(struct supervisor *s, const struct init_message *m, int fd)
 {
 	struct command *c = find(s, m->token);
 
+	if (m->type == INIT_STARTED && fd >= 0 && !is_child_inside(s, fd))
+		sys_close(TAKE_FD(fd));
 	if (m->type == INIT_STARTED && c && fd >= 0)
 		return started(s, c, m, fd);
 	if (m->type == INIT_STARTED && fd >= 0)
@@ -483,9 +536,10 @@ static void take(struct supervisor *s, const struct init_message *m, int fd)
 		exited(s, c, m->value);
 }
 
+/* No more at a time than fits into the socket: it may never stop, and clocks go on. */
 void stay_handle(struct supervisor *s)
 {
-	while (s->init >= 0) {
+	for (int i = 0; i < MESSAGES_AT_A_TIME && s->init >= 0; i++) {
 		struct init_message m;
 		struct iovec iov = { &m, sizeof(m) };
 		union {
@@ -495,7 +549,8 @@ void stay_handle(struct supervisor *s)
 		struct msghdr msg = { .msg_iov = &iov,
 				      .msg_iovlen = 1,
 				      .msg_control = control.room,
-				      .msg_controllen = sizeof(control.room) };
+				      /* CMSG_SPACE has room for two, of which one would leak. */
+				      .msg_controllen = CMSG_LEN(sizeof(int)) };
 		ssize_t n = recvmsg(s->init, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 		struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 		int fd = -1;
