@@ -182,9 +182,7 @@ int network_start(struct supervisor *s, struct err *e)
 
 void network_prepare(const struct supervisor *s, struct pollfd *fds)
 {
-	int event = s->net >= 0 ? s->jail.net_event : -1;
-
-	fds[0] = (struct pollfd){ .fd = event, .events = POLLIN };
+	fds[0] = (struct pollfd){ .fd = s->jail.net_event, .events = POLLIN };
 	fds[1] = (struct pollfd){ .fd = s->net, .events = POLLIN };
 }
 
@@ -210,12 +208,14 @@ static void hand_over(struct supervisor *s)
 	const struct plan_socket *p = plan_items(s->plan, network.sockets, struct plan_socket);
 	struct net_message m = { .type = NET_SOCKETS, .count = s->jail.net_count };
 	uint64_t count;
-	int r;
+	int r = 0;
 
 	sys_read(s->jail.net_event, &count, sizeof(count));
 	for (unsigned i = 0; i < m.count; i++)
 		m.sockets[i] = (struct net_socket){ p[i].kind, p[i].v6, p[i].port };
-	r = send_message(s, &m, s->jail.net_fds, m.count);
+	if (s->net >= 0)
+		r = send_message(s, &m, s->jail.net_fds, m.count);
+	/* Also where nobody takes them: what connects is refused, and does not wait. */
 	jail_close_network(&s->jail);
 	if (r < 0 && r != -EPIPE && r != -ECONNRESET) /* these: gone() will tell */
 		fail(s, r, "hand over the sockets");
