@@ -81,7 +81,7 @@ static const int calls[] = {
 #define UNLESS_EQUAL_SKIP(k, skip) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (k), 0, (skip))
 #define RETURN(action) BPF_STMT(BPF_RET | BPF_K, (action))
 
-static int load_filter(void)
+int net_load_filter(void)
 {
 	enum { HEAD = 9 };
 	struct sock_filter f[HEAD + 2 * sizeof(calls) / sizeof(calls[0]) + 1] = {
@@ -106,8 +106,8 @@ static int load_filter(void)
 	return sys_seccomp_load(f, n);
 }
 
-/* Nothing by path, no listening, no signal to others. Connecting is what we are for. */
-static int restrict_files(void)
+/* Connecting is what we are for. */
+int net_restrict_files(void)
 {
 	int abi = (int)sys_call(SYS_landlock_create_ruleset, NULL, 0, 1 /* VERSION */), r;
 	struct landlock_ruleset_attr_v6 attr;
@@ -166,10 +166,10 @@ int net_confine(struct err *err)
 		r = sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (r < 0)
 		return err_set(err, r, "net", "cannot drop capabilities");
-	r = restrict_files();
+	r = net_restrict_files();
 	if (r < 0)
 		return err_set(err, r, "net", "cannot restrict by Landlock");
-	r = load_filter();
+	r = net_load_filter();
 	if (r < 0)
 		return err_set(err, r, "net", "cannot load the seccomp filter");
 	return 0;

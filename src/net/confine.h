@@ -19,4 +19,8 @@ unsigned net_raise_descriptors(unsigned want);
 
 int net_confine(struct err *err);
 
+/* Two of its layers, for tests of each without the other. 0 or -errno. */
+int net_restrict_files(void);
+int net_load_filter(void);
+
 #endif

@@ -36,8 +36,8 @@ static int drain(struct flow_way *w, int dst)
 	ssize_t n = splice(w->pipe[0], NULL, dst, NULL, w->in_pipe,
 			   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 
-	if (n < 0)
-		return -errno;
+	if (n <= 0)
+		return n ? -errno : -EPIPE;
 	w->in_pipe -= (size_t)n;
 	return (int)n;
 }

@@ -194,7 +194,7 @@ add rule {family} t o {family} daddr != {loopback} tcp dport 1-65535 redirect to
 class Engine:
     """purple-net and the namespace that it serves."""
 
-    def __init__(self, program, outer, config, base, redirect=True, ports=()):
+    def __init__(self, program, outer, config, base, redirect=True, ports=(), uid=0):
         self.inner = new_namespace()
         self.resolv_conf = base / f"resolv-{id(self)}.conf"
         self.resolv_conf.write_text("nameserver 198.18.0.1\n")
@@ -214,6 +214,10 @@ class Engine:
             call("setns", outer.ns, CLONE_NEWNET)
             os.dup2(theirs.fileno(), 3, inheritable=True)
             os.set_inheritable(3, True)
+            if uid:
+                os.setgroups([])
+                os.setresgid(uid, uid, uid)
+                os.setresuid(uid, uid, uid)
         self.process = subprocess.Popen([program], preexec_fn=before, pass_fds=(3,),
                                         stdin=subprocess.DEVNULL)
         theirs.close()

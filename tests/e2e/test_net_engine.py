@@ -18,6 +18,7 @@ import pytest
 
 import netpair as net
 from netpair import A, AAAA, NOERROR, NXDOMAIN, REFUSED, rule
+from people import UNPRIVILEGED
 
 TOOLS = ("ip", "nft", "dnsmasq", "openssl", "curl")
 pytestmark = [
@@ -87,6 +88,7 @@ def serve_reset(conn):
     if conn.recv(16) == b"\0reset":
         conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         return
+    conn.sendall(b"here")
     try:
         RESETS.append(conn.recv(16))
     except ConnectionResetError:
@@ -129,7 +131,7 @@ def start(purple_prefix, outer, base):
     engines = []
 
     def make(allow, **kw):
-        own = {k: kw.pop(k) for k in ("redirect", "ports") if k in kw}
+        own = {k: kw.pop(k) for k in ("redirect", "ports", "uid") if k in kw}
         engine = net.Engine(purple_prefix / "libexec/purple/purple-net", outer,
                             net.block(allow, **kw), base, **own)
         engines.append(engine)
@@ -400,6 +402,7 @@ def test_resets_are_passed_on(engine):
     RESETS.clear()
     with engine.connect("web.example", 1001) as s:
         s.sendall(b"\0wait")
+        assert s.recv(4) == b"here"
         s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     net.wait_for("the server sees the reset", lambda: RESETS == ["reset"])
 
@@ -431,10 +434,14 @@ def test_idle_flow_ends(start):
 
 # The process.
 
-def test_is_confined(engine):
+@pytest.mark.parametrize("uid", [0, UNPRIVILEGED], ids=["root", "user"])
+def test_is_confined(start, uid):
+    """Also that it works for both. What each layer refuses: tests/unit/net/test_confine.c."""
+    engine = start([rule("web.example")], uid=uid)
+    assert b"served" in get(engine, "web.example", 80, HTTP % b"web.example")
     status = dict(line.split(":\t", 1) for line in
                   pathlib.Path(f"/proc/{engine.process.pid}/status").read_text().splitlines())
-    assert status["Uid"].split() == ["65534"] * 4
+    assert status["Uid"].split() == [str(uid or 65534)] * 4
     assert status["Groups"].split() == []
     assert {int(status[c], 16) for c in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {0}
     assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2"
