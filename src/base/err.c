@@ -51,6 +51,13 @@ static size_t put_escaped(char *buf, size_t size, const char *s)
 	return n;
 }
 
+/* musl has no words for what unix(7) says when descriptors pile up in sockets. */
+static const char *error_text(int code)
+{
+	return code == ETOOMANYREFS ? "Too many descriptors of this user are in transit"
+				    : strerror(code);
+}
+
 size_t err_format(const struct err *e, char *buf, size_t size)
 {
 	char line[sizeof(e->stage) + sizeof(e->message) + 160];
@@ -66,7 +73,7 @@ size_t err_format(const struct err *e, char *buf, size_t size)
 		snprintf(line, sizeof(line), "purple: %s: %s", e->stage, e->message);
 	else
 		snprintf(line, sizeof(line), "purple: %s: %s: %s", e->stage, e->message,
-			 strerror(e->code));
+			 error_text(e->code));
 	n = put_escaped(buf, size - 1, line);
 	buf[n++] = '\n';
 	buf[n] = '\0';

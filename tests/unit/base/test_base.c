@@ -81,6 +81,10 @@ static void test_printable(void **state)
 	e.message[sizeof(e.message) - 1] = '\0';
 	assert_true(err_format(&e, line, sizeof(line)) < sizeof(line));
 	assert_string_equal(line + strlen(line) - 5, "\\x1b\n");
+	/* musl's strerror() has no text for it. */
+	e = (struct err){ .code = ETOOMANYREFS, .stage = "exec", .message = "hand over" };
+	err_format(&e, line, sizeof(line));
+	assert_non_null(strstr(line, "hand over: Too many descriptors"));
 }
 
 static void test_json_string(void **state)
