@@ -72,15 +72,15 @@ static enum moved move(struct flow *f, struct flow_way *w, int src, int dst)
 void flow_relay(struct flow *f)
 {
 	enum moved down = move(f, &f->down, f->outer.fd, f->inner.fd), up = MOVED_ALL;
+	bool broken, ended;
 
 	if (down != MOVE_FAILED && !f->gated)
 		up = move(f, &f->up, f->inner.fd, f->outer.fd);
-	if (down == MOVE_FAILED || up == MOVE_FAILED)
-		flow_end(f, true);
-	else if (f->up.shut && f->down.shut)
-		flow_end(f, false);
-	else if (f->broken && down == MOVED_ALL && !f->down.in_pipe)
-		flow_end(f, true);
+	broken = down == MOVE_FAILED || up == MOVE_FAILED ||
+		 (f->broken && down == MOVED_ALL && !f->down.in_pipe);
+	ended = f->up.shut && f->down.shut;
+	if (broken || ended)
+		flow_end(f, !ended);
 	else if (down == MOVED_TURN || up == MOVED_TURN)
 		loop_later(f->flows->loop, &f->again);
 }

@@ -92,14 +92,13 @@ static bool take(struct ask *a, const uint8_t *msg, size_t len)
 
 	if (r == -ENOMSG && !a->tcp && ++a->stray < RESOLVER_STRAY)
 		return false;
-	if (r < 0)
-		next_try(a);
-	else if (answer.truncated && !a->tcp)
+	if (r == 0 && answer.truncated && !a->tcp)
 		go_tcp(a);
-	else if (answer.truncated || (answer.rcode != DNS_NOERROR && answer.rcode != DNS_NXDOMAIN))
-		next_try(a);
-	else
+	else if (r == 0 && !answer.truncated &&
+		 (answer.rcode == DNS_NOERROR || answer.rcode == DNS_NXDOMAIN))
 		finish(a, &answer);
+	else
+		next_try(a);
 	return true;
 }
 

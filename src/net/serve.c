@@ -39,8 +39,15 @@ struct serve {
 	struct dnsd *dnsd;
 	struct flows *flows;
 	struct loop_watch watch;
+	struct loop_timer drain;
+	uint64_t drain_until;
 	int status; /* why the loop stopped */
 	struct err *err;
+};
+
+enum {
+	DRAIN_MS = 2000, /* for what was sent from inside and is not on its way yet */
+	DRAIN_LOOK_MS = 10,
 };
 
 /* One packet into @m, its descriptors into @fds. 1; 0 at the end; -errno. */
@@ -109,6 +116,17 @@ static int take_sockets(struct serve *s, const struct net_message *m, int *fds, 
 	return r < 0 ? err_set(s->err, r, "net", "cannot serve the sandbox's sockets") : 0;
 }
 
+/* What a program sent just before it ended shall arrive, as it would without us. */
+static void on_drain(struct loop_timer *t)
+{
+	struct serve *s = LOOP_OWNER(t, struct serve, drain);
+
+	if (flows_drain(s->flows) || s->loop.now >= s->drain_until)
+		s->loop.stop = true;
+	else
+		loop_set(&s->loop, &s->drain, DRAIN_LOOK_MS);
+}
+
 static void on_control(struct loop_watch *w, uint32_t events)
 {
 	struct serve *s = LOOP_OWNER(w, struct serve, watch);
@@ -121,13 +139,17 @@ static void on_control(struct loop_watch *w, uint32_t events)
 
 		if (r == -EAGAIN)
 			return;
-		if (r > 0)
+		if (r > 0) {
 			r = take_sockets(s, &m, fds, count);
-		else if (r < 0 && r != -ECONNRESET) /* it was closed with our words unread */
+		} else if (r < 0 && r != -ECONNRESET) { /* it was closed with our words unread */
 			r = err_set(s->err, r, "net", "what the supervisor says");
-		else
-			s->loop.stop = true;
-		if (r < 0 && r != -ECONNRESET) {
+		} else {
+			loop_remove(&s->loop, &s->watch);
+			s->drain_until = s->loop.now + DRAIN_MS;
+			on_drain(&s->drain);
+			return;
+		}
+		if (r < 0) {
 			s->status = r;
 			s->loop.stop = true;
 		}
@@ -168,19 +190,22 @@ static int read_config(struct serve *s)
 		r = -EPIPE;
 	for (unsigned i = 0; i < count; i++)
 		close(fds[i]);
-	return r < 0 ? err_set(s->err, r, "net", "the configuration") : read_servers(s);
+	if (r < 0) {
+		err_set(s->err, r, "net", "the configuration");
+		return r;
+	}
+	return read_servers(s);
 }
 
-static int prepare(struct serve *s)
+static int prepare(struct serve *s, const struct net_block *b)
 {
-	struct net_block *b = s->block;
 	unsigned fds = net_raise_descriptors(b->max_connections * FLOW_FDS + OTHER_FDS), max;
 	int r;
 
 	if (fds < OTHER_FDS + FLOW_FDS)
 		return err_set(s->err, EMFILE, "net", "only %u descriptors (RLIMIT_NOFILE)", fds);
 	max = MIN(b->max_connections, (fds - OTHER_FDS) / FLOW_FDS);
-	r = loop_init(&s->loop, flows_timers(max) + RESOLVER_TIMERS + DNSD_TIMERS);
+	r = loop_init(&s->loop, flows_timers(max) + RESOLVER_TIMERS + DNSD_TIMERS + 1);
 	if (!r)
 		r = names_init(&s->names, b->v6_prefix);
 	if (!r)
@@ -192,6 +217,7 @@ static int prepare(struct serve *s)
 		r = flows_new(&s->loop, &s->rules, &s->names, s->resolver, &s->report, max,
 			      b->idle_s, &s->flows);
 	s->watch = (struct loop_watch){ .fn = on_control, .fd = s->control };
+	s->drain.fn = on_drain;
 	if (!r)
 		r = loop_add(&s->loop, &s->watch, EPOLLIN);
 	return r < 0 ? err_set(s->err, r, "net", "cannot begin") : 0;
@@ -207,7 +233,7 @@ static int run(struct serve *s)
 	int r = read_config(s);
 
 	if (!r)
-		r = prepare(s);
+		r = prepare(s, s->block);
 	if (!r)
 		r = net_confine(s->err);
 	if (r < 0)

@@ -5,6 +5,9 @@
  * comes from the sockets that it is given. Errors go to the supervisor
  * (NET_FAILED) and come back in @err.
  *
+ * Where the hard limit of descriptors (RLIMIT_NOFILE) has no room for
+ * max_connections, as many as fit are served, and the others refused.
+ *
  * Returns 0 when the supervisor has closed its end, or -errno.
  */
 #ifndef PURPLE_NET_SERVE_H
