@@ -324,12 +324,16 @@ class Engine:
         return status
 
 
+def question(name, kind):
+    labels = b"".join(bytes([len(p)]) + p.encode() for p in name.split("."))
+    return labels + struct.pack("!BHH", 0, kind, 1)
+
+
 def query(server, name, kind, port=53, tcp=False, timeout=DEADLINE):
     """(rcode, [address or name]) of a question to @server."""
-    labels = b"".join(bytes([len(p)]) + p.encode() for p in name.split(".")) + b"\0"
-    question = labels + struct.pack("!HH", kind, 1)
+    asked = question(name, kind)
     ident = int.from_bytes(os.urandom(2), "big")
-    text = struct.pack("!6H", ident, 0x0100, 1, 0, 0, 0) + question
+    text = struct.pack("!6H", ident, 0x0100, 1, 0, 0, 0) + asked
     family = socket.AF_INET6 if ":" in server else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM) as s:
         s.settimeout(timeout)
@@ -343,7 +347,7 @@ def query(server, name, kind, port=53, tcp=False, timeout=DEADLINE):
             answer = s.recv(4096)
     got, flags, _, count, _, _ = struct.unpack("!6H", answer[:12])
     assert got == ident and flags & 0x8000
-    at, out = 12 + len(question), []
+    at, out = 12 + len(asked), []
     for _ in range(count):
         assert answer[at] >= 0xc0
         rtype, _, _, length = struct.unpack("!HHIH", answer[at + 2:at + 12])

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """purple-net by itself: names, rules and bytes between two network namespaces."""
 import concurrent.futures
+import contextlib
 import hashlib
 import os
 import pathlib
@@ -190,6 +191,52 @@ def test_any_address_is_the_dns_server(engine):
             code, addresses = net.in_namespace(engine.inner, lambda s=server, t=tcp: net.query(
                 s, "web.example", A, tcp=t))
             assert code == NOERROR and addresses[0].startswith("198.18.")
+
+
+def test_many_questions_on_one_connection(engine):
+    """Sent as one piece, then a byte at a time; answered in order."""
+    names = ["web.example", "secret.example", "absent.example", "v4.example"]
+    text = b"".join(struct.pack("!H", len(q)) + q for q in (
+        struct.pack("!6H", i, 0x0100, 1, 0, 0, 0) + net.question(n, A)
+        for i, n in enumerate(names)))
+    with engine.connect("198.18.0.1", 53) as s:
+        stream = s.makefile("rb")
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for pieces in [text], [bytes([b]) for b in text]:
+            for piece in pieces:
+                s.sendall(piece)
+            for i, code in enumerate((NOERROR, REFUSED, NXDOMAIN, NOERROR)):
+                answer = stream.read(struct.unpack("!H", stream.read(2))[0])
+                ident, flags = struct.unpack("!2H", answer[:4])
+                assert (ident, flags & 15) == (i, code)
+
+
+def test_rubbish_to_the_dns_server(engine):
+    """A connection that says it ends; a datagram gets no answer, and the next one does."""
+    for text in b"\0\0", b"\xff\xff", b"\0\x04abcd":
+        with engine.connect("198.18.0.1", 53) as s:
+            s.sendall(text)
+            with contextlib.suppress(ConnectionResetError):
+                assert s.recv(1) == b""
+
+    def datagrams():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            for text in b"", b"x" * 11, b"x" * 5000, struct.pack("!6H", 1, 0x8000, 0, 0, 0, 0):
+                s.sendto(text, ("198.18.0.1", 53))
+    net.in_namespace(engine.inner, datagrams)
+    assert engine.ask("web.example")[0] == NOERROR
+
+
+def test_too_many_connections_for_names(engine):
+    """More than are served are closed; the others, and UDP, go on."""
+    with contextlib.ExitStack() as stack:
+        conns = [stack.enter_context(engine.connect("198.18.0.1", 53)) for _ in range(33)]
+        assert conns[32].recv(1) == b""
+        assert engine.ask("web.example")[0] == NOERROR
+        conns[0].sendall(b"\0\x04abcd")
+        with contextlib.suppress(ConnectionResetError):
+            assert conns[0].recv(1) == b""
+        net.wait_for("room again", lambda: engine.ask("web.example", tcp=True)[0] == NOERROR)
 
 
 def test_absent_name(engine):
