@@ -331,3 +331,22 @@ int flows_listen(struct flows *fs, int fd, bool v6)
 				     .v6 = v6 };
 	return loop_add(fs->loop, &l->watch, EPOLLIN);
 }
+
+bool flows_drain(struct flows *fs)
+{
+	bool left = false;
+
+	for (unsigned i = 0; i < fs->listeners_count; i++)
+		accept_all(&fs->listeners[i]);
+	for (unsigned i = 0; i < fs->max; i++) {
+		struct flow *f = &fs->all[i];
+
+		if (f->phase == FLOW_FREE)
+			continue;
+		if (f->up.shut)
+			flow_end(f, false);
+		else
+			left = true;
+	}
+	return !left;
+}

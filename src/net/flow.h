@@ -61,6 +61,13 @@ int flows_new(struct loop *loop, const struct net_rules *rules, const struct nam
 /* Ends all. */
 void flows_free(struct flows *fs);
 
+/*
+ * The sandbox has ended: take what still waits at the listeners, and end each
+ * flow when all that was sent from inside is with the host's kernel. Call it
+ * until it returns true: then there is none left.
+ */
+bool flows_drain(struct flows *fs);
+
 /* Serve the listening socket @fd, which is owned from here on, also on failure. 0 or -errno. */
 int flows_listen(struct flows *fs, int fd, bool v6);
 

@@ -14,10 +14,11 @@
  *	NET_DENIED	something was refused; at most NET_DENIED_PER_SECOND, the
  *			others are counted in the next one's @count
  *
- * The end of either is the end of the other: purple-net exits when the socket
- * is closed, and when purple-net is gone its sockets are, so that what connects
- * inside is refused (fail closed). The supervisor takes what purple-net says as
- * hostile: it reads bytes from inside.
+ * The end of either is the end of the other: when the socket is closed,
+ * purple-net sends on what came from inside, for at most 2 s, and exits; and when
+ * purple-net is gone its sockets are, so that what connects inside is refused
+ * (fail closed). The supervisor takes what purple-net says as hostile: it reads
+ * bytes from inside.
  */
 #ifndef PURPLE_NET_PROTOCOL_H
 #define PURPLE_NET_PROTOCOL_H

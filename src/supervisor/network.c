@@ -21,6 +21,8 @@
 
 #define PROGRAM "purple-net"
 
+enum { DRAIN_S = 3 }; /* it takes 2 at most, to send on what came from inside */
+
 _Static_assert((int)PS_TCP == NET_SOCKET_TCP && (int)PS_DNS_TCP == NET_SOCKET_DNS_TCP &&
 		       (int)PS_DNS_UDP == NET_SOCKET_DNS_UDP && (int)PS_UDP == NET_SOCKET_UDP &&
 		       (int)PS_KINDS == NET_SOCKET_KINDS,
@@ -257,10 +259,18 @@ void network_handle(struct supervisor *s, const struct pollfd *fds)
 
 void network_end(struct supervisor *s)
 {
+	struct pollfd p = { .fd = -1, .events = POLLIN };
+	struct timespec limit = { .tv_sec = DRAIN_S };
+
 	sys_close(TAKE_FD(s->net));
 	if (s->net_pid <= 0)
 		return;
 	/* Our child, not waited for: the number is its own. */
+	if (s->net_ready)
+		p.fd = (int)sys_call(SYS_pidfd_open, s->net_pid, 0);
+	if (p.fd >= 0)
+		sys_call(SYS_ppoll, &p, 1, &limit, 0, 0);
+	sys_close(p.fd);
 	kill(s->net_pid, SIGKILL);
 	while (waitpid(s->net_pid, NULL, 0) < 0 && errno == EINTR)
 		;
