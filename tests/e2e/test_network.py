@@ -27,8 +27,9 @@ pytestmark = [needs_root, pytest.mark.skipif(
     reason="needs dnsmasq and ip")]
 
 # Port 8000: one line that says whom it was asked for. 9000: what comes is sent back, to the end.
+# 9001: reads late; says how much it was.
 SERVERS = r"""
-import http.server, os, socket, socketserver, subprocess, sys, threading
+import http.server, os, socket, socketserver, subprocess, sys, threading, time
 addresses = sys.argv[1].split(",")
 for a in addresses:
     subprocess.run(["ip", "address", "add", a + "/32", "dev", "lo"], check=True)
@@ -50,10 +51,20 @@ class Echo(socketserver.BaseRequestHandler):
             self.request.sendall(data)
         self.request.sendall(b"end")
 
+class Slow(socketserver.BaseRequestHandler):
+    def handle(self):
+        time.sleep(1)
+        size = 0
+        try:
+            while data := self.request.recv(65536):
+                size += len(data)
+        finally:
+            print(size, flush=True)
+
 class Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = daemon_threads = True
 
-for port, handler in ((8000, Page), (8001, Page), (9000, Echo)):
+for port, handler in ((8000, Page), (8001, Page), (9000, Echo), (9001, Slow)):
     server = Server(("0.0.0.0", port), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
 print("ready", flush=True)
@@ -227,6 +238,23 @@ def test_bytes_both_ways_to_the_end(box):
         print(got[:-3] == data, bytes(got[-3:]))
     """
     assert ok(box.run(script, ["example.com:9000"])) == "True b'end'\n"
+
+
+def test_what_was_sent_last_arrives(box):
+    """Nobody inside waits for it, and the server is slow to read."""
+    script = """
+        s = socket.create_connection(("example.com", 9001))
+        s.settimeout(0.2)
+        size = 0
+        try:
+            while True: # until all that is between here and there is full
+                size += s.send(bytes(65536))
+        except TimeoutError:
+            print(size, flush=True)
+        os._exit(0)
+    """
+    sent = ok(box.run(script, ["example.com:9001"]))
+    assert box.host.servers.stdout.readline() == sent
 
 
 def test_udp_is_refused_at_once_and_loopback_works(box):
