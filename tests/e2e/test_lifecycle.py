@@ -184,10 +184,13 @@ def test_names_that_are_none(as_user, name):
 
 
 def test_two_starts_of_one_name_at_once(as_user):
-    many = [start(as_user, "sleep", "60", options=["--name", "race"]) for _ in range(6)]
+    many = [start(as_user, "sh", "-c", "echo up; exec sleep 60", options=["--name", "race"])
+            for _ in range(6)]
     assert eventually(lambda: sum(p.poll() is not None for p in many) >= 5, 30)
     for p in many:
-        p.terminate()
+        if p.poll() is None:
+            assert p.stdout.readline() == b"up\n"
+            p.terminate()
     statuses = sorted((p.communicate(timeout=30), p.returncode)[1] for p in many)
     assert statuses == [125] * 5 + [143]
     assert "race" not in sandboxes(as_user)
