@@ -39,8 +39,11 @@ static enum gate judge_http(struct flow *f, size_t len, unsigned *status)
 
 	switch (http_read(&f->http, (const char *)f->flows->peek, len, &head)) {
 	case HTTP_MORE:
-		/* With no end of line it is no request to anybody; and there is no more. */
-		return f->client_done && f->http.phase != HTTP_FIELDS ? GATE_OPEN : GATE_WAIT;
+		if (!f->client_done)
+			return GATE_WAIT;
+		/* There is no more. With no end of line it is a request to nobody. */
+		*status = 400;
+		return f->http.phase == HTTP_FIELDS ? GATE_HTTP : GATE_OPEN;
 	case HTTP_OTHER:
 	case HTTP_H2:
 		return GATE_OPEN;

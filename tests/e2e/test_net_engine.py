@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import os
 import pathlib
+import random
 import select
 import shutil
 import signal
@@ -392,6 +393,10 @@ def test_half_a_hello_and_the_end(engine):
         s.sendall(b"no line")
         s.shutdown(socket.SHUT_WR)
         assert read_all(s) == b"no line"
+    with engine.connect("web.example", 80) as s:
+        s.sendall(b"GET / HTTP/1.1\r\nHost: web.example\r\n")
+        s.shutdown(socket.SHUT_WR)
+        assert read_all(s).startswith(b"HTTP/1.1 400 ")
 
 
 # Bytes.
@@ -452,6 +457,42 @@ def test_resets_are_passed_on(engine):
         assert s.recv(4) == b"here"
         s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     net.wait_for("the server sees the reset", lambda: RESETS == ["reset"])
+
+
+def storm(engine, number):
+    """Connections that end in every way and at every time."""
+    pick = random.Random(number)
+    for _ in range(60):
+        host = pick.choice(["web.example", "dead6.example", "absent.example", "private.example",
+                            net.WEB4, "198.18.0.99"])
+        code, addresses = engine.ask(host) if host.endswith("example") else (NOERROR, [host])
+        if code != NOERROR:
+            continue
+        with contextlib.suppress(OSError), engine.connect(addresses[0], pick.choice(
+                [7, 25, 80, 81, 443, 1000, 1001])) as s:
+            for _ in range(pick.randrange(4)):
+                s.send(pick.choice([b"\0" * pick.randrange(1, 100000), b"GET / HT", HTTP % b"web.example",
+                                    b"\x16\x03\x01\x02", os.urandom(50)]))
+            if pick.random() < 0.3:
+                s.shutdown(socket.SHUT_WR)
+            if pick.random() < 0.3:
+                s.settimeout(0.05)
+                s.recv(pick.randrange(1, 5000))
+            if pick.random() < 0.5:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def test_nothing_is_left_of_a_storm(engine):
+    def descriptors():
+        kinds = [os.readlink(f) for f in pathlib.Path(f"/proc/{engine.process.pid}/fd").iterdir()]
+        return sum(k.startswith("socket:") for k in kinds), sum(k.startswith("pipe:") for k in kinds)
+    assert engine.ask("absent.example") == (NXDOMAIN, [])  # it has its sockets
+    sockets, _ = descriptors()
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: storm(engine, n), range(8)))
+    net.wait_for("its flows end", lambda: descriptors()[0] == sockets)
+    assert descriptors()[1] <= 2 * 32  # PIPES_KEPT
+    assert b"served" in get(engine, "web.example", 80, HTTP % b"web.example")
 
 
 def test_no_more_than_max_connections(start):
