@@ -470,8 +470,8 @@ static void check_network(const struct policy *p, struct diags *d)
 	for (size_t i = 0; i < ARRAY_SIZE(rules) && p->network.isolated; i++)
 		if (rules[i].list->count > 0)
 			diag_warn(d, rules[i].list->items[0].pos, rules[i].key,
-				  "this has no effect, for network.isolated is true (and "
-				  "anything else is not supported yet)");
+				  "this has no effect, for network.isolated is true; write "
+				  "isolated: false (--isolated=false)");
 }
 
 /* The audit trail must be out of reach of what it watches. */

@@ -171,7 +171,7 @@ static const struct {
 } warnings[] = {
 	{ "ai_policy: {budget: [1]}", "t:1:1: ai_policy: warning: this has no effect; Purple does not enforce it" },
 	{ "ebpf_monitoring: true", "t:1:1: ebpf_monitoring: warning: this has no effect; Purple does not enforce it" },
-	{ "network: {isolated: true, allow_outgoing: [\"443\"]}", "t:1:44: network.allow_outgoing: warning: this has no effect, for network.isolated is true (and anything else is not supported yet)" },
+	{ "network: {isolated: true, allow_outgoing: [\"443\"]}", "t:1:44: network.allow_outgoing: warning: this has no effect, for network.isolated is true; write isolated: false (--isolated=false)" },
 	{ "capabilities: {add: [sys_admin]}", "t:1:22: capabilities.add[0]: warning: CAP_SYS_ADMIN mounts, and undoes most of the sandbox; add it only to programs that you trust" },
 	{ "capabilities: {add: [CHOWN], drop: [chown]}", "t:1:22: capabilities.add[0]: warning: CAP_CHOWN is in capabilities.drop too, which wins" },
 	{ "capabilities: {add: [CHOWN], drop: [all]}", "t:1:22: capabilities.add: warning: nothing is added, for capabilities.drop names ALL" },
