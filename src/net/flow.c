@@ -40,10 +40,6 @@ int flows_new(struct loop *loop, const struct net_rules *rules, const struct nam
 	fs->report = report;
 	fs->idle_ms = idle_s * UINT64_C(1000);
 	fs->max = max;
-	for (unsigned i = max; i--;) {
-		fs->all[i].next_free = fs->free;
-		fs->free = &fs->all[i];
-	}
 	*ret = fs;
 	return 0;
 }
@@ -52,7 +48,7 @@ void flows_free(struct flows *fs)
 {
 	if (!fs)
 		return;
-	for (unsigned i = 0; i < fs->max; i++)
+	for (unsigned i = 0; i < fs->touched; i++)
 		if (fs->all[i].phase != FLOW_FREE)
 			flow_end(&fs->all[i], true);
 	for (unsigned i = 0; i < fs->listeners_count; i++) {
@@ -248,23 +244,37 @@ static void decide(struct flow *f, const struct host *target)
 		on_result(&f->wait, result);
 }
 
+/* One that was in use before, or else one whose memory nobody has touched. */
+static struct flow *take_free(struct flows *fs)
+{
+	struct flow *f = fs->free;
+
+	if (f)
+		fs->free = f->next_free;
+	else if (fs->touched < fs->max)
+		f = &fs->all[fs->touched++];
+	return f;
+}
+
 static void start(struct flow_listener *l, int fd)
 {
 	const struct linger reset = { .l_onoff = 1 };
 	struct flows *fs = l->flows;
-	struct flow *f = fs->free;
 	const int one = 1;
 	struct host target;
+	struct flow *f = NULL;
 	uint16_t port;
+	int r = find_target(fd, l->v6, &target, &port);
 
-	if (!f || find_target(fd, l->v6, &target, &port) < 0) {
-		if (!f)
+	if (!r)
+		f = take_free(fs);
+	if (!f) {
+		if (!r)
 			report_denied(fs->report, NET_TOO_MANY, "", 0, false);
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 		close(fd);
 		return;
 	}
-	fs->free = f->next_free;
 	*f = (struct flow){ .flows = fs,
 			    .phase = FLOW_RESOLVE,
 			    .port = port,
@@ -338,7 +348,7 @@ bool flows_drain(struct flows *fs)
 
 	for (unsigned i = 0; i < fs->listeners_count; i++)
 		accept_all(&fs->listeners[i]);
-	for (unsigned i = 0; i < fs->max; i++) {
+	for (unsigned i = 0; i < fs->touched; i++) {
 		struct flow *f = &fs->all[i];
 
 		if (f->phase == FLOW_FREE)

@@ -67,11 +67,11 @@ struct flows {
 	struct resolver *resolver;
 	struct report *report;
 	uint64_t idle_ms;
-	unsigned listeners_count, max;
+	unsigned listeners_count, max, touched;
 	struct flow_listener listeners[FLOW_LISTENERS];
 	struct pipes pipes;
-	struct flow *free; /* a list */
-	struct flow *all;
+	struct flow *free;	     /* a list of those that were in use */
+	struct flow *all;	     /* @max; the first @touched have been in use */
 	uint8_t peek[HELLO_RAW_MAX]; /* the larger of both readers' limits */
 };
 
