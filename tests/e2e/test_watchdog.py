@@ -96,6 +96,8 @@ while True:
         os.write(fds[0], b"y" * 65536)
     except BlockingIOError:
         pass
+    except OSError:  # nobody holds the other end any more
+        os._exit(0)
 """
     p = start(as_user, "python3", "-IS", "-c", taker, options=["--timeout", "120"])
     try:
@@ -112,7 +114,7 @@ def test_an_accomplice_who_writes_to_the_log(as_user, accomplice):
               "python3", "-IS", "-c", GIVE))
     try:
         assert purple(as_user, "wait", box, timeout=50).returncode == 0
-        assert accomplice.poll() is None
+        assert accomplice.poll() in (None, 0)
     finally:
         purple(as_user, "rm", "-f", box)
 
@@ -122,6 +124,6 @@ def test_an_accomplice_who_writes_to_the_terminal(as_user, accomplice):
                            "python3", "-IS", "-c", GIVE])
     try:
         assert t.wait(50) == 0 and t.restored()
-        assert accomplice.poll() is None
+        assert accomplice.poll() in (None, 0)
     finally:
         t.close()
