@@ -75,8 +75,8 @@ struct cg_leaf {
 	char name[CG_ID_SIZE + 8];
 	int v2_fd;		      /* for CLONE_INTO_CGROUP; -1: none */
 	int v1_fds[PLAN_CONTROLLERS]; /* directories; -1: none; one number for co-mounted ones */
-	/* cgroup.procs of each v1 hierarchy once, for writing; -1 ends. */
-	int procs_fds[PLAN_CONTROLLERS + 1];
+	/* "tasks" of each v1 hierarchy once, for writing; -1 ends. */
+	int tasks_fds[PLAN_CONTROLLERS + 1];
 };
 
 void cg_leaf_init(struct cg_leaf *l);
@@ -86,7 +86,7 @@ void cg_leaf_init(struct cg_leaf *l);
  * string of limits->cpuset, or NULL. On error nothing is left. A limit above
  * the parent's or the machine's is not an error of the kernel's; it is accepted
  * as the kernel does. Nothing is in the group yet: start the first process by
- * clone3(CLONE_INTO_CGROUP, v2_fd) and write its pid to every one of procs_fds
+ * clone3(CLONE_INTO_CGROUP, v2_fd) and have it write "0" to every one of tasks_fds
  * before it runs anything of the command's. A leaf is made whenever the site is
  * neither CG_NONE nor CG_SCOPE, limits or not: with no limit (limits->controllers
  * 0) it counts processes and processor time, freezes and kills. Memory it counts

@@ -39,8 +39,8 @@ void cg_leaf_init(struct cg_leaf *l)
 	l->v2_fd = -1;
 	for (int c = 0; c < PLAN_CONTROLLERS; c++)
 		l->v1_fds[c] = -1;
-	for (size_t i = 0; i < ARRAY_SIZE(l->procs_fds); i++)
-		l->procs_fds[i] = -1;
+	for (size_t i = 0; i < ARRAY_SIZE(l->tasks_fds); i++)
+		l->tasks_fds[i] = -1;
 }
 
 void cg_close(struct cg_leaf *l)
@@ -53,8 +53,8 @@ void cg_close(struct cg_leaf *l)
 		if (!again)
 			sys_close(l->v1_fds[c]);
 	}
-	for (int i = 0; l->procs_fds[i] >= 0; i++)
-		sys_close(l->procs_fds[i]);
+	for (int i = 0; l->tasks_fds[i] >= 0; i++)
+		sys_close(l->tasks_fds[i]);
 	sys_close(l->v2_fd);
 	cg_leaf_init(l);
 }
@@ -143,7 +143,7 @@ static int make_v1(struct maker *m, unsigned c)
 {
 	struct cg_leaf *l = m->l;
 	const char *dir = m->s->v1[c];
-	int fd, procs, i = 0;
+	int fd, tasks, i = 0;
 
 	for (unsigned k = 0; k < PLAN_CONTROLLERS; k++)
 		if (l->v1_fds[k] >= 0 && streq(m->s->v1[k], dir)) {
@@ -154,12 +154,12 @@ static int make_v1(struct maker *m, unsigned c)
 	if (fd < 0)
 		return err_set(m->e, fd, STAGE, "make %s in %s", l->name, dir);
 	l->v1_fds[c] = fd;
-	procs = sys_openat(fd, "cgroup.procs", O_WRONLY, 0);
-	if (procs < 0)
-		return err_set(m->e, procs, STAGE, "open cgroup.procs of %s/%s", dir, l->name);
-	while (l->procs_fds[i] >= 0)
+	tasks = sys_openat(fd, "tasks", O_WRONLY, 0);
+	if (tasks < 0)
+		return err_set(m->e, tasks, STAGE, "open tasks of %s/%s", dir, l->name);
+	while (l->tasks_fds[i] >= 0)
 		i++;
-	l->procs_fds[i] = procs;
+	l->tasks_fds[i] = tasks;
 	return 0;
 }
 

@@ -8,7 +8,7 @@
 /* Is there a control group to put it in? */
 static inline bool jail_in_group(const struct launch *l)
 {
-	return l->cgroup_fd >= 0 || l->cgroup_procs;
+	return l->cgroup_fd >= 0 || l->cgroup_tasks;
 }
 
 /* Decimal, without the machinery of printf: this is on the start path. */
@@ -34,6 +34,7 @@ int jail_loopback_done(struct jail *j);
 int jail_user_limits(struct jail *j);
 int jail_terminal(struct jail *j);
 int jail_devpts(struct jail *j);
+int jail_join_group(struct jail *j);
 int jail_cgroup_namespace(struct jail *j);
 
 /* root.c: the root file system */

@@ -74,19 +74,6 @@ static void clone_failed(struct jail *j, int code)
 				    "for; `purple doctor` says which");
 }
 
-/* Version 1: the launcher moves PID 1, which has no child yet and waits for its ids. */
-static int join_group(struct jail *j)
-{
-	char pid[12];
-	const char *text = jail_decimal(pid, (unsigned)j->pid1);
-	long r = 0;
-
-	for (const int *fd = j->launch->cgroup_procs; fd && *fd >= 0 && r >= 0; fd++)
-		r = sys_write(*fd, text, (size_t)(pid + sizeof(pid) - 1 - text));
-	return r < 0 ? err_set(&j->err, (int)r, "cgroup", "put the sandbox into its control group")
-		     : 0;
-}
-
 int jail_start(struct jail *j, const struct plan *plan, const struct launch *launch)
 {
 	struct clone_args args = {
@@ -137,9 +124,7 @@ int jail_start(struct jail *j, const struct plan *plan, const struct launch *lau
 		clone_failed(j, j->pid1);
 		return -j->err.code;
 	}
-	r = join_group(j);
-	if (r == 0)
-		r = jail_write_ids(j);
+	r = jail_write_ids(j);
 	__atomic_store_n(&j->ids_ready, r < 0 ? IDS_FAILED : IDS_READY, __ATOMIC_RELEASE);
 	sys_futex_wake(&j->ids_ready);
 	if (r == 0)

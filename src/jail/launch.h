@@ -37,11 +37,11 @@ struct launch {
 	/*
 	 * The control group for PID 1, and so for all inside. The namespace's root
 	 * is that group. Of version 2, a descriptor of the directory, or -1; of
-	 * version 1, descriptors of each hierarchy's cgroup.procs opened for
+	 * version 1, descriptors of each hierarchy's "tasks" opened for
 	 * writing, -1 ends them; NULL: none.
 	 */
 	int cgroup_fd;
-	const int *cgroup_procs;
+	const int *cgroup_tasks;
 
 	/* Not isolated: the first half of lo's IPv6 address, fd00::/8 and random bits. */
 	uint8_t net_prefix[8];

@@ -15,6 +15,7 @@
  * command.c, after which nothing more can be mounted.
  */
 static int (*const steps[])(struct jail *) = {
+	jail_join_group,       /* before anything is done that it should count */
 	jail_session,	       /* no controlling terminal; dies with the launcher */
 	jail_keyring,	       /* a session keyring of its own */
 	jail_hostname,	       /**/

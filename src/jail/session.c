@@ -76,8 +76,22 @@ int jail_hostname(struct jail *j)
 }
 
 /*
- * The root of the namespace is the group that one is in when it is made, so
- * this waits until the launcher has put us into ours.
+ * Version 1. A thread that moves itself by "tasks" needs no lock on all thread
+ * groups: cgroup_procs_write_start() in the kernel's kernel/cgroup/cgroup.c. That
+ * lock waits for an RCU grace period, 10 ms and more, unless somebody has held it
+ * just now. We have no other thread, and no child yet.
+ */
+int jail_join_group(struct jail *j)
+{
+	long r = 0;
+
+	for (const int *fd = j->launch->cgroup_tasks; fd && *fd >= 0 && r >= 0; fd++)
+		r = sys_write(*fd, "0", 1);
+	return r < 0 ? err_set(&j->err, (int)r, "cgroup", "join the sandbox's control group") : 0;
+}
+
+/*
+ * The root of the namespace is the group that one is in when it is made.
  */
 int jail_cgroup_namespace(struct jail *j)
 {

@@ -43,7 +43,7 @@ int group_make(struct supervisor *s, struct err *e)
 	}
 	s->has_leaf = true;
 	s->launch->cgroup_fd = s->leaf.v2_fd;
-	s->launch->cgroup_procs = s->leaf.procs_fds;
+	s->launch->cgroup_tasks = s->leaf.tasks_fds;
 	return 0;
 }
 

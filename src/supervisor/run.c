@@ -392,7 +392,7 @@ static int highest_fd(const struct supervisor *s)
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		last = MAX(last, fds[i]);
 	for (size_t i = 0; s->has_leaf && i < PLAN_CONTROLLERS; i++)
-		last = MAX(last, MAX(s->leaf.v1_fds[i], s->leaf.procs_fds[i]));
+		last = MAX(last, MAX(s->leaf.v1_fds[i], s->leaf.tasks_fds[i]));
 	return s->has_leaf ? MAX(last, s->leaf.v2_fd) : last;
 }
 
@@ -464,7 +464,7 @@ static void init(struct supervisor *s, const struct plan *plan, struct launch *l
 	s->status_for_why = -1;
 	s->theirs[0] = s->theirs[1] = s->theirs[2] = -1;
 	launch->init_socket = launch->cgroup_fd = launch->last_fd = -1;
-	launch->cgroup_procs = NULL;
+	launch->cgroup_tasks = NULL;
 	if (!request->stays)
 		return;
 	server_init(s);

@@ -69,8 +69,8 @@ static pid_t start(const struct cg_leaf *l, int (*fn)(void))
 		_exit(fn());
 	}
 	n = snprintf(number, sizeof(number), "%d", pid);
-	for (int i = 0; l->procs_fds[i] >= 0; i++)
-		assert_int_equal(write(l->procs_fds[i], number, (size_t)n), n);
+	for (int i = 0; l->tasks_fds[i] >= 0; i++)
+		assert_int_equal(write(l->tasks_fds[i], number, (size_t)n), n);
 	close(gate[0]);
 	assert_int_equal(write(gate[1], "", 1), 1);
 	close(gate[1]);

@@ -244,8 +244,8 @@ static void test_signal_forking(void **state)
 		forks();
 	}
 	n = snprintf(number, sizeof(number), "%d", pid);
-	for (int i = 0; l.procs_fds[i] >= 0; i++)
-		assert_int_equal(write(l.procs_fds[i], number, (size_t)n), n);
+	for (int i = 0; l.tasks_fds[i] >= 0; i++)
+		assert_int_equal(write(l.tasks_fds[i], number, (size_t)n), n);
 	if (l.v2_fd >= 0) {
 		int fd = openat(l.v2_fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
 
