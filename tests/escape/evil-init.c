@@ -37,10 +37,10 @@ static void say(uint32_t type, uint32_t token, int value, const int *fds, unsign
 
 	if (count > 0) {
 		msg.msg_control = room.bytes;
-		msg.msg_controllen = CMSG_SPACE(count * sizeof(int));
+		msg.msg_controllen = (socklen_t)CMSG_SPACE(count * sizeof(int));
 		room.align.cmsg_level = SOL_SOCKET;
 		room.align.cmsg_type = SCM_RIGHTS;
-		room.align.cmsg_len = CMSG_LEN(count * sizeof(int));
+		room.align.cmsg_len = (socklen_t)CMSG_LEN(count * sizeof(int));
 		memcpy(CMSG_DATA(&room.align), fds, count * sizeof(int));
 	}
 	if (sendmsg(channel, &msg, MSG_NOSIGNAL) < 0)
