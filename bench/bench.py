@@ -26,7 +26,7 @@ import time
 
 import running
 import scale
-from common import (Alive, Place, Target, identity, is_tiny, row_of, settled_kb, spawn, tree,
+from common import (Alive, Place, Target, identity, is_tiny, pss_kb, row_of, settled_kb, spawn, tree,
                     works)
 
 UNPRIVILEGED = 12345
