@@ -26,8 +26,8 @@ import time
 
 import running
 import scale
-from common import (Alive, Place, Target, identity, is_tiny, pss_kb, row_of, settled_kb, spawn, tree,
-                    works)
+from common import (Alive, Place, Target, identity, is_tiny, pss_kb, row_of, settled_kb, spawn,
+                    tree, works)
 
 UNPRIVILEGED = 12345
 TABLES = ["start", "running", "scale", "memory", "calls"]
