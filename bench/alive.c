@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #include "base/macros.h"
+#include "start.h"
 
 #define ARGS_MAX 128
 #define ARG_SIZE 256
@@ -47,22 +48,6 @@ static _noreturn_ void fail(const char *what)
 {
 	fprintf(stderr, "alive: %s: %s\n", what, strerror(errno));
 	exit(2);
-}
-
-static uint64_t now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
-static void become(unsigned id)
-{
-	gid_t none = 0;
-
-	if (setgroups(0, &none) < 0 || setresgid(id, id, id) < 0 || setresuid(id, id, id) < 0)
-		fail("-u");
 }
 
 /* @argv with every "{}" replaced, in static memory. */
@@ -188,7 +173,8 @@ int main(int argc, char **argv)
 		if (opt == 'd') {
 			b.detaches = true;
 		} else if (opt == 'u') {
-			become((unsigned)strtoul(optarg, NULL, 10));
+			if (!become((unsigned)strtoul(optarg, NULL, 10)))
+				fail("-u");
 		} else if (opt == 's') {
 			fd = open(optarg, O_RDONLY);
 			if (fd < 0 || dup2(fd, SECCOMP_FD) < 0)

@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "base/macros.h"
+#include "start.h"
 
 #define ROWS_MAX 32
 #define WARM_UP 5
@@ -46,22 +47,6 @@ static _noreturn_ void fail(const char *what)
 {
 	fprintf(stderr, "spawn: %s: %s\n", what, strerror(errno));
 	exit(2);
-}
-
-static uint64_t now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
-static void become(unsigned id)
-{
-	gid_t none = 0;
-
-	if (setgroups(0, &none) < 0 || setresgid(id, id, id) < 0 || setresuid(id, id, id) < 0)
-		fail("-u");
 }
 
 static uint32_t time_one(char **argv)
@@ -150,7 +135,8 @@ int main(int argc, char **argv)
 
 	while ((opt = getopt(argc, argv, "+u:n:s:")) != -1) {
 		if (opt == 'u') {
-			become((unsigned)strtoul(optarg, NULL, 10));
+			if (!become((unsigned)strtoul(optarg, NULL, 10)))
+				fail("-u");
 		} else if (opt == 'n') {
 			b.rounds = (unsigned)strtoul(optarg, NULL, 10);
 		} else if (opt == 's') {
