@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What purple-net is told at its start: one block of plain data, made by
- * net_block_write() from the plan, in a sealed memfd. It comes from the
+ * the supervisor from the plan, in a sealed memfd. It comes from the
  * supervisor and is trusted, but sizes and counts are checked, as a plan's are.
  */
 #ifndef PURPLE_NET_CONFIG_H

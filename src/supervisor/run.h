@@ -29,7 +29,7 @@ struct run_request {
 	enum sandbox_kind kind;
 	const char *name;    /* NULL: none was given; it is called by its id */
 	bool stays;	     /* takes exec; always, but for an anonymous foreground run */
-	bool count;	     /* fill in what the group counted, which costs a start 3 % */
+	bool count;	     /* fill in what the group counted */
 	bool terminal;	     /* a detached command gets one */
 	const char *runtime; /* directory of live state; NULL: there is none */
 	/* Detached: a socket for a struct run_ready when the command runs; closed then. */
