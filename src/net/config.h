@@ -36,7 +36,4 @@ struct net_block {
 #define NET_POOL_V4 0xc6120000u
 enum { NET_POOL_V4_BITS = 17 };
 
-/* Where /etc/resolv.conf inside points to; any address would do, for all port 53 is ours. */
-#define NET_RESOLVER_V4 "198.18.0.1"
-
 #endif
