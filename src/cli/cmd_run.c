@@ -2,6 +2,7 @@
 #include "cli/cmd_run.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,6 +18,8 @@
 #include "supervisor/run.h"
 #include "sys/files.h"
 #include "sys/process.h"
+
+enum { TOLD_MAX = 16 }; /* lines about what was refused */
 
 static void help(bool create)
 {
@@ -205,15 +208,45 @@ static void tell_limit(const struct outcome *out)
 		}
 }
 
+/* Of printable characters. A struct err would cut one with a long name in it. */
+static void tell_line(const char *line)
+{
+	char text[DENIAL_LINE + 32];
+	int n = snprintf(text, sizeof(text), "purple: network: %s\n", line);
+
+	write_full(STDERR_FILENO, text, (size_t)n);
+}
+
+/* One line for each refusal, as long as they are few enough to be read. */
 static void tell_network(const struct outcome *out)
 {
+	const struct denials *d = out->denials;
+	char line[DENIAL_LINE];
 	struct err e = { 0 };
+	uint64_t more;
 
-	if (!out->network_died)
+	if (out->network_died) {
+		err_set(&e, EPROTO, "network",
+			"purple-net died (%s); from then on nothing outside could be reached",
+			out->network_why);
+		err_print(&e);
+	}
+	if (!d)
 		return;
-	err_set(&e, EPROTO, "network",
-		"purple-net died; from then on nothing outside could be reached");
-	err_print(&e);
+	more = d->others;
+	for (uint32_t i = 0; i < d->count; i++) {
+		if (i < TOLD_MAX) {
+			denial_line(&d->items[i], line);
+			tell_line(line);
+		} else {
+			more += d->items[i].count;
+		}
+	}
+	if (more) {
+		snprintf(line, sizeof(line), "%llu more were refused%s", (unsigned long long)more,
+			 d->count > TOLD_MAX ? "; --report has them" : "");
+		tell_line(line);
+	}
 }
 
 static int run_or_create(int argc, char **argv, bool create)

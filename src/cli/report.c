@@ -67,8 +67,16 @@ static void add_end(struct buf *b, const struct outcome *out, const struct err *
 		buf_printf(b, ",\"signal\":%d", out->wait_status);
 	else if (out->started && WIFSIGNALED(out->wait_status))
 		buf_printf(b, ",\"signal\":%d", WTERMSIG(out->wait_status));
-	if (out->network_died)
-		buf_puts(b, ",\"network\":\"died\"");
+	if (out->network_died) {
+		buf_puts(b, ",\"network\":\"died\",");
+		add_pair(b, "network_reason", out->network_why);
+	}
+	if (out->denials) {
+		buf_puts(b, ",\"denials\":");
+		denials_json(out->denials, b);
+		buf_printf(b, ",\"denials_not_listed\":%llu",
+			   (unsigned long long)out->denials->others);
+	}
 	if (!err_is_set(e))
 		return;
 	buf_puts(b, ",\"error\":{");
@@ -127,7 +135,7 @@ static long long ms(struct timeval t)
 
 void report_write(struct report *r, const struct outcome *out, const struct err *e)
 {
-	_cleanup_buf_ struct buf b = BUF_INIT(65536);
+	_cleanup_buf_ struct buf b = BUF_INIT(256 << 10);
 	const struct rusage *u = &out->usage;
 	struct timespec now;
 	const char *name;

@@ -9,7 +9,15 @@
  *	id, name     of a sandbox that had them: not one that ended within 10 ms
  *	reason       "exited", "signalled", "killed", "not started", "stopped" (by
  *	             purple stop), "timeout", "cpu time" or "out of memory"
- *	network      "died", if purple-net did: from then on nothing was reachable
+ *	network      "died", if purple-net did: from then on nothing was reachable;
+ *	             network_reason says of what
+ *	denials      what the network refused, at most 64: [{type: "network", host, port (null:
+ *	             a look-up), protocol: "tcp", "udp" or "dns", reason, count, allow: the line of
+ *	             a policy that would allow it, or null}], with `address` where a name leads to
+ *	             a special one, `rule` where a rule blocks; reason: "not listed", "blocked",
+ *	             "special address", "another name", "no name", "unreachable" or "too many
+ *	             connections". denials_not_listed: how many more there were. Left out where
+ *	             nothing was refused
  *	signal       where one ended the command or the sandbox
  *	error        {stage, message, remedy}, with "not started"
  *	downgrades   [{what, why}], under best-effort

@@ -68,9 +68,7 @@ int dnsd_read(struct dnsd *d, const uint8_t *msg, size_t len, bool tcp, struct d
 		return (int)answer_reverse(d, q, &addr, tcp, reply);
 	verdict = rules_lookup(d->rules, q->name);
 	if (verdict.verdict != RULES_ALLOWED) {
-		report_denied(d->report,
-			      verdict.verdict == RULES_BLOCKED ? NET_BLOCKED : NET_NOT_LISTED,
-			      q->name, 0, true);
+		report_refused(d->report, &verdict, q->name, NULL, 0, true);
 		return (int)dnsd_plain(q, DNS_REFUSED, tcp, reply);
 	}
 	if (q->type != DNS_A && q->type != DNS_AAAA)

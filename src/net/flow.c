@@ -101,15 +101,22 @@ void flow_refuse(struct flow *f, enum net_verdict verdict)
 	flow_end(f, true);
 }
 
-static enum net_verdict verdict_of(const struct rules_answer *a)
+/* By the rules' answer. @addr: the address that it is about, unless it is the target itself. */
+static void refuse_by(struct flow *f, const struct rules_answer *answer, const struct host *addr)
 {
-	return a->verdict == RULES_BLOCKED   ? NET_BLOCKED
-	       : a->verdict == RULES_SPECIAL ? NET_SPECIAL
-					     : NET_NOT_LISTED;
+	char text[HOST_NAME_MAX_LEN + 1];
+
+	report_refused(f->flows->report, answer, report_host(&f->host, text),
+		       f->host.kind == HOST_NAME ? addr : NULL, f->port, false);
+	flow_end(f, true);
 }
 
-/* Take over those of @result that the rules allow: IPv6 first, then the families in turn. */
-static struct rules_answer choose(struct flow *f, const struct resolver_result *result)
+/*
+ * Take over those of @result that the rules allow: IPv6 first, then the families in turn.
+ * @refused: the last one that they do not.
+ */
+static struct rules_answer choose(struct flow *f, const struct resolver_result *result,
+				  struct host *refused)
 {
 	struct rules_answer refusal = { .verdict = RULES_NOT_LISTED };
 	unsigned at[2] = { 0, 0 };
@@ -126,10 +133,12 @@ static struct rules_answer choose(struct flow *f, const struct resolver_result *
 
 			memcpy(addr.addr, a->addr, sizeof(addr.addr));
 			answer = rules_dial(f->flows->rules, &f->host, &addr, f->port, false);
-			if (answer.verdict == RULES_ALLOWED)
+			if (answer.verdict == RULES_ALLOWED) {
 				f->addrs[f->count++] = *a;
-			else
+			} else {
 				refusal = answer;
+				*refused = addr;
+			}
 		} else if (at[!v6] >= result->count) {
 			break;
 		}
@@ -141,16 +150,17 @@ static void on_result(struct resolver_wait *w, const struct resolver_result *res
 {
 	struct flow *f = LOOP_OWNER(w, struct flow, wait);
 	struct rules_answer refusal;
+	struct host refused;
 
 	if (!result->count) {
 		flow_refuse(f, NET_UNREACHABLE);
 		return;
 	}
-	refusal = choose(f, result);
+	refusal = choose(f, result, &refused);
 	if (f->count)
 		flow_dial(f);
 	else
-		flow_refuse(f, verdict_of(&refusal));
+		refuse_by(f, &refusal, &refused);
 }
 
 static void on_inner(struct loop_watch *w, uint32_t events)
@@ -227,7 +237,7 @@ static void decide(struct flow *f, const struct host *target)
 	}
 	answer = rules_connect(f->flows->rules, &f->host, f->port, false);
 	if (answer.verdict != RULES_ALLOWED) {
-		flow_refuse(f, verdict_of(&answer));
+		refuse_by(f, &answer, NULL);
 		return;
 	}
 	if (!name) {

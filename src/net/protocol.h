@@ -12,7 +12,8 @@
  *	NET_READY	it has confined itself and read the configuration
  *	NET_FAILED	it cannot; @error, @text says why. Then it exits
  *	NET_DENIED	something was refused; at most NET_DENIED_PER_SECOND, the
- *			others are counted in the next one's @count
+ *			others are counted in the next one's @count; at the end in one
+ *			whose @verdict is 0, and which tells of no other
  *
  * The end of either is the end of the other: when the socket is closed,
  * purple-net sends on what came from inside, for at most 2 s, and exits; and when
@@ -55,7 +56,14 @@ struct net_message {
 	uint16_t port;	 /* DENIED */
 	union {
 		struct net_socket sockets[NET_SOCKETS_MAX];
-		char text[256]; /* FAILED: why; DENIED: the name or address. NUL-terminated */
+		struct {
+			/* FAILED: why; DENIED: the name or address. NUL-terminated */
+			char text[256];
+			/* DENIED: where the name leads, for SPECIAL or BLOCKED; NUL-terminated */
+			char address[46];
+			uint16_t rule; /* DENIED, BLOCKED: its place in the list, from 1; 0: unknown
+					*/
+		};
 	};
 };
 

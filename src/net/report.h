@@ -10,6 +10,7 @@
 #include "net/host.h"
 #include "net/loop.h"
 #include "net/protocol.h"
+#include "net/rules.h"
 
 struct report {
 	const struct loop *loop;
@@ -21,6 +22,14 @@ struct report {
 /* @text: a name or an address. @port: 0 for a look-up. */
 void report_denied(struct report *r, enum net_verdict verdict, const char *text, uint16_t port,
 		   bool udp);
+
+/* The same for what the rules answered. @address: the one that a name leads to, or NULL. */
+void report_refused(struct report *r, const struct rules_answer *answer, const char *text,
+		    const struct host *address, uint16_t port, bool udp);
+enum net_verdict report_verdict(const struct rules_answer *answer);
+
+/* At the end: how many were not told of. */
+void report_flush(struct report *r);
 
 /* The host as text, in @ret. */
 const char *report_host(const struct host *host, char ret[HOST_NAME_MAX_LEN + 1]);

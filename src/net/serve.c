@@ -257,6 +257,7 @@ int net_serve(int control, struct err *err)
 		str_copy(failed.text, sizeof(failed.text), err->message);
 		tell(&s, &failed);
 	}
+	report_flush(&s.report);
 	flows_free(s.flows);
 	dnsd_free(s.dnsd);
 	resolver_free(s.resolver);

@@ -7,6 +7,7 @@
  *	group.c     the control group: limits, usage, freeze
  *	scope.c     where it is, if systemd has to be asked
  *	network.c   purple-net, unless isolated
+ *	network_told.c  what it says: refusals, its end
  *	register.c  the state directory
  *	server.c    clients of the control socket
  *	peer.c      who may be one
@@ -30,6 +31,7 @@
 #include "jail/init_protocol.h"
 #include "jail/jail.h"
 #include "supervisor/control.h"
+#include "supervisor/denials.h"
 #include "supervisor/lifecycle.h"
 #include "supervisor/pty.h"
 #include "supervisor/run.h"
@@ -102,6 +104,7 @@ struct supervisor {
 	int net;	/* our end of purple-net's socket */
 	int net_pid;	/* 0: none */
 	bool net_ready; /* it has confined itself */
+	bool net_ends;	/* by our wish */
 	bool has_leaf;
 	struct cg_leaf leaf;
 
@@ -112,6 +115,8 @@ struct supervisor {
 	uint64_t heard;	 /* requests and connections so far */
 	struct command commands[INIT_COMMANDS_MAX];
 	struct output output;
+	struct denials denials;
+	char net_error[sizeof(((struct net_message *)0)->text)]; /* of NET_FAILED */
 };
 
 uint64_t supervisor_now(void); /* ms of CLOCK_MONOTONIC */
@@ -150,7 +155,15 @@ int network_start(struct supervisor *s, struct err *e); /* before jail_start() *
 enum { NETWORK_POLLFDS = 2 };
 void network_prepare(const struct supervisor *s, struct pollfd *fds);
 void network_handle(struct supervisor *s, const struct pollfd *fds);
+/* At most 3 s: it sends on what came from inside, and says what it has refused. */
 void network_end(struct supervisor *s);
+
+/* network_told.c */
+void network_denied(struct supervisor *s, const struct net_message *m);
+/* purple-net is gone, or as good as that. Why is in s->out->network_why from here on. */
+void network_bury(struct supervisor *s);
+/* The refusals into the log of a detached one. */
+void network_log(struct supervisor *s);
 
 /* register.c */
 int register_claim(struct supervisor *s, struct err *e);
@@ -196,5 +209,8 @@ void output_handle(struct supervisor *s, const struct pollfd *fds);
 void output_send(struct supervisor *s); /* the attached client can take more */
 bool output_input(struct supervisor *s, const char *data, size_t len);
 void output_end(struct supervisor *s); /* deliver the rest */
+/* A line of our own in the log, behind what the command wrote; where there is none, nothing. */
+void output_note(struct supervisor *s, const char *line);
+void output_close(struct supervisor *s); /* the log */
 
 #endif

@@ -198,11 +198,14 @@ static void fail(struct supervisor *s, int code, const char *why)
 /* Its sockets are closed with it, so what connects inside is refused. */
 static void gone(struct supervisor *s)
 {
+	char why[sizeof(s->out->network_why) + 64];
+
 	sys_close(TAKE_FD(s->net));
-	if (!s->net_ready)
-		fail(s, EPROTO, "it ended before it was ready");
-	else
-		s->out->network_died = true;
+	network_bury(s);
+	if (s->net_ready)
+		return;
+	snprintf(why, sizeof(why), "it ended before it was ready: %s", s->out->network_why);
+	fail(s, EPROTO, why);
 }
 
 static void hand_over(struct supervisor *s)
@@ -239,13 +242,18 @@ static bool read_message(struct supervisor *s)
 		return true;
 	if (m.type == NET_READY) {
 		s->net_ready = true;
+	} else if (m.type == NET_DENIED) {
+		network_denied(s, &m);
+	} else if (m.type == NET_FAILED && s->net_ready) {
+		m.text[sizeof(m.text) - 1] = '\0';
+		str_copy(s->net_error, sizeof(s->net_error), m.text);
 	} else if (m.type == NET_FAILED && !s->net_ready) {
 		m.text[sizeof(m.text) - 1] = '\0';
 		fail(s, m.error, m.text);
 		sys_close(TAKE_FD(s->net));
 		return false;
 	}
-	return true; /* NET_DENIED: for the events to come */
+	return true;
 }
 
 void network_handle(struct supervisor *s, const struct pollfd *fds)
@@ -257,20 +265,31 @@ void network_handle(struct supervisor *s, const struct pollfd *fds)
 		;
 }
 
+/* It sees the end of what we say, and has its own last word. */
+static void drain(struct supervisor *s)
+{
+	uint64_t now = supervisor_now(), until = now + DRAIN_S * 1000;
+
+	shutdown(s->net, SHUT_WR);
+	for (; now < until && s->net >= 0; now = supervisor_now()) {
+		struct timespec limit = { .tv_sec = (time_t)((until - now) / 1000),
+					  .tv_nsec = (long)((until - now) % 1000) * 1000000 };
+		struct pollfd p = { .fd = s->net, .events = POLLIN };
+
+		if (sys_call(SYS_ppoll, &p, 1, &limit, 0, 0) > 0)
+			read_message(s);
+	}
+	sys_close(TAKE_FD(s->net));
+}
+
 void network_end(struct supervisor *s)
 {
-	struct pollfd p = { .fd = -1, .events = POLLIN };
-	struct timespec limit = { .tv_sec = DRAIN_S };
-
+	s->net_ends = true;
+	if (s->net >= 0 && s->net_ready)
+		drain(s);
 	sys_close(TAKE_FD(s->net));
 	if (s->net_pid <= 0)
 		return;
-	/* Our child, not waited for: the number is its own. */
-	if (s->net_ready)
-		p.fd = (int)sys_call(SYS_pidfd_open, s->net_pid, 0);
-	if (p.fd >= 0)
-		sys_call(SYS_ppoll, &p, 1, &limit, 0, 0);
-	sys_close(p.fd);
 	kill(s->net_pid, SIGKILL);
 	while (waitpid(s->net_pid, NULL, 0) < 0 && errno == EINTR)
 		;

@@ -193,5 +193,21 @@ void output_end(struct supervisor *s)
 		sys_close(TAKE_FD(o->fds[i]));
 	}
 	sys_close(TAKE_FD(o->slave));
-	sys_close(TAKE_FD(o->log));
+}
+
+void output_note(struct supervisor *s, const char *line)
+{
+	static const char head[] = "purple: network: ";
+
+	if (!s->request->stays || s->output.log < 0)
+		return;
+	log_bytes(s, head, sizeof(head) - 1);
+	log_bytes(s, line, strlen(line));
+	log_bytes(s, "\n", 1);
+}
+
+void output_close(struct supervisor *s)
+{
+	if (s->request->stays)
+		sys_close(TAKE_FD(s->output.log));
 }

@@ -487,6 +487,8 @@ int supervisor_run(const struct plan *plan, struct launch *launch,
 		finish(&s);
 	}
 	network_end(&s);
+	network_log(&s);
+	output_close(&s);
 	group_end(&s, request->count || by_kill(ret));
 	judge_why(&s);
 	if (r == 0 && err_is_set(&s.jail.err))

@@ -23,6 +23,7 @@
 #include "cgroup/cgroup.h"
 #include "jail/launch.h"
 #include "plan/plan.h"
+#include "supervisor/denials.h"
 #include "supervisor/state.h"
 
 struct run_request {
@@ -43,14 +44,16 @@ struct run_ready {
 };
 
 struct outcome {
-	bool started;	     /* the command was executed */
-	int wait_status;     /* of the command, as wait(2) gives it; valid if started */
-	bool killed;	     /* the sandbox was killed from outside; wait_status says by what */
-	int exit_status;     /* what purple shall exit with */
-	const char *reason;  /* why it ended, as in the report; set if started */
-	struct rusage usage; /* of all that ran inside */
-	bool network_died;   /* purple-net did, before the sandbox: its network ended there */
-	bool counted;	     /* @group holds what its control group counted */
+	bool started;	       /* the command was executed */
+	int wait_status;       /* of the command, as wait(2) gives it; valid if started */
+	bool killed;	       /* the sandbox was killed from outside; wait_status says by what */
+	int exit_status;       /* what purple shall exit with */
+	const char *reason;    /* why it ended, as in the report; set if started */
+	struct rusage usage;   /* of all that ran inside */
+	bool network_died;     /* purple-net did, before the sandbox: its network ended there */
+	char network_why[160]; /* and of what; its own words in it are hostile */
+	const struct denials *denials; /* what it refused; NULL: no network */
+	bool counted;		       /* @group holds what its control group counted */
 	struct cg_usage group;
 	char id[SANDBOX_ID_LEN + 1], name[SANDBOX_NAME_MAX + 1]; /* "": had none */
 };

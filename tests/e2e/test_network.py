@@ -330,8 +330,9 @@ def test_without_its_helper_nothing_is_reached(box):
         child.wait()
     assert out.splitlines()[0] in ("no name", "refused") and out.splitlines()[1] == "refused"
     assert child.returncode == 0, errors
-    assert "purple-net" in errors
-    assert json.loads(report.read_text())["network"] == "died"
+    assert "purple-net died (killed by signal 9)" in errors
+    told = json.loads(report.read_text())
+    assert (told["network"], told["network_reason"]) == ("died", "killed by signal 9")
 
 
 @pytest.mark.parametrize("end", ["by itself", "killed"])
