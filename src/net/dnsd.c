@@ -10,6 +10,7 @@
 #include "base/macros.h"
 #include "base/str.h"
 #include "net/dnsd_internal.h"
+#include "net/proxy.h"
 
 size_t dnsd_plain(const struct dns_query *q, unsigned rcode, bool tcp,
 		  uint8_t reply[DNSD_REPLY_MAX])
@@ -20,19 +21,25 @@ size_t dnsd_plain(const struct dns_query *q, unsigned rcode, bool tcp,
 	return dns_reply_finish(&r);
 }
 
-static bool is_localhost(const char *name)
-{
-	size_t len = strlen(name), tail = strlen(".localhost");
-
-	return streq(name, "localhost") || (len > tail && streq(name + len - tail, ".localhost"));
-}
-
 static size_t answer_localhost(const struct dns_query *q, bool tcp, uint8_t reply[DNSD_REPLY_MAX])
 {
 	struct host v4 = { .kind = HOST_V4, .addr = { 127, 0, 0, 1 } };
 	struct host v6 = { .kind = HOST_V6, .addr[15] = 1 };
 	struct dns_reply r;
 
+	dns_reply_start(&r, reply, DNSD_REPLY_MAX, q, DNS_NOERROR, tcp);
+	if (q->type == DNS_A || q->type == DNS_AAAA)
+		dns_reply_add_addr(&r, q->type == DNS_A ? &v4 : &v6, DNSD_TTL_MAX);
+	return dns_reply_finish(&r);
+}
+
+static size_t answer_proxy(struct dnsd *d, const struct dns_query *q, bool tcp,
+			   uint8_t reply[DNSD_REPLY_MAX])
+{
+	struct dns_reply r;
+	struct host v4, v6;
+
+	names_own(d->names, &v4, &v6);
 	dns_reply_start(&r, reply, DNSD_REPLY_MAX, q, DNS_NOERROR, tcp);
 	if (q->type == DNS_A || q->type == DNS_AAAA)
 		dns_reply_add_addr(&r, q->type == DNS_A ? &v4 : &v6, DNSD_TTL_MAX);
@@ -62,8 +69,10 @@ int dnsd_read(struct dnsd *d, const uint8_t *msg, size_t len, bool tcp, struct d
 		return r;
 	if (r > 0)
 		return (int)dnsd_plain(q, (unsigned)r, tcp, reply);
-	if (is_localhost(q->name))
+	if (host_is_localhost(q->name))
 		return (int)answer_localhost(q, tcp, reply);
+	if (streq(q->name, PROXY_NAME))
+		return (int)answer_proxy(d, q, tcp, reply);
 	if (dns_parse_reverse(q->name, &addr) == 0)
 		return (int)answer_reverse(d, q, &addr, tcp, reply);
 	verdict = rules_lookup(d->rules, q->name);

@@ -9,7 +9,8 @@
  *   synthetic addresses (net/names.h), of both families whichever the name has.
  *   Other types have no data.
  * - Reverse: the name of a synthetic address; NXDOMAIN for all others.
- * - localhost and what ends in it: loopback (RFC 6761 §6.3).
+ * - localhost and what ends in it: loopback (RFC 6761 §6.3). The proxy's name
+ *   (net/proxy.h): the resolver's own addresses.
  *
  * Limits: DNSD_PENDING look-ups over UDP under way, more are answered with
  * SERVFAIL; DNSD_TCP connections, more are closed; a message of DNSD_QUERY_MAX

@@ -17,6 +17,7 @@
 enum {
 	ACCEPT_AT_ONCE = 64,
 	ACCEPT_AGAIN_MS = 100,
+	THROW_AT_ONCE = 32,
 	ORIGINAL_DST = 80, /* linux/netfilter_ipv4.h, and netfilter_ipv6/ip6_tables.h */
 };
 
@@ -72,7 +73,8 @@ static void close_socket(int *fd, bool reset)
 	close_fdp(fd);
 }
 
-void flow_end(struct flow *f, bool reset)
+/* All but the client's side. */
+static void stop(struct flow *f, bool reset)
 {
 	struct flows *fs = f->flows;
 
@@ -82,12 +84,19 @@ void flow_end(struct flow *f, bool reset)
 	loop_clear(fs->loop, &f->timer);
 	loop_clear(fs->loop, &f->gate_timer);
 	loop_not_later(&f->again);
-	loop_remove(fs->loop, &f->inner);
 	loop_remove(fs->loop, &f->outer);
 	pipes_close(f->up.pipe);
 	pipes_close(f->down.pipe);
-	close_socket(&f->inner.fd, reset);
 	close_socket(&f->outer.fd, reset);
+}
+
+void flow_end(struct flow *f, bool reset)
+{
+	struct flows *fs = f->flows;
+
+	stop(f, reset);
+	loop_remove(fs->loop, &f->inner);
+	close_socket(&f->inner.fd, reset);
 	f->phase = FLOW_FREE;
 	f->next_free = fs->free;
 	fs->free = f;
@@ -98,7 +107,36 @@ void flow_refuse(struct flow *f, enum net_verdict verdict)
 	char text[HOST_NAME_MAX_LEN + 1];
 
 	report_denied(f->flows->report, verdict, report_host(&f->host, text), f->port, false);
-	flow_end(f, true);
+	if (f->proxy)
+		flow_proxy_refuse(f, verdict);
+	else
+		flow_end(f, true);
+}
+
+/* What is unread at close(2) makes it a reset, which can overtake the answer. */
+static void throw_away(struct flow *f)
+{
+	ssize_t n;
+
+	for (unsigned i = 0; i < THROW_AT_ONCE; i++) {
+		n = recv(f->inner.fd, f->flows->peek, sizeof(f->flows->peek), MSG_DONTWAIT);
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n <= 0) {
+			flow_end(f, n < 0);
+			return;
+		}
+	}
+	loop_later(f->flows->loop, &f->again);
+}
+
+void flow_linger(struct flow *f)
+{
+	stop(f, false);
+	f->phase = FLOW_LINGER;
+	shutdown(f->inner.fd, SHUT_WR);
+	loop_set(f->flows->loop, &f->timer, FLOW_LINGER_MS);
+	throw_away(f);
 }
 
 /* By the rules' answer. @addr: the address that it is about, unless it is the target itself. */
@@ -173,9 +211,11 @@ static void on_inner(struct loop_watch *w, uint32_t events)
 	}
 	if (events & EPOLLRDHUP)
 		f->client_done = true;
-	if (f->gated && !flow_gate(f))
-		return;
-	if (f->phase == FLOW_RELAY)
+	if (f->phase == FLOW_PROXY)
+		flow_proxy_read(f);
+	else if (f->phase == FLOW_LINGER)
+		throw_away(f);
+	else if ((!f->gated || f->proxy || flow_gate(f)) && f->phase == FLOW_RELAY)
 		flow_relay(f);
 }
 
@@ -185,18 +225,30 @@ static void on_timer(struct loop_timer *t)
 
 	if (f->phase == FLOW_CONNECT)
 		flow_dial_timer(f);
+	else if (f->phase == FLOW_LINGER)
+		flow_end(f, false);
 	else
 		flow_relay_timer(f);
 }
 
 static void on_gate_timer(struct loop_timer *t)
 {
-	flow_refuse(LOOP_OWNER(t, struct flow, gate_timer), NET_OTHER_NAME);
+	struct flow *f = LOOP_OWNER(t, struct flow, gate_timer);
+
+	if (f->phase == FLOW_PROXY)
+		flow_proxy_timeout(f);
+	else
+		flow_refuse(f, NET_OTHER_NAME);
 }
 
 static void on_again(struct loop_task *t)
 {
-	flow_relay(LOOP_OWNER(t, struct flow, again));
+	struct flow *f = LOOP_OWNER(t, struct flow, again);
+
+	if (f->phase == FLOW_LINGER)
+		throw_away(f);
+	else
+		flow_relay(f);
 }
 
 /* Where the connection @fd was going. 0 or -errno. */
@@ -220,15 +272,16 @@ static int find_target(int fd, bool v6, struct host *ret, uint16_t *port)
 	return 0;
 }
 
-/* The rules' word on the new flow; then its addresses. */
-static void decide(struct flow *f, const struct host *target)
+void flow_decide(struct flow *f, const struct host *target)
 {
 	const struct resolver_result *result;
 	const char *name = names_find(f->flows->names, target);
 	struct rules_answer answer;
 
 	f->host = *target;
-	if (name) {
+	if (target->kind == HOST_NAME) {
+		name = f->host.name;
+	} else if (name) {
 		f->host = (struct host){ .kind = HOST_NAME };
 		memcpy(f->host.name, name, strlen(name) + 1);
 	} else if (names_is_synthetic(f->flows->names, target)) {
@@ -252,6 +305,14 @@ static void decide(struct flow *f, const struct host *target)
 	result = resolver_ask(f->flows->resolver, name, &f->wait);
 	if (result)
 		on_result(&f->wait, result);
+}
+
+static bool is_proxy(const struct flows *fs, const struct host *target, uint16_t port)
+{
+	struct host v4, v6;
+
+	names_own(fs->names, &v4, &v6);
+	return port == PROXY_PORT && (host_equal(target, &v4) || host_equal(target, &v6));
 }
 
 /* One that was in use before, or else one whose memory nobody has touched. */
@@ -297,10 +358,15 @@ static void start(struct flow_listener *l, int fd)
 			    .up.pipe = { -1, -1 },
 			    .down.pipe = { -1, -1 } };
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (loop_add(fs->loop, &f->inner, EPOLLIN | EPOLLOUT | EPOLLRDHUP) < 0)
+	if (loop_add(fs->loop, &f->inner, EPOLLIN | EPOLLOUT | EPOLLRDHUP) < 0) {
 		flow_end(f, true);
-	else
-		decide(f, &target);
+	} else if (is_proxy(fs, &target, port)) {
+		f->phase = FLOW_PROXY;
+		f->proxy = FLOW_PROXY_FIRST;
+		loop_set(fs->loop, &f->gate_timer, FLOW_GATE_MS);
+	} else {
+		flow_decide(f, &target);
+	}
 }
 
 static void accept_all(struct flow_listener *l)
@@ -363,7 +429,7 @@ bool flows_drain(struct flows *fs)
 
 		if (f->phase == FLOW_FREE)
 			continue;
-		if (f->up.shut)
+		if (f->up.shut || f->phase == FLOW_LINGER)
 			flow_end(f, false);
 		else
 			left = true;

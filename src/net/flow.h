@@ -19,12 +19,21 @@
  * later ones go to the same pinned address. With a literal address there is no
  * name to agree with, and no gate.
  *
+ * What connects to the resolver's own address, port PROXY_PORT, speaks to a
+ * proxy (net/proxy.h), and says itself where it wants to go: the decision is
+ * the same, the answer in the proxy's protocol. What it sends behind that is
+ * for the gate, as above. Loopback is not to be had there, for it would be the
+ * host's. A request with a URL goes on without what is for the proxy; then the
+ * connection takes only that request's body, unless that is chunked: there the
+ * server, which is told that the connection closes, is where it ends.
+ *
  * Bytes go by splice(2), and are read only when those before have been
  * written: so a slow reader slows the writer. An end of one side's stream is
  * passed on as one; a reset, an error, or idle time over ends both with resets.
  *
  * Limits: @max flows, more are reset; FLOW_GATE_MS for the first bytes once
- * there is one; FLOW_CONNECT_MS to connect; @idle_s without a byte either way.
+ * there is one, and for all that is said to the proxy; FLOW_LINGER_MS for a
+ * refused client to read its answer; FLOW_CONNECT_MS to connect; @idle_s without a byte either way.
  * Memory is allocated at flows_new().
  */
 #ifndef PURPLE_NET_FLOW_H
@@ -43,6 +52,7 @@ enum {
 	FLOW_NEXT_MS = 250, /* RFC 8305 §5 */
 	FLOW_CONNECT_MS = 30000,
 	FLOW_GATE_MS = 10000,
+	FLOW_LINGER_MS = 2000,
 	FLOW_FDS = 6, /* of one at most: two sockets and two pipes */
 };
 

@@ -63,8 +63,10 @@ static void dial_next(struct flow *f)
 	}
 	while (slot && f->next < f->count) {
 		slot->watch.fd = start_connect(f, &f->addrs[f->next++]);
-		if (slot->watch.fd < 0)
+		if (slot->watch.fd < 0) {
+			f->error = slot->watch.fd;
 			continue;
+		}
 		if (loop_add(loop, &slot->watch, EPOLLOUT) < 0) {
 			drop(slot);
 			continue;
@@ -86,6 +88,7 @@ static void on_attempt(struct loop_watch *w, uint32_t events)
 	int error = 0;
 
 	if (getsockopt(w->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 || error) {
+		f->error = -error;
 		drop(a);
 		dial_next(f);
 		return;

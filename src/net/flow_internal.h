@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Between flow.c (accept, decide, end), flow_dial.c (connect), flow_gate.c
- * (the client's first bytes) and flow_relay.c (bytes).
+ * (the client's first bytes), flow_proxy.c (what it says to the proxy) and
+ * flow_relay.c (bytes).
  *
  * flow_end() frees the flow: whoever may have called it returns at once.
  */
@@ -12,8 +13,19 @@
 #include "net/hello.h"
 #include "net/http.h"
 #include "net/pipes.h"
+#include "net/proxy.h"
 
-enum flow_phase { FLOW_FREE, FLOW_RESOLVE, FLOW_CONNECT, FLOW_RELAY };
+enum flow_phase { FLOW_FREE, FLOW_PROXY, FLOW_RESOLVE, FLOW_CONNECT, FLOW_RELAY, FLOW_LINGER };
+
+/* What the client is still to be told, or is to tell. */
+enum flow_proxy {
+	FLOW_NO_PROXY,	    /* or no more: the rest is as with any flow */
+	FLOW_PROXY_FIRST,   /* nothing is known yet */
+	FLOW_PROXY_GREETED, /* SOCKS5: the request is to come */
+	FLOW_PROXY_SOCKS,   /* it waits for an answer */
+	FLOW_PROXY_CONNECT, /* the same of HTTP */
+	FLOW_PROXY_FORWARD, /* an http URL: the head, still unread, is to go on to the server */
+};
 
 struct flow_attempt {
 	struct flow *flow;
@@ -24,7 +36,9 @@ struct flow_attempt {
 struct flow_way {
 	int pipe[2];
 	size_t in_pipe;
-	bool eof;  /* the source's stream has ended */
+	bool eof;	  /* the source's stream has ended */
+	bool one_request; /* no more than @left bytes, and the answer is the end */
+	uint64_t left;
 	bool shut; /* and that was passed on */
 };
 
@@ -32,6 +46,10 @@ struct flow {
 	struct flows *flows;
 	struct flow *next_free;
 	enum flow_phase phase;
+	enum flow_proxy proxy;
+	bool head_only;	  /* FORWARD: HEAD */
+	size_t head_sent; /* FORWARD: bytes of the head */
+	int error;	  /* of the last attempt to connect; -errno */
 	bool gated;	  /* the client's first bytes have not been judged */
 	bool client_done; /* it has ended its stream */
 	bool broken;	  /* the host's side has an error */
@@ -73,12 +91,18 @@ struct flows {
 	struct flow *free;	     /* a list of those that were in use */
 	struct flow *all;	     /* @max; the first @touched have been in use */
 	uint8_t peek[HELLO_RAW_MAX]; /* the larger of both readers' limits */
+	char head[PROXY_HEAD_MAX];
 };
 
 /* @reset: by RST on both sides, for whatever is not a proper end. */
 void flow_end(struct flow *f, bool reset);
-/* Say why, and reset. */
+/* Say why, and reset; what came by the proxy is answered. */
 void flow_refuse(struct flow *f, enum net_verdict verdict);
+/* The client has had its last answer: let it end. */
+void flow_linger(struct flow *f);
+
+/* The rules' word on @target; then its addresses. */
+void flow_decide(struct flow *f, const struct host *target);
 
 /* Connect to f->addrs. */
 void flow_dial(struct flow *f);
@@ -87,6 +111,14 @@ void flow_dial_stop(struct flow *f);
 
 /* Look at what the client has sent. False: the flow is gone. */
 bool flow_gate(struct flow *f);
+
+/* FLOW_PROXY: look at what the client has sent. */
+void flow_proxy_read(struct flow *f);
+void flow_proxy_timeout(struct flow *f);
+/* Answer a flow that is refused. */
+void flow_proxy_refuse(struct flow *f, enum net_verdict verdict);
+/* f->outer is connected, or FORWARD has room. False: the flow is gone. */
+bool flow_proxy_connected(struct flow *f);
 
 /* f->outer is connected. */
 void flow_relay_start(struct flow *f);

@@ -14,20 +14,26 @@ enum moved { MOVED_ALL, MOVED_TURN, MOVE_FAILED };
 /* Fill the empty pipe. 0, -EAGAIN or an error. */
 static int fill(struct flow *f, struct flow_way *w, int src)
 {
+	size_t most = w->one_request ? MIN(w->left, (uint64_t)PIPES_BYTES) : PIPES_BYTES;
 	ssize_t n;
 	int r;
 
+	if (!most) {
+		w->eof = f->client_done;
+		return w->eof ? 0 : -EAGAIN;
+	}
 	if (w->pipe[0] < 0) {
 		r = pipes_take(&f->flows->pipes, w->pipe);
 		if (r < 0)
 			return r == -EAGAIN ? -EMFILE : r;
 	}
-	n = splice(src, NULL, w->pipe[1], NULL, PIPES_BYTES, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	n = splice(src, NULL, w->pipe[1], NULL, most, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 	if (n < 0)
 		return -errno;
 	if (!n)
 		w->eof = true;
 	w->in_pipe = (size_t)n;
+	w->left -= w->one_request ? (size_t)n : 0;
 	return 0;
 }
 
@@ -79,7 +85,9 @@ void flow_relay(struct flow *f)
 	broken = down == MOVE_FAILED || up == MOVE_FAILED ||
 		 (f->broken && down == MOVED_ALL && !f->down.in_pipe);
 	ended = f->up.shut && f->down.shut;
-	if (broken || ended)
+	if (!broken && f->down.shut && f->up.one_request)
+		flow_linger(f);
+	else if (broken || ended)
 		flow_end(f, !ended);
 	else if (down == MOVED_TURN || up == MOVED_TURN)
 		loop_later(f->flows->loop, &f->again);
@@ -101,7 +109,8 @@ static void on_outer(struct loop_watch *w, uint32_t events)
 
 	if (events & EPOLLERR)
 		f->broken = true; /* what came before that can still be read */
-	flow_relay(f);
+	if (!f->proxy || flow_proxy_connected(f))
+		flow_relay(f);
 }
 
 void flow_relay_start(struct flow *f)
@@ -112,6 +121,6 @@ void flow_relay_start(struct flow *f)
 	f->outer.fn = on_outer;
 	if (loop_add(f->flows->loop, &f->outer, EPOLLIN | EPOLLOUT | EPOLLRDHUP) < 0)
 		flow_end(f, true);
-	else
+	else if (!f->proxy || flow_proxy_connected(f))
 		flow_relay(f);
 }

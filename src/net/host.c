@@ -128,6 +128,25 @@ int host_parse_authority(const char *text, size_t len, struct host *ret, uint16_
 	return host_parse(host, (size_t)(host_end - host), ret);
 }
 
+bool host_is_localhost(const char *name)
+{
+	size_t len = strlen(name), tail = strlen(".localhost");
+
+	return strcmp(name, "localhost") == 0 ||
+	       (len > tail && strcmp(name + len - tail, ".localhost") == 0);
+}
+
+bool host_is_loopback(const struct host *host)
+{
+	static const uint8_t one[16] = { [15] = 1 }, none[16];
+
+	if (host->kind == HOST_NAME)
+		return host_is_localhost(host->name);
+	if (host->kind == HOST_V4)
+		return host->addr[0] == 127 || host->addr[0] == 0;
+	return memcmp(host->addr, one, 16) == 0 || memcmp(host->addr, none, 16) == 0;
+}
+
 bool host_equal(const struct host *a, const struct host *b)
 {
 	return a->kind == b->kind && strcmp(a->name, b->name) == 0 &&

@@ -46,6 +46,12 @@ int host_parse(const char *text, size_t len, struct host *ret);
  */
 int host_parse_authority(const char *text, size_t len, struct host *ret, uint16_t *port);
 
+/* "localhost" and what ends in ".localhost": RFC 6761 §6.3. */
+bool host_is_localhost(const char *name);
+
+/* Is it the machine itself: such a name, or an address of loopback or of no host (0.0.0.0, ::)? */
+bool host_is_loopback(const struct host *host);
+
 bool host_equal(const struct host *a, const struct host *b);
 
 #endif

@@ -123,7 +123,7 @@ static enum http_result scan_field(struct http_reader *r, const char *data, size
 		if (!after_cr)
 			return http_bad(ret, 400, "a bare LF");
 		if (i - 1 == r->line)
-			return http_parse_fields(data, i + 1, ret);
+			return http_parse_fields(data, i + 1, r->replaces_host, ret);
 		r->line = i + 1;
 		return HTTP_MORE;
 	}

@@ -47,7 +47,7 @@ enum http_body { HTTP_NO_BODY, HTTP_LENGTH, HTTP_CHUNKED };
 
 enum http_phase { HTTP_START, HTTP_METHOD, HTTP_GAP, HTTP_REST, HTTP_FIELDS };
 
-/* Zero at the start of a request. */
+/* Zero at the start of a request, but for the last. */
 struct http_reader {
 	size_t scanned; /* bytes that have been looked at */
 	size_t line;	/* where the line begins that they end in; of the first, its first word */
@@ -55,6 +55,11 @@ struct http_reader {
 	unsigned matched; /* bytes of "HTTP/" that the first line ends with so far */
 	bool has_version; /* it was there whole */
 	char second;	  /* the first byte of the second word */
+	/*
+	 * Set by a proxy: that a Host disagrees with an http URL is no error, for
+	 * the proxy replaces it (RFC 9112 §3.2.2).
+	 */
+	bool replaces_host;
 };
 
 struct http_head {

@@ -196,11 +196,14 @@ static bool hosts_agree(const struct fields *f, const struct http_head *head)
 	return host_equal(&f->host, &head->host) && port == target;
 }
 
-static enum http_result hold_together(const struct fields *f, struct http_head *ret)
+static enum http_result hold_together(const struct fields *f, bool replaces_host,
+				      struct http_head *ret)
 {
+	bool replaced = replaces_host && ret->form == HTTP_ABSOLUTE;
+
 	if (f->hosts == 0 && ret->minor > 0)
 		return http_bad(ret, 400, "no Host");
-	if (f->hosts > 0 && ret->has_host && !hosts_agree(f, ret))
+	if (f->hosts > 0 && ret->has_host && !replaced && !hosts_agree(f, ret))
 		return http_bad(ret, 400, "a Host other than the target's");
 	if (f->lengths > 0 && f->codings > 0)
 		return http_bad(ret, 400, "both Content-Length and Transfer-Encoding");
@@ -217,7 +220,8 @@ static enum http_result hold_together(const struct fields *f, struct http_head *
 	return HTTP_DONE;
 }
 
-enum http_result http_parse_fields(const char *data, size_t len, struct http_head *ret)
+enum http_result http_parse_fields(const char *data, size_t len, bool replaces_host,
+				   struct http_head *ret)
 {
 	/* Without the empty line. The request line was found good; this fills @ret again. */
 	struct text rest = { data, len - 2 }, line = cut(&rest, '\n');
@@ -232,5 +236,5 @@ enum http_result http_parse_fields(const char *data, size_t len, struct http_hea
 			return HTTP_BAD;
 	}
 	ret->len = len;
-	return hold_together(&f, ret);
+	return hold_together(&f, replaces_host, ret);
 }

@@ -14,7 +14,11 @@ enum http_result http_bad(struct http_head *ret, unsigned status, const char *wh
 /* The request line of @len bytes, without its CR LF. HTTP_DONE or HTTP_BAD. */
 enum http_result http_parse_request_line(const char *line, size_t len, struct http_head *ret);
 
-/* The whole head, of @len bytes with the empty line. HTTP_DONE or HTTP_BAD. */
-enum http_result http_parse_fields(const char *data, size_t len, struct http_head *ret);
+/*
+ * The whole head, of @len bytes with the empty line; @replaces_host as in
+ * struct http_reader. HTTP_DONE or HTTP_BAD.
+ */
+enum http_result http_parse_fields(const char *data, size_t len, bool replaces_host,
+				   struct http_head *ret);
 
 #endif

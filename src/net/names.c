@@ -8,7 +8,7 @@
 
 #include "net/config.h"
 
-enum { TABLE_SIZE = NAMES_MAX * 2 };
+enum { TABLE_SIZE = NAMES_MAX * 2, OWN = 1 /* PLAN_RESOLVER, and the prefix's ::1 */ };
 
 _Static_assert(NAMES_RESERVED + NAMES_MAX <= 1 << NET_POOL_V4_BITS, "the pool holds all names");
 
@@ -49,9 +49,9 @@ static uint32_t hash(const struct names *n, const char *name)
 	return (uint32_t)(h ^ h >> 32) % TABLE_SIZE;
 }
 
-static void addresses(const struct names *n, uint32_t number, struct host *v4, struct host *v6)
+static void at_offset(const struct names *n, uint32_t offset, struct host *v4, struct host *v6)
 {
-	uint32_t offset = number + NAMES_RESERVED, addr = NET_POOL_V4 + offset;
+	uint32_t addr = NET_POOL_V4 + offset;
 
 	*v4 = (struct host){ .kind = HOST_V4 };
 	*v6 = (struct host){ .kind = HOST_V6 };
@@ -60,6 +60,16 @@ static void addresses(const struct names *n, uint32_t number, struct host *v4, s
 		v4->addr[i] = (uint8_t)(addr >> (24 - 8 * i));
 		v6->addr[12 + i] = (uint8_t)(offset >> (24 - 8 * i));
 	}
+}
+
+static void addresses(const struct names *n, uint32_t number, struct host *v4, struct host *v6)
+{
+	at_offset(n, number + NAMES_RESERVED, v4, v6);
+}
+
+void names_own(const struct names *n, struct host *v4, struct host *v6)
+{
+	at_offset(n, OWN, v4, v6);
 }
 
 int names_give(struct names *n, const char *name, struct host *v4, struct host *v6)
