@@ -3,12 +3,15 @@
 import os
 import pathlib
 import shutil
+import sys
 
 import pytest
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))  # netpair
+
 from lab import Lab, build_directory
 
-PROBES = ("abi call caps fds file id init join key net ns proc raise setid shm tty").split()
+PROBES = ("abi call caps fds file id init join key net ns proc raise send setid shm tty").split()
 
 
 @pytest.fixture(scope="session")

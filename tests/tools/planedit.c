@@ -87,8 +87,10 @@ static void without_namespace(uint64_t flag)
 	struct plan *p = &block.p;
 
 	p->namespaces &= ~flag;
-	if (flag == CLONE_NEWNET)
+	if (flag == CLONE_NEWNET) {
 		p->steps &= ~(uint32_t)STEP_LOOPBACK;
+		p->network = (struct plan_network){ 0 };
+	}
 	if (flag == CLONE_NEWUTS)
 		p->hostname = (struct plan_str){ 0 };
 	if (flag != CLONE_NEWUSER)
