@@ -102,15 +102,20 @@ void flow_end(struct flow *f, bool reset)
 	fs->free = f;
 }
 
+static void answer_or_reset(struct flow *f, enum net_verdict verdict)
+{
+	if (f->proxy)
+		flow_proxy_refuse(f, verdict);
+	else
+		flow_end(f, true);
+}
+
 void flow_refuse(struct flow *f, enum net_verdict verdict)
 {
 	char text[HOST_NAME_MAX_LEN + 1];
 
 	report_denied(f->flows->report, verdict, report_host(&f->host, text), f->port, false);
-	if (f->proxy)
-		flow_proxy_refuse(f, verdict);
-	else
-		flow_end(f, true);
+	answer_or_reset(f, verdict);
 }
 
 /* What is unread at close(2) makes it a reset, which can overtake the answer. */
@@ -146,7 +151,7 @@ static void refuse_by(struct flow *f, const struct rules_answer *answer, const s
 
 	report_refused(f->flows->report, answer, report_host(&f->host, text),
 		       f->host.kind == HOST_NAME ? addr : NULL, f->port, false);
-	flow_end(f, true);
+	answer_or_reset(f, report_verdict(answer));
 }
 
 /*

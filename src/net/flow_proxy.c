@@ -100,9 +100,7 @@ static void decide(struct flow *f, const struct host *host, uint16_t port)
 	f->phase = FLOW_RESOLVE;
 	f->host = target;
 	f->port = port;
-	if (host_is_loopback(&target))
-		flow_refuse(f, NET_SPECIAL);
-	else if (streq(target.name, PROXY_NAME))
+	if (host_is_loopback(&target) || streq(target.name, PROXY_NAME))
 		flow_refuse(f, NET_NO_NAME);
 	else
 		flow_decide(f, &target);

@@ -27,12 +27,7 @@ void refusal_host(const struct host *host, uint16_t port, char ret[REFUSAL_HOST_
 
 static void special_text(const struct refusal *r, const char *where, char ret[REFUSAL_TEXT_MAX])
 {
-	if (host_is_loopback(r->host))
-		snprintf(ret, REFUSAL_TEXT_MAX,
-			 "purple: %s is this sandbox itself, which no proxy leads to\n"
-			 "connect without the proxy: NO_PROXY=localhost,127.0.0.1,::1\n",
-			 where);
-	else if (r->host->kind == HOST_NAME)
+	if (r->host->kind == HOST_NAME)
 		snprintf(ret, REFUSAL_TEXT_MAX,
 			 "purple: %s has no public address, and this sandbox's policy does not "
 			 "list the one it has\n"
@@ -85,7 +80,11 @@ void refusal_text(const struct refusal *r, char ret[REFUSAL_TEXT_MAX])
 		return;
 	case NET_NO_NAME:
 		snprintf(ret, REFUSAL_TEXT_MAX,
-			 "purple: %s is of this sandbox's own making, and stands for no host\n",
+			 host_is_loopback(r->host)
+				 ? "purple: %s is this sandbox itself, which no proxy leads to\n"
+				   "connect without the proxy: NO_PROXY=localhost,127.0.0.1,::1\n"
+				 : "purple: %s is of this sandbox's own making, and stands for no "
+				   "host\n",
 			 where);
 		return;
 	case NET_UNREACHABLE:
