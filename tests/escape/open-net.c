@@ -67,6 +67,12 @@ WRAPPED(unsigned, special_embedded, const struct host *addr, struct host ret[SPE
 	return off("embedded") ? 0 : __real_special_embedded(addr, ret);
 }
 
+/* What a proxy must not be asked for. */
+WRAPPED(bool, host_is_loopback, const struct host *host)
+{
+	return !off("loopback") && __real_host_is_loopback(host);
+}
+
 /* ::ffff:a.b.c.d is a.b.c.d. */
 WRAPPED(struct host, special_unmap, const struct host *addr)
 {
