@@ -87,7 +87,9 @@ run-tests: all
 	@$(REROOT) $(MESON) test -C $(BUILD) --no-rebuild --print-errorlogs
 	@$(PYTEST) -q $(XDIST) tests
 
-check-long: check check-asan
+check-long:
+	@tools/bootstrap build test long
+	@$(MAKE) --no-print-directory check check-asan
 	@$(MAKE) --no-print-directory fuzz
 	@$(PYTEST) -q -m long tests
 

@@ -48,6 +48,13 @@ class World:
         self.children, self.started = [], set()
         self.keeper = subprocess.Popen(["unshare", "--net", "--", "sh", "-c", "echo; exec cat"],
                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        try:
+            self._set_up()
+        except BaseException:
+            self.close()
+            raise
+
+    def _set_up(self):
         assert self.keeper.stdout.readline() == b"\n"
         addresses = [f"{RESOLVER}/32"]
         for host in HOSTS:
@@ -144,7 +151,15 @@ class World:
         self.do("git", "-C", path, "config", "http.receivepack", "true")
         return path
 
+    def need_git(self, *parts):
+        """Some systems have these programs of git in packages of their own."""
+        path = self.do("git", "--exec-path", capture_output=True, text=True).stdout.strip()
+        missing = [p for p in parts if not os.path.exists(f"{path}/git-{p}")]
+        if missing:
+            pytest.skip(f"not installed: git {' '.join(missing)}")
+
     def git_daemon(self):
+        self.need_git("daemon")
         self.repository()
         if self._once("git daemon"):
             self.start("git", "-c", "safe.directory=*", "daemon", "--export-all", "--reuseaddr",

@@ -172,3 +172,148 @@ def test_wget(web):
     # By itself it tries what was reset 20 times, and waits in between.
     web.refused("data-retriever", "wget", "--tries=1", "-O-", trust, f"http://web.{DOMAIN}/page",
                 allow=[f"web.{DOMAIN}:443"], says=REFUSED)
+
+
+# --- git, ssh --------------------------------------------------------------
+
+WHO = {"GIT_AUTHOR_NAME": "Test", "GIT_AUTHOR_EMAIL": "test@example.org",
+       "GIT_COMMITTER_NAME": "Test", "GIT_COMMITTER_EMAIL": "test@example.org"}
+
+
+def clone_and_push(box, url, allow, setup="", push=True):
+    """Clone by @url, and push a branch of this test's own back."""
+    branch = f"{box.runner.name}-{url.partition(':')[0]}"
+    script = f"""
+        {setup}
+        set -e
+        git clone -q {url} project
+        cd project
+        cat README
+        {"#" if not push else ""}git checkout -q -b {branch}
+        echo more >README
+        git commit -q -a -m more
+        {"#" if not push else ""}git push -q origin {branch}
+        git rev-parse HEAD
+    """
+    out = ok(box.run("coding-agent", "sh", "-c", script, allow=allow, env=WHO,
+                     measured="clone and push")).split("\n")
+    assert out[0] == "from the server"
+    if push:
+        head = (box.world.base / "srv/project.git/refs/heads" / branch).read_text()
+        assert head.strip() == out[1]
+
+
+def test_git_over_https(web):
+    web.world.need_git("http-backend")
+    clone_and_push(web, f"https://git.{DOMAIN}/git/project.git", [f"git.{DOMAIN}:443"])
+    web.refused("coding-agent", "git", "ls-remote", f"https://{NO_NAME}/git/project.git",
+                allow=[f"git.{DOMAIN}:443"], says=["Could not resolve host"])
+    web.refused("coding-agent", "git", "ls-remote", f"http://git.{DOMAIN}/git/project.git",
+                allow=[f"git.{DOMAIN}:443"], says=REFUSED)
+
+
+def test_git_protocol(world, box):
+    world.git_daemon()
+    clone_and_push(box, f"git://git.{DOMAIN}/project.git", [f"git.{DOMAIN}:9418"], push=False)
+    box.refused("coding-agent", "git", "ls-remote", f"git://{NO_NAME}/project.git",
+                allow=[f"git.{DOMAIN}:9418"], says=["unable to look up"])
+    box.refused("coding-agent", "git", "ls-remote", f"git://git.{DOMAIN}/project.git",
+                allow=[f"git.{DOMAIN}:443"], says=REFUSED)
+
+
+@pytest.fixture
+def ssh(world, box):
+    """What to put behind `ssh`: key and known hosts are files of the workspace."""
+    etc = world.sshd()
+    key = box.file("key", (etc / "client").read_text(), 0o600)
+    known = box.file("known_hosts", (etc / "known_hosts").read_text())
+    box.ssh = ["-i", key, "-o", f"UserKnownHostsFile={known}", "-o", "BatchMode=yes"]
+    return box
+
+
+def test_ssh(ssh):
+    need("ssh")
+    allow = [f"ssh.{DOMAIN}:22"]
+    out = ok(ssh.run("coding-agent", "ssh", *ssh.ssh, f"root@ssh.{DOMAIN}", "echo $((6*7)); cat",
+                     allow=allow, measured="a command"))
+    assert out == "42\n"
+    # A megabyte each way, and the command's own status.
+    done = ssh.run("coding-agent", "sh", "-c", f"""
+        head -c 1000000 /dev/zero |
+        ssh {" ".join(ssh.ssh)} root@ssh.{DOMAIN} 'cat; exit 7' | wc -c""", allow=allow)
+    assert ok(done) == "1000000\n"
+    done = ssh.run("coding-agent", "ssh", *ssh.ssh, f"root@ssh.{DOMAIN}", "exit 7", allow=allow)
+    assert done.returncode == 7
+
+
+def test_scp_and_sftp(ssh):
+    need("scp", "sftp")
+    ssh.file("batch", f"get {ssh.world.base}/www-page got\n")
+    (ssh.world.base / "www-page").write_text("by sftp\n")
+    options = " ".join(ssh.ssh)
+    out = ok(ssh.run("coding-agent", "sh", "-c", f"""
+        set -e
+        sftp -q {options} -b batch root@ssh.{DOMAIN} >/dev/null
+        cat got
+        scp -q {options} root@ssh.{DOMAIN}:{ssh.world.base}/www-page again
+        cat again""", allow=[f"ssh.{DOMAIN}:22"]))
+    assert out == "by sftp\nby sftp\n"
+
+
+def test_git_over_ssh(ssh):
+    need("ssh")
+    setup = f"export GIT_SSH_COMMAND='ssh {' '.join(ssh.ssh)}'"
+    path = f"{ssh.world.base}/srv/project.git"
+    clone_and_push(ssh, f"ssh://root@ssh.{DOMAIN}{path}", [f"ssh.{DOMAIN}:22"], setup)
+
+
+def test_ssh_refused(ssh):
+    need("ssh")
+    allow = [f"ssh.{DOMAIN}:443"]
+    ssh.refused("coding-agent", "ssh", *ssh.ssh, f"root@{NO_NAME}", "true", allow=allow,
+                says=["Could not resolve hostname"])
+    ssh.refused("coding-agent", "ssh", *ssh.ssh, f"root@ssh.{DOMAIN}", "true", allow=allow,
+                says=REFUSED)
+
+
+# --- databases -------------------------------------------------------------
+
+@pytest.mark.parametrize("mode", ["disable", "verify-full"])
+def test_psql(world, box, mode):
+    """In the clear and with TLS, which begins only after some words of PostgreSQL's own."""
+    world.postgres()
+    allow, secret = [f"db.{DOMAIN}:5432"], {"PGPASSWORD": "secret"}
+    where = f"host=db.{DOMAIN} user=test dbname=postgres sslmode={mode} sslrootcert={box.trust}"
+    out = ok(box.run("data-retriever", "psql", "-XqAt", where, "-c",
+                     "select count(*), sum(n) from generate_series(1, 100000) n", "-c",
+                     "select ssl from pg_stat_ssl where pid = pg_backend_pid()",
+                     allow=allow, env=secret, measured="two queries"))
+    assert out == f"100000|5000050000\n{'f' if mode == 'disable' else 't'}\n"
+    out = ok(box.run("data-retriever", "sh", "-c", f"""
+        seq 100000 | psql -Xq '{where}' -c 'create temp table t (n int)' -c '\\copy t from stdin' \
+            -c '\\copy t to stdout' | md5sum; seq 100000 | md5sum""", allow=allow, env=secret))
+    assert out.splitlines()[0] == out.splitlines()[1]
+    box.refused("data-retriever", "psql", where.replace(f"db.{DOMAIN}", NO_NAME), allow=allow,
+                env=secret, says=["could not translate host name"])
+    box.refused("data-retriever", "psql", where + " port=5433", allow=allow, env=secret,
+                says=(*REFUSED, "server closed the connection unexpectedly"))
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_redis_cli(world, box, tls):
+    world.redis()
+    need("redis-cli")
+    port = 6380 if tls else 6379
+    cli = ["redis-cli", "-p", port, *(["--tls", "--cacert", box.trust] if tls else [])]
+    allow = [f"cache.{DOMAIN}:{port}"]
+    key = f"key-{box.runner.name}-{port}"
+    value = "x" * 200000
+    script = f'r="{" ".join(map(str, cli))} -h cache.{DOMAIN}"; $r ping; $r -x set {key} <value; ' \
+             f"$r get {key} | wc -c"
+    box.file("value", value)
+    out = ok(box.run("data-retriever", "sh", "-c", script, allow=allow, measured="three commands"))
+    assert out == "PONG\nOK\n200001\n"
+    box.refused("data-retriever", *cli, "-h", NO_NAME, "ping", allow=allow,
+                says=["Name or service not known", "Temporary failure in name resolution"])
+    box.refused("data-retriever", *cli, "-h", f"cache.{DOMAIN}", "ping", allow=[
+        f"cache.{DOMAIN}:1"], says=(*REFUSED, "Server closed the connection"))
