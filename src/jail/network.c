@@ -18,6 +18,7 @@
 #include "sys/process.h"
 
 enum { BACKLOG = 4096, OPTION_IP_PKTINFO = 8, OPTION_V6_PKTINFO = 49, OPTION_V6ONLY = 26 };
+enum { OPTION_FILTER = 1 }; /* ICMP_FILTER, ICMPV6_FILTER */
 
 /* Not in struct jail: an isolated start touches no page more. */
 static int sockets[PLAN_SOCKETS_MAX];
@@ -38,6 +39,28 @@ static int bind_to(int fd, const struct plan_socket *s)
 
 	return s->v6 ? (int)sys_call(SYS_bind, fd, &a6, sizeof(a6))
 		     : (int)sys_call(SYS_bind, fd, &a4, sizeof(a4));
+}
+
+/*
+ * To send ICMP in this namespace, which nothing leaves; here PID 1 may make it.
+ * It shall receive nothing: a set bit is a type that is kept out.
+ */
+static int open_icmp(bool v6)
+{
+	uint8_t all[32]; /* struct icmp6_filter; struct icmp_filter has 4 */
+	int type = SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, r;
+	int fd = (int)sys_call(SYS_socket, v6 ? AF_INET6 : AF_INET, type,
+			       v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
+
+	if (fd < 0)
+		return fd;
+	memset(all, 0xff, sizeof(all));
+	r = v6 ? (int)sys_call(SYS_setsockopt, fd, IPPROTO_ICMPV6, OPTION_FILTER, all, sizeof(all))
+	       : (int)sys_call(SYS_setsockopt, fd, IPPROTO_RAW, OPTION_FILTER, all, 4);
+	if (r == 0)
+		return fd;
+	sys_close(fd);
+	return r;
 }
 
 /* Which address a datagram was sent to, its IP(V6)_PKTINFO says. */
@@ -70,7 +93,7 @@ static int open_sockets(struct jail *j)
 
 	j->net_fds = sockets;
 	for (uint32_t i = 0; i < j->plan->network.sockets.count; i++) {
-		int fd = open_socket(&s[i]);
+		int fd = s[i].kind == PS_ICMP ? open_icmp(s[i].v6) : open_socket(&s[i]);
 
 		if (fd < 0)
 			return err_set(&j->err, fd, "network", "make the %s socket of port %u",

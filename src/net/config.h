@@ -24,7 +24,7 @@ struct net_server { /* of names; port 53 unless the policy says another */
 struct net_block {
 	uint32_t magic, size; /* of all, rules included */
 	uint32_t allow_count, block_count;
-	uint32_t max_connections;  /* TCP and UDP flows at a time; never 0 */
+	uint32_t max_connections;  /* at a time, and as many UDP flows; never 0 */
 	uint32_t idle_s;	   /* a flow without a byte for this long is closed; never 0 */
 	uint64_t bytes_per_second; /* of all flows together, each way; 0: no limit */
 	uint8_t v6_prefix[8];	   /* of the synthetic addresses: fd00::/8 and 56 random bits */

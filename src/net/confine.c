@@ -29,6 +29,7 @@ enum { NOBODY = 65534 };
 #endif
 #endif
 
+/* clang-format off */
 static const int calls[] = {
 	SYS_accept4,
 	SYS_clock_gettime,
@@ -48,9 +49,11 @@ static const int calls[] = {
 	SYS_munmap,
 	SYS_pipe2,
 	SYS_recvfrom,
+	SYS_recvmmsg,
 	SYS_recvmsg,
 	SYS_restart_syscall,
 	SYS_rt_sigreturn,
+	SYS_sendmmsg,
 	SYS_sendmsg,
 	SYS_sendto,
 	SYS_setsockopt,
@@ -70,6 +73,7 @@ static const int calls[] = {
 	SYS_write,
 #endif
 };
+/* clang-format on */
 
 #ifdef SANITIZED
 #define REFUSE (SECCOMP_RET_ERRNO | EPERM) /* it reads /proc, and lives without */

@@ -135,19 +135,20 @@ static int add(struct dnsd *d, int fd, bool v6, void (*fn)(struct loop_watch *, 
 
 int dnsd_add_udp(struct dnsd *d, int fd, bool v6)
 {
-	const int one = 1;
+	int r = datagram_prepare(fd, v6); /* answers come from the address that was asked */
 
-	/*
-	 * Answers come from the address that was asked. For IPv6 a local route
-	 * is not enough to send from one (ip6_datagram_send_ctl()).
-	 */
-	if (v6 && setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &one, sizeof(one)) < 0) {
-		int r = -errno;
-
+	if (r < 0) {
 		close(fd);
 		return r;
 	}
 	return add(d, fd, v6, dnsd_receive);
+}
+
+void dnsd_set_relay(struct dnsd *d, dnsd_relay *fn, void *arg, uint8_t *room)
+{
+	d->relay = fn;
+	d->relay_arg = arg;
+	d->room = room;
 }
 
 int dnsd_add_tcp(struct dnsd *d, int fd)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The sandbox's DNS server: whatever goes to port 53 of any address, over UDP
- * and TCP, ends here. Nothing is passed on.
+ * and TCP, ends here. Nothing is passed on, but what a relay takes: datagrams to
+ * a server that a rule lists (net/udp.h).
  *
  * - A name that no rule allows: REFUSED, at once; nothing leaves the host.
  * - An allowed one: A and AAAA are looked up on the host's side, so that a name
@@ -19,6 +20,7 @@
 #ifndef PURPLE_NET_DNSD_H
 #define PURPLE_NET_DNSD_H
 
+#include "net/datagram.h"
 #include "net/loop.h"
 #include "net/names.h"
 #include "net/report.h"
@@ -45,5 +47,11 @@ void dnsd_free(struct dnsd *d);
 /* Serve @fd, which is owned from here on, also on failure. 0 or -errno. */
 int dnsd_add_udp(struct dnsd *d, int fd, bool v6);
 int dnsd_add_tcp(struct dnsd *d, int fd);
+
+/* False: it is not the relay's, and so a question for this server. */
+typedef bool dnsd_relay(void *arg, bool v6, const struct datagram_path *path, uint8_t *data,
+			size_t len);
+/* @room: DATAGRAM_MAX bytes in which datagrams are read, not owned. */
+void dnsd_set_relay(struct dnsd *d, dnsd_relay *fn, void *arg, uint8_t *room);
 
 #endif

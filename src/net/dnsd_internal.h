@@ -3,8 +3,7 @@
 #ifndef PURPLE_NET_DNSD_INTERNAL_H
 #define PURPLE_NET_DNSD_INTERNAL_H
 
-#include <netinet/in.h>
-
+#include "net/datagram.h"
 #include "net/dns.h"
 #include "net/dnsd.h"
 
@@ -17,17 +16,9 @@ struct dnsd_socket { /* one of PID 1's */
 	struct loop_task again;
 };
 
-/* Where a datagram came from, and where it was sent to: from there the answer comes. */
-struct dnsd_path {
-	struct sockaddr_in6 peer; /* or a sockaddr_in within */
-	socklen_t peer_len;
-	struct in6_addr local; /* IPv4: the first 4 bytes */
-	bool has_local;
-};
-
 struct dnsd_pending {
 	struct dnsd_socket *socket; /* NULL: free */
-	struct dnsd_path path;
+	struct datagram_path path;
 	struct dns_query query;
 	struct resolver_wait wait;
 };
@@ -49,6 +40,9 @@ struct dnsd {
 	struct names *names;
 	struct resolver *resolver;
 	struct report *report;
+	dnsd_relay *relay; /* NULL: every datagram is a question */
+	void *relay_arg;
+	uint8_t *room; /* DATAGRAM_MAX bytes, where there is a relay; not owned */
 	unsigned sockets_count;
 	struct dnsd_socket sockets[DNSD_SOCKETS];
 	struct dnsd_pending pending[DNSD_PENDING];

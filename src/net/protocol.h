@@ -38,6 +38,7 @@ enum net_socket_kind {
 	NET_SOCKET_DNS_TCP, /* listening; what went to any address, port 53 */
 	NET_SOCKET_DNS_UDP, /* bound to every address, port 53, with IP(V6)_RECVPKTINFO */
 	NET_SOCKET_UDP,	    /* the same, with a port that a rule lists */
+	NET_SOCKET_ICMP,    /* raw, ICMP or ICMPv6; receives nothing */
 	NET_SOCKET_KINDS
 };
 

@@ -21,6 +21,7 @@
 #include "net/protocol.h"
 #include "net/report.h"
 #include "net/resolver.h"
+#include "net/udp.h"
 
 enum {
 	RESOLV_CONF_MAX = 64 << 10,
@@ -38,6 +39,7 @@ struct serve {
 	struct resolver *resolver;
 	struct dnsd *dnsd;
 	struct flows *flows;
+	struct udp *udp; /* NULL: no rule allows any */
 	struct loop_watch watch;
 	struct loop_timer drain;
 	uint64_t drain_until;
@@ -96,11 +98,20 @@ static int add_socket(struct serve *s, const struct net_socket *kind, int fd)
 	case NET_SOCKET_DNS_TCP:
 		return dnsd_add_tcp(s->dnsd, fd);
 	case NET_SOCKET_DNS_UDP:
+		if (s->udp)
+			udp_add_dns(s->udp, fd, kind->v6);
 		return dnsd_add_udp(s->dnsd, fd, kind->v6);
-	default:
-		close(fd);
-		return -EOPNOTSUPP; /* relaying UDP is not built */
+	case NET_SOCKET_UDP:
+		if (s->udp)
+			return udp_add(s->udp, fd, kind->v6);
+		break;
+	case NET_SOCKET_ICMP:
+		if (s->udp)
+			return udp_add_icmp(s->udp, fd, kind->v6);
+		break;
 	}
+	close(fd);
+	return -EPROTO;
 }
 
 static int take_sockets(struct serve *s, const struct net_message *m, int *fds, unsigned count)
@@ -120,8 +131,9 @@ static int take_sockets(struct serve *s, const struct net_message *m, int *fds, 
 static void on_drain(struct loop_timer *t)
 {
 	struct serve *s = LOOP_OWNER(t, struct serve, drain);
+	bool udp = !s->udp || udp_drain(s->udp);
 
-	if (flows_drain(s->flows) || s->loop.now >= s->drain_until)
+	if ((flows_drain(s->flows) && udp) || s->loop.now >= s->drain_until)
 		s->loop.stop = true;
 	else
 		loop_set(&s->loop, &s->drain, DRAIN_LOOK_MS);
@@ -197,15 +209,27 @@ static int read_config(struct serve *s)
 	return read_servers(s);
 }
 
+static int prepare_udp(struct serve *s, const struct net_block *b, unsigned max)
+{
+	int r = udp_new(&s->loop, &s->rules, &s->names, s->resolver, &s->report, max, b->idle_s,
+			&s->udp);
+
+	if (!r)
+		dnsd_set_relay(s->dnsd, udp_take, s->udp, udp_room(s->udp));
+	return r;
+}
+
 static int prepare(struct serve *s, const struct net_block *b)
 {
-	unsigned fds = net_raise_descriptors(b->max_connections * FLOW_FDS + OTHER_FDS), max;
+	bool udp = udp_is_wanted(&s->rules);
+	unsigned each = FLOW_FDS + (udp ? UDP_FDS : 0);
+	unsigned fds = net_raise_descriptors(b->max_connections * each + OTHER_FDS), max;
 	int r;
 
-	if (fds < OTHER_FDS + FLOW_FDS)
+	if (fds < OTHER_FDS + each)
 		return err_set(s->err, EMFILE, "net", "only %u descriptors (RLIMIT_NOFILE)", fds);
-	max = MIN(b->max_connections, (fds - OTHER_FDS) / FLOW_FDS);
-	r = loop_init(&s->loop, flows_timers(max) + RESOLVER_TIMERS + DNSD_TIMERS + 1);
+	max = MIN(b->max_connections, (fds - OTHER_FDS) / each);
+	r = loop_init(&s->loop, flows_timers(max) + RESOLVER_TIMERS + DNSD_TIMERS + UDP_TIMERS + 1);
 	if (!r)
 		r = names_init(&s->names, b->v6_prefix);
 	if (!r)
@@ -216,6 +240,8 @@ static int prepare(struct serve *s, const struct net_block *b)
 	if (!r)
 		r = flows_new(&s->loop, &s->rules, &s->names, s->resolver, &s->report, max,
 			      b->idle_s, &s->flows);
+	if (!r && udp)
+		r = prepare_udp(s, b, max);
 	s->watch = (struct loop_watch){ .fn = on_control, .fd = s->control };
 	s->drain.fn = on_drain;
 	if (!r)
@@ -260,6 +286,7 @@ int net_serve(int control, struct err *err)
 	report_flush(&s.report);
 	flows_free(s.flows);
 	dnsd_free(s.dnsd);
+	udp_free(s.udp);
 	resolver_free(s.resolver);
 	names_free(&s.names);
 	loop_free(&s.loop);

@@ -18,14 +18,14 @@ static int add_rule(struct builder *b, struct buf *list, const char *key,
 {
 	struct net_rule rule, clean;
 	const char *why = "";
-	char what[sizeof(rule.name) + 64];
 
 	if (net_rule_parse(text->s, &rule, &why) < 0)
 		return err_set(b->e, EPROTO, "plan", "%s: %.200s: %s", key, text->s, why);
-	if (rule.udp && list == &b->net_allow) {
-		snprintf(what, sizeof(what), "%s: %s", key, text->s);
-		return builder_lack(b, what, "UDP is not supported yet",
-				    "take the rule out of the policy");
+	if (rule.udp && rule.port == 0 && list == &b->net_allow) {
+		err_set(b->e, EPROTO, "plan", "%s: %.200s: for UDP a rule has to name the port",
+			key, text->s);
+		err_remedy(b->e, "write one such as dns.example.org:53/udp");
+		return -EPROTO;
 	}
 	memset(&clean, 0, sizeof(clean));
 	clean.host = rule.host;
@@ -74,20 +74,54 @@ static int add_servers(struct builder *b)
 	return 0;
 }
 
-static void add_sockets(struct builder *b)
+static void add_socket(struct builder *b, enum plan_socket_kind kind, uint16_t port)
 {
-	static const struct plan_socket kinds[] = { { PS_TCP, 0, PLAN_TCP_PORT },
-						    { PS_DNS_TCP, 0, DNS_PORT },
-						    { PS_DNS_UDP, 0, DNS_PORT } };
+	struct plan_socket s = { .kind = (uint8_t)kind, .port = port };
 
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		struct plan_socket s = kinds[i];
-
+	buf_add(&b->net_sockets, &s, sizeof(s));
+	s.v6 = 1;
+	if (b->head.network.flags & PN_V6)
 		buf_add(&b->net_sockets, &s, sizeof(s));
-		s.v6 = 1;
-		if (b->head.network.flags & PN_V6)
-			buf_add(&b->net_sockets, &s, sizeof(s));
+}
+
+/*
+ * One for each port that a rule lists; all others answer that nobody is there.
+ * Port 53 has its server of names, which knows what is not its own.
+ */
+static int add_udp_sockets(struct builder *b)
+{
+	const struct net_rule *rules = (const void *)b->net_allow.data;
+	const size_t count = b->net_allow.len / sizeof(*rules);
+	uint16_t ports[PLAN_UDP_PORTS_MAX];
+	unsigned used = 0, seen;
+	bool any = false;
+
+	for (size_t i = 0; i < count; i++) {
+		if (!rules[i].udp)
+			continue;
+		any = true;
+		for (seen = 0; seen < used && ports[seen] != rules[i].port; seen++)
+			;
+		if (seen < used || rules[i].port == DNS_PORT)
+			continue;
+		if (used == PLAN_UDP_PORTS_MAX)
+			return err_set(b->e, E2BIG, "plan",
+				       "network.allow_outgoing: UDP to more than %d ports",
+				       PLAN_UDP_PORTS_MAX);
+		ports[used++] = rules[i].port;
+		add_socket(b, PS_UDP, rules[i].port);
 	}
+	if (any)
+		add_socket(b, PS_ICMP, 0);
+	return 0;
+}
+
+static int add_sockets(struct builder *b)
+{
+	add_socket(b, PS_TCP, PLAN_TCP_PORT);
+	add_socket(b, PS_DNS_TCP, DNS_PORT);
+	add_socket(b, PS_DNS_UDP, DNS_PORT);
+	return add_udp_sockets(b);
 }
 
 /* The layer that all others stand on: without it nothing is let out, not even best-effort. */
@@ -140,6 +174,6 @@ int build_network(struct builder *b)
 	if (r == 0)
 		r = add_servers(b);
 	if (r == 0)
-		add_sockets(b);
+		r = add_sockets(b);
 	return r;
 }

@@ -322,8 +322,8 @@ static bool check_network(struct check *c)
 		if (server[i].v6 > 1 || server[i].pad || !server[i].port)
 			return fail(c, "network: bad server");
 	for (uint32_t i = 0; i < n->sockets.count; i++)
-		if (s[i].kind == 0 || s[i].kind >= PS_KINDS || s[i].v6 > 1 || !s[i].port ||
-		    (s[i].v6 && !(n->flags & PN_V6)))
+		if (s[i].kind == 0 || s[i].kind >= PS_KINDS || s[i].v6 > 1 ||
+		    !s[i].port != (s[i].kind == PS_ICMP) || (s[i].v6 && !(n->flags & PN_V6)))
 			return fail(c, "network: bad socket");
 	return check_batch(c, n->batch);
 }

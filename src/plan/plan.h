@@ -201,10 +201,12 @@ enum plan_socket_kind {
 	PS_DNS_TCP, /* listens; on port 53 */
 	PS_DNS_UDP, /* on port 53 */
 	PS_UDP,	    /* on a port that a rule lists */
+	PS_ICMP,    /* raw; sends what says that a datagram was refused; port 0 */
 	PS_KINDS
 };
 
 enum { PLAN_SOCKETS_MAX = 200, PLAN_SERVERS_MAX = 8, PLAN_RULES_MAX = 1024 };
+enum { PLAN_UDP_PORTS_MAX = 64 };
 enum { PLAN_TCP_PORT = 1 }; /* of PS_TCP: below those that programs inside may bind */
 
 /* lo's own address, and the server of names inside; of 198.18.0.0/15, as net/config.h has it. */

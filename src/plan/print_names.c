@@ -89,6 +89,7 @@ const char *const socket_kind_names[PS_KINDS] = {
 	[PS_DNS_TCP] = "dns over tcp",
 	[PS_DNS_UDP] = "dns over udp",
 	[PS_UDP] = "udp",
+	[PS_ICMP] = "icmp",
 };
 
 const char *const enforcement_names[2] = {

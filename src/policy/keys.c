@@ -165,8 +165,10 @@ const struct policy_key policy_keys[] = {
 	  .form = "\"api.example.com:443\"", .option = "allow-net",
 	  .help = "Where connections may go: \"443\" (any host), \"api.example.com\" (any port), "
 		  "\"*.example.com:443\", \"10.0.0.0/8:5432\", \"8.8.8.8:53/udp\", "
-		  "\"[2001:db8::/32]:443\". Nothing else is reachable. UDP (\"…/udp\") is not "
-		  "supported yet." },
+		  "\"[2001:db8::/32]:443\". Nothing else is reachable. A rule for UDP "
+		  "(\"…/udp\") names the port, which no program inside can then have for itself. "
+		  "Port 53 is Purple's own server of names, whatever address is asked, but for "
+		  "UDP to a server that such a rule lists." },
 	{ "network.allow_incoming", KEY_LIST, AT(network.allow_incoming),
 	  .check = check_net_listen, .form = "\"8080\"", .option = "publish",
 	  .help = "Ports of the sandbox that the host can reach: on its loopback, unless an "

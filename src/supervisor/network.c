@@ -25,7 +25,7 @@ enum { DRAIN_S = 3 }; /* it takes 2 at most, to send on what came from inside */
 
 _Static_assert((int)PS_TCP == NET_SOCKET_TCP && (int)PS_DNS_TCP == NET_SOCKET_DNS_TCP &&
 		       (int)PS_DNS_UDP == NET_SOCKET_DNS_UDP && (int)PS_UDP == NET_SOCKET_UDP &&
-		       (int)PS_KINDS == NET_SOCKET_KINDS,
+		       (int)PS_ICMP == NET_SOCKET_ICMP && (int)PS_KINDS == NET_SOCKET_KINDS,
 	       "the plan's sockets are the protocol's");
 _Static_assert((int)PLAN_SOCKETS_MAX <= (int)NET_SOCKETS_MAX &&
 		       (int)PLAN_RULES_MAX <= (int)NET_RULES_MAX &&

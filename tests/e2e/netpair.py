@@ -25,7 +25,7 @@ DNS_PORT = 5353
 PREFIX = bytes.fromhex("fd00aabbccddeeff")
 
 NET_CONFIG, NET_SOCKETS, NET_READY, NET_FAILED, NET_DENIED = range(1, 6)
-TCP, DNS_TCP, DNS_UDP = 1, 2, 3
+TCP, DNS_TCP, DNS_UDP, UDP, ICMP = range(1, 6)
 NOT_LISTED, BLOCKED, SPECIAL, OTHER_NAME, NO_NAME, UNREACHABLE, TOO_MANY = range(1, 8)
 NOERROR, SERVFAIL, NXDOMAIN, REFUSED = 0, 2, 3, 5
 A, PTR, MX, AAAA, HTTPS = 1, 12, 15, 28, 65
@@ -95,13 +95,14 @@ def wait_for(what, condition):
 class Outer:
     """The host's side, and all that it can reach."""
 
-    def __init__(self, base, records):
+    def __init__(self, base, records, addresses=()):
         self.ns = new_namespace()
         self.log = base / "dnsmasq.log"
         self.sockets = []
         sh(self.ns, "ip", "-batch", "-", input="\n".join(
             ["link set lo up"] + [f"addr add {a} dev lo" for a in
-                                  (f"{WEB4}/32", f"{WEB6}/128", "10.9.8.7/32", f"{DROP6}/128")]
+                                  (f"{WEB4}/32", f"{WEB6}/128", "10.9.8.7/32", f"{DROP6}/128",
+                                   *addresses)]
         ).encode())
         sh(self.ns, "nft", f"add table ip6 t; add chain ip6 t i "
            f"{{ type filter hook input priority 0; }}; add rule ip6 t i ip6 daddr {DROP6} drop")
@@ -158,7 +159,7 @@ class Outer:
         os.close(self.ns)
 
 
-def rule(host=None, port=0, address=None, prefix=None, wildcard=False):
+def rule(host=None, port=0, address=None, prefix=None, wildcard=False, udp=False):
     """struct net_rule."""
     kind, name, addr, bits = 0, b"", b"", 0
     if host:
@@ -167,7 +168,7 @@ def rule(host=None, port=0, address=None, prefix=None, wildcard=False):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         addr = socket.inet_pton(family, address)
         kind, bits = (4 if ":" in address else 3), len(addr) * 8 if prefix is None else prefix
-    return struct.pack("=I254s16s2xIHBx", kind, name, addr, bits, port, 0)
+    return struct.pack("=I254s16s2xIHBx", kind, name, addr, bits, port, udp)
 
 
 def block(allow, deny=(), max_connections=1024, idle_s=300, servers=(("127.0.0.1", DNS_PORT),)):
@@ -194,13 +195,14 @@ add rule {family} t o {family} daddr != {loopback} tcp dport 1-65535 redirect to
 class Engine:
     """purple-net and the namespace that it serves."""
 
-    def __init__(self, program, outer, config, base, redirect=True, ports=(), uid=0):
+    def __init__(self, program, outer, config, base, redirect=True, ports=(), uid=0,
+                 udp=()):
         self.inner = new_namespace()
         self.resolv_conf = base / f"resolv-{id(self)}.conf"
         self.resolv_conf.write_text("nameserver 198.18.0.1\n")
         sh(self.inner, "ip", "-batch", "-", input=b"link set lo up\n"
            b"route add local 0.0.0.0/0 dev lo\nroute add local ::/0 dev lo\n")
-        kinds, sockets = in_namespace(self.inner, self._sockets, ports)
+        kinds, sockets = in_namespace(self.inner, self._sockets, ports, udp)
         if redirect:
             for family, loopback in ("ip", "127.0.0.0/8"), ("ip6", "::1"):
                 sh(self.inner, "nft", "-f", "-", input=RULESET.format(
@@ -234,22 +236,24 @@ class Engine:
             s.close()
 
     @staticmethod
-    def _sockets(ports):
+    def _sockets(ports, udp):
         kinds, sockets = [], []
+        datagrams = DNS_UDP, UDP
 
         def add(kind, family, port):
             v6 = family == socket.AF_INET6
-            s = socket.socket(family, socket.SOCK_DGRAM if kind == DNS_UDP else socket.SOCK_STREAM)
+            s = socket.socket(family, socket.SOCK_DGRAM if kind in datagrams
+                              else socket.SOCK_STREAM)
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if v6:
                 s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            if kind == DNS_UDP:
+            if kind in datagrams:
                 if v6:
                     s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
                 else:
                     s.setsockopt(socket.IPPROTO_IP, 8, 1)  # IP_PKTINFO
             s.bind(("::" if v6 else "0.0.0.0", port))
-            if kind != DNS_UDP:
+            if kind not in datagrams:
                 s.listen(1024)
             kinds.append((kind, v6))
             sockets.append(s)
@@ -262,6 +266,12 @@ class Engine:
             add(DNS_UDP, family, 53)
             for direct in ports:
                 add(TCP, family, direct)
+            for direct in udp:
+                add(UDP, family, direct)
+        for family, protocol in (((socket.AF_INET, socket.IPPROTO_ICMP),
+                                  (socket.AF_INET6, socket.IPPROTO_ICMPV6)) if udp else ()):
+            kinds.append((ICMP, family == socket.AF_INET6))
+            sockets.append(socket.socket(family, socket.SOCK_RAW, protocol))
         return kinds, sockets
 
     def send(self, data, fds):

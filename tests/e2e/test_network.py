@@ -354,7 +354,6 @@ def test_the_helper_ends_with_the_sandbox(box, end):
 
 @pytest.mark.parametrize("text, words", [
     ("network: {isolated: false, allow_incoming: ['8080']}\n", "network.allow_incoming"),
-    ("network: {isolated: false, allow_outgoing: ['9.9.9.9:53/udp']}\n", "9.9.9.9:53/udp"),
     ("network: {isolated: false, loopback: false}\n", "network.loopback"),
 ])
 def test_what_is_not_built_is_refused_by_name(box, text, words):

@@ -171,8 +171,6 @@ static void test_unsupported(void **state)
 	} keys[] = {
 		{ "network.allow_incoming",
 		  "network: {isolated: false, allow_incoming: [\"8080\"]}\n" },
-		{ "network.allow_outgoing: 9.9.9.9:53/udp",
-		  "network: {isolated: false, allow_outgoing: [\"9.9.9.9:53/udp\"]}\n" },
 		{ "network.loopback: false", "network: {isolated: false, loopback: false}\n" },
 		{ "audit.enabled: true", "audit: {enabled: true}\n" },
 		{ "audit.log_path", "audit: {log_path: /srv/log}\n" },
@@ -259,6 +257,52 @@ static void test_network(void **state)
 	h.namespaces &= ~(uint64_t)CLONE_NEWNET;
 	h.best_effort = true;
 	expect_refused(text, &h, "net namespace", NULL);
+}
+
+/* A socket for each listed port and family; port 53 has its server of names. */
+static void test_network_udp(void **state)
+{
+	static const struct plan_socket expect[] = {
+		{ PS_UDP, 0, 123 },  { PS_UDP, 1, 123 }, { PS_UDP, 0, 5000 },
+		{ PS_UDP, 1, 5000 }, { PS_ICMP, 0, 0 },	 { PS_ICMP, 1, 0 },
+	};
+	const char *only_dns = "network: {isolated: false, allow_outgoing: [\"9.9.9.9:53/udp\"]}\n";
+	struct host h = a_user();
+	const struct plan_socket *s;
+	char text[2048];
+	struct built t;
+	int at;
+
+	build(&t,
+	      "network: {isolated: false, allow_outgoing: [\"a.example:123/udp\", "
+	      "\"9.9.9.9:53/udp\", \"[2001:db8::1]:5000/udp\", \"10.0.0.0/8:123/udp\", "
+	      "\"a.example:443\"]}\n",
+	      &h);
+	assert_non_null(t.plan);
+	s = plan_items(t.plan, network.sockets, struct plan_socket);
+	assert_int_equal(t.plan->network.sockets.count, 6 + ARRAY_SIZE(expect));
+	assert_memory_equal(s + 6, expect, sizeof(expect));
+	done(&t);
+	build(&t, only_dns, &h);
+	assert_non_null(t.plan);
+	assert_int_equal(t.plan->network.sockets.count, 8);
+	done(&t);
+	expect_refused("network: {isolated: false, allow_outgoing: [\"a.example/udp\"]}\n", &h,
+		       "a.example/udp: for UDP a rule has to name the port",
+		       "dns.example.org:53/udp");
+	at = snprintf(text, sizeof(text), "network: {isolated: false, allow_outgoing: [");
+	for (int port = 1; port <= 65; port++) {
+		if (port == 65) {
+			snprintf(text + at, sizeof(text) - (size_t)at, "]}\n");
+			build(&t, text, &h);
+			assert_non_null(t.plan);
+			done(&t);
+		}
+		at += snprintf(text + at, sizeof(text) - (size_t)at, "\"a.example:%d/udp\",",
+			       1000 + port);
+	}
+	snprintf(text + at, sizeof(text) - (size_t)at, "]}\n");
+	expect_refused(text, &h, "UDP to more than 64 ports", NULL);
 }
 
 /* What the table marks as not supported is of a type that build_support.c looks into. */
@@ -606,6 +650,7 @@ int main(void)
 		cmocka_unit_test(test_deterministic),
 		cmocka_unit_test(test_unsupported),
 		cmocka_unit_test(test_network),
+		cmocka_unit_test(test_network_udp),
 		cmocka_unit_test(test_marks),
 		cmocka_unit_test(test_policy_asks_for_best_effort),
 		cmocka_unit_test(test_landlock),

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/macros.h"
+#include "net/special.h"
+#include "net/udp_internal.h"
+
+static uint8_t *held_bytes(struct udp *u, const struct udp_held *h)
+{
+	return u->held_room + (size_t)(h - u->held) * DATAGRAM_MAX;
+}
+
+void udp_flow_end(struct udp_flow *f)
+{
+	struct udp *u = f->udp;
+
+	resolver_forget(&f->wait);
+	loop_not_later(&f->again);
+	loop_remove(u->loop, &f->outer);
+	close_fdp(&f->outer.fd);
+	for (struct udp_held *h = f->held; h; h = h->next)
+		h->used = false;
+	udp_table_remove(&u->table, &f->entry);
+	f->used = false;
+	f->next_free = u->free;
+	u->free = f;
+}
+
+static void refuse(struct udp_flow *f, enum net_verdict why)
+{
+	udp_refuse(f->socket, &f->path, f->name, why);
+	udp_flow_end(f);
+}
+
+/* Of answers. What a program inside has no room for is lost. */
+static void send_in(struct udp_flow *f, unsigned count)
+{
+	struct udp_batch *b = &f->udp->batch;
+	unsigned at = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		b->iov[i].iov_len = b->m[i].msg_len;
+		datagram_answer(&b->m[i].msg_hdr, &f->path, f->socket->v6, &b->control[i]);
+	}
+	while (at < count) {
+		int n = sendmmsg(f->socket->watch.fd, b->m + at, count - at, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		at += n > 0 ? (unsigned)n : 1; /* an error is the first one's */
+	}
+}
+
+static void receive(struct udp_flow *f)
+{
+	struct udp *u = f->udp;
+	bool refused = false, more = true;
+
+	for (unsigned round = 0; round < UDP_ROUNDS && more; round++) {
+		int n;
+
+		udp_batch_expect(u, false);
+		n = recvmmsg(f->outer.fd, u->batch.m, UDP_BATCH, MSG_DONTWAIT, NULL);
+		if (n >= 0) {
+			udp_table_touch(&u->table, &f->entry, u->loop->now);
+			send_in(f, (unsigned)n);
+		} else if (errno == EAGAIN) {
+			more = false;
+		} else if (errno != EINTR) {
+			refused = true; /* an ICMP error; answers from before it may be queued */
+		}
+	}
+	if (refused)
+		refuse(f, NET_UNREACHABLE);
+	else if (more)
+		loop_later(u->loop, &f->again);
+}
+
+static void on_outer(struct loop_watch *w, uint32_t events)
+{
+	receive(LOOP_OWNER(w, struct udp_flow, outer));
+}
+
+static void on_again(struct loop_task *t)
+{
+	receive(LOOP_OWNER(t, struct udp_flow, again));
+}
+
+/* The bytes of one datagram, or of several of the batch. 0, or -errno if nobody takes them. */
+static int send_out(const struct udp_flow *f, struct mmsghdr *m, unsigned count)
+{
+	for (unsigned at = 0; at < count;) {
+		int n = sendmmsg(f->outer.fd, m + at, count - at, MSG_NOSIGNAL);
+
+		if (n >= 0) {
+			at += (unsigned)n;
+			continue;
+		}
+		if (errno == EINTR)
+			continue;
+		if (errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM && errno != EMSGSIZE)
+			return -errno;
+		at++; /* no room, or too long for this family: lost */
+	}
+	return 0;
+}
+
+/* A copy of each, until the address is known. Those that have no room are lost. */
+static void hold(struct udp_flow *f, unsigned first, unsigned count)
+{
+	struct udp *u = f->udp;
+	struct udp_held **end = &f->held;
+	unsigned own = 0;
+
+	for (; *end; end = &(*end)->next)
+		own++;
+	for (unsigned i = first, slot = 0; i < first + count && own < UDP_HELD_FLOW; i++, own++) {
+		while (slot < UDP_HELD && u->held[slot].used)
+			slot++;
+		if (slot == UDP_HELD)
+			return;
+		u->held[slot] = (struct udp_held){ .used = true, .len = u->batch.m[i].msg_len };
+		memcpy(held_bytes(u, &u->held[slot]), u->batch.iov[i].iov_base, u->held[slot].len);
+		*end = &u->held[slot];
+		end = &u->held[slot].next;
+	}
+}
+
+void udp_flow_send(struct udp_flow *f, unsigned first, unsigned count)
+{
+	struct udp_batch *b = &f->udp->batch;
+
+	if (f->waiting) {
+		hold(f, first, count);
+		return;
+	}
+	for (unsigned i = first; i < first + count; i++) {
+		b->iov[i].iov_len = b->m[i].msg_len;
+		b->out[i] = (struct mmsghdr){
+			.msg_hdr = { .msg_iov = &b->iov[i], .msg_iovlen = 1 },
+		};
+	}
+	if (send_out(f, &b->out[first], count) < 0)
+		refuse(f, NET_UNREACHABLE);
+}
+
+static void release(struct udp_flow *f)
+{
+	struct udp *u = f->udp;
+
+	for (struct udp_held *h = f->held; h; h = h->next) {
+		struct iovec iov = { held_bytes(u, h), h->len };
+		struct mmsghdr m = { .msg_hdr = { .msg_iov = &iov, .msg_iovlen = 1 } };
+
+		h->used = false;
+		if (send_out(f, &m, 1) < 0) {
+			refuse(f, NET_UNREACHABLE);
+			return;
+		}
+	}
+	f->held = NULL;
+}
+
+/*
+ * The kernel chooses the port before it notes the peer: what came in between,
+ * from anybody, goes. An answer cannot have come, for nothing was asked.
+ */
+static void forget_strays(int fd)
+{
+	char byte;
+
+	while (recv(fd, &byte, sizeof(byte), MSG_DONTWAIT | MSG_TRUNC) >= 0)
+		;
+}
+
+static int connect_to(struct udp_flow *f, const struct resolver_addr *addr)
+{
+	const uint16_t port = htons(f->socket->port);
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = port };
+	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = port };
+	int fd = socket(addr->v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+			0);
+
+	if (fd < 0)
+		return -errno;
+	memcpy(&v4.sin_addr, addr->addr, sizeof(v4.sin_addr));
+	memcpy(&v6.sin6_addr, addr->addr, sizeof(v6.sin6_addr));
+	f->outer.fd = fd;
+	if (connect(fd, addr->v6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4,
+		    addr->v6 ? sizeof(v6) : sizeof(v4)) == 0) {
+		forget_strays(fd);
+		if (loop_add(f->udp->loop, &f->outer, EPOLLIN) == 0)
+			return 0;
+	}
+	close_fdp(&f->outer.fd);
+	return -EHOSTUNREACH;
+}
+
+static struct host host_of(const struct resolver_addr *addr)
+{
+	struct host h = { .kind = addr->v6 ? HOST_V6 : HOST_V4 };
+
+	memcpy(h.addr, addr->addr, addr->v6 ? 16 : 4);
+	return h;
+}
+
+/*
+ * False: the flow is gone, for no address of it could be had. Those that the rules
+ * refuse are passed over for others of the name.
+ */
+static bool settle(struct udp_flow *f, const struct resolver_result *result)
+{
+	struct rules_answer answer, refusal = { .verdict = RULES_ALLOWED };
+	struct host name = { .kind = HOST_NAME }, addr, refused;
+
+	if (f->name)
+		memcpy(name.name, f->name, strlen(f->name) + 1);
+	for (unsigned i = 0; i < 2 * result->count; i++) {
+		const struct resolver_addr *a = &result->addrs[i % result->count];
+
+		if ((a->v6 == f->socket->v6) != (i < result->count))
+			continue;
+		addr = host_of(a);
+		answer = rules_dial(f->udp->rules, f->name ? &name : &addr, &addr, f->socket->port,
+				    true);
+		if (answer.verdict != RULES_ALLOWED) {
+			refusal = answer;
+			refused = addr;
+		} else if (connect_to(f, a) == 0) {
+			f->waiting = false;
+			return true;
+		}
+	}
+	if (refusal.verdict == RULES_ALLOWED) {
+		refuse(f, NET_UNREACHABLE);
+		return false;
+	}
+	udp_refuse_by(f->socket, &f->path, f->name, &refusal, &refused);
+	udp_flow_end(f);
+	return false;
+}
+
+static void on_result(struct resolver_wait *w, const struct resolver_result *result)
+{
+	struct udp_flow *f = LOOP_OWNER(w, struct udp_flow, wait);
+
+	if (settle(f, result))
+		release(f);
+}
+
+bool udp_flow_dial(struct udp_flow *f)
+{
+	const struct host to = { .kind = f->socket->v6 ? HOST_V6 : HOST_V4 };
+	struct resolver_result itself = { .count = 1 };
+	const struct resolver_result *result = &itself;
+	struct host target = to;
+
+	f->wait.fn = on_result;
+	f->outer = (struct loop_watch){ .fn = on_outer, .fd = -1 };
+	f->again.fn = on_again;
+	if (f->name) {
+		result = resolver_ask(f->udp->resolver, f->name, &f->wait);
+	} else {
+		memcpy(target.addr, &f->path.local, to.kind == HOST_V6 ? 16 : 4);
+		target = special_unmap(&target);
+		itself.addrs[0].v6 = target.kind == HOST_V6;
+		memcpy(itself.addrs[0].addr, target.addr, sizeof(target.addr));
+	}
+	f->waiting = !result;
+	return f->waiting || settle(f, result);
+}
