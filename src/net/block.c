@@ -38,7 +38,7 @@ static int check(const struct net_block *b, size_t size)
 	for (uint32_t i = 0; i < b->servers_count; i++)
 		if (!b->servers[i].port || b->servers[i].v6 > 1)
 			return -EINVAL;
-	return b->bytes_per_second ? -EOPNOTSUPP : 0;
+	return b->bytes_per_second > NET_BANDWIDTH_MAX ? -EINVAL : 0;
 }
 
 int net_block_read(int fd, struct net_block **ret, struct net_rules *rules)

@@ -7,11 +7,12 @@
 #include "net/rules.h"
 
 enum { NET_CONNECTIONS_MAX = 16384 };
+#define NET_BANDWIDTH_MAX (UINT64_C(1) << 40)
 
 /*
  * Read all of @fd (from its start) into memory that the caller frees; @rules
  * then points into it. 0 or -errno: -EINVAL for sizes, counts or values that
- * are no configuration, -EOPNOTSUPP for what is not built (a bandwidth).
+ * are no configuration.
  */
 int net_block_read(int fd, struct net_block **ret, struct net_rules *rules);
 

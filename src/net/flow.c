@@ -45,6 +45,12 @@ int flows_new(struct loop *loop, const struct net_rules *rules, const struct nam
 	return 0;
 }
 
+void flows_limit(struct flows *fs, struct bucket *up, struct bucket *down)
+{
+	fs->up = up;
+	fs->down = down;
+}
+
 void flows_free(struct flows *fs)
 {
 	if (!fs)
@@ -84,6 +90,8 @@ static void stop(struct flow *f, bool reset)
 	loop_clear(fs->loop, &f->timer);
 	loop_clear(fs->loop, &f->gate_timer);
 	loop_not_later(&f->again);
+	bucket_forget(f->up.bucket, &f->up.wait);
+	bucket_forget(f->down.bucket, &f->down.wait);
 	loop_remove(fs->loop, &f->outer);
 	pipes_close(f->up.pipe);
 	pipes_close(f->down.pipe);
@@ -351,17 +359,19 @@ static void start(struct flow_listener *l, int fd)
 		close(fd);
 		return;
 	}
-	*f = (struct flow){ .flows = fs,
-			    .phase = FLOW_RESOLVE,
-			    .port = port,
-			    .wait.fn = on_result,
-			    .inner = { .fn = on_inner, .fd = fd },
-			    .outer.fd = -1,
-			    .timer.fn = on_timer,
-			    .gate_timer.fn = on_gate_timer,
-			    .again.fn = on_again,
-			    .up.pipe = { -1, -1 },
-			    .down.pipe = { -1, -1 } };
+	*f = (struct flow){
+		.flows = fs,
+		.phase = FLOW_RESOLVE,
+		.port = port,
+		.wait.fn = on_result,
+		.inner = { .fn = on_inner, .fd = fd },
+		.outer.fd = -1,
+		.timer.fn = on_timer,
+		.gate_timer.fn = on_gate_timer,
+		.again.fn = on_again,
+		.up = { .pipe = { -1, -1 }, .bucket = fs->up, .wait.fn = flow_relay_up },
+		.down = { .pipe = { -1, -1 }, .bucket = fs->down, .wait.fn = flow_relay_down }
+	};
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (loop_add(fs->loop, &f->inner, EPOLLIN | EPOLLOUT | EPOLLRDHUP) < 0) {
 		flow_end(f, true);

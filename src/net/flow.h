@@ -28,8 +28,8 @@
  * server, which is told that the connection closes, is where it ends.
  *
  * Bytes go by splice(2), and are read only when those before have been
- * written: so a slow reader slows the writer. An end of one side's stream is
- * passed on as one; a reset, an error, or idle time over ends both with resets.
+ * written, and a bucket has room for them: so a slow reader slows the writer. An end of one side's
+ * stream is passed on as one; a reset, an error, or idle time over ends both with resets.
  *
  * Limits: @max flows, more are reset; FLOW_GATE_MS for the first bytes once
  * there is one, and for all that is said to the proxy; FLOW_LINGER_MS for a
@@ -39,6 +39,7 @@
 #ifndef PURPLE_NET_FLOW_H
 #define PURPLE_NET_FLOW_H
 
+#include "net/bucket.h"
 #include "net/loop.h"
 #include "net/names.h"
 #include "net/report.h"
@@ -68,6 +69,8 @@ static inline unsigned flows_timers(unsigned max)
 int flows_new(struct loop *loop, const struct net_rules *rules, const struct names *names,
 	      struct resolver *resolver, struct report *report, unsigned max, unsigned idle_s,
 	      struct flows **ret);
+/* Bytes from inside come out of @up, others out of @down; NULL, as at first: no limit. */
+void flows_limit(struct flows *fs, struct bucket *up, struct bucket *down);
 /* Ends all. */
 void flows_free(struct flows *fs);
 

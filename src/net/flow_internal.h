@@ -39,7 +39,9 @@ struct flow_way {
 	bool eof;	  /* the source's stream has ended */
 	bool one_request; /* no more than @left bytes, and the answer is the end */
 	uint64_t left;
-	bool shut; /* and that was passed on */
+	bool shut;	       /* and that was passed on */
+	struct bucket *bucket; /* NULL: no limit */
+	struct bucket_wait wait;
 };
 
 struct flow {
@@ -88,6 +90,7 @@ struct flows {
 	unsigned listeners_count, max, touched;
 	struct flow_listener listeners[FLOW_LISTENERS];
 	struct pipes pipes;
+	struct bucket *up, *down;
 	struct flow *free;	     /* a list of those that were in use */
 	struct flow *all;	     /* @max; the first @touched have been in use */
 	uint8_t peek[HELLO_RAW_MAX]; /* the larger of both readers' limits */
@@ -124,5 +127,8 @@ bool flow_proxy_connected(struct flow *f);
 void flow_relay_start(struct flow *f);
 void flow_relay(struct flow *f);
 void flow_relay_timer(struct flow *f);
+/* The bucket of a way has something for it. */
+void flow_relay_up(struct bucket_wait *w);
+void flow_relay_down(struct bucket_wait *w);
 
 #endif

@@ -9,27 +9,36 @@
 /* Bytes that a way moves before the others have their turn. */
 enum { TURN = 1 << 20 };
 
-enum moved { MOVED_ALL, MOVED_TURN, MOVE_FAILED };
+enum moved { MOVED_ALL, MOVED_TURN, MOVE_STALLED, MOVE_FAILED };
 
-/* Fill the empty pipe. 0, -EAGAIN or an error. */
+/* Fill the empty pipe. 0, -EAGAIN, -EDQUOT: the bucket is empty, or an error. */
 static int fill(struct flow *f, struct flow_way *w, int src)
 {
 	size_t most = w->one_request ? MIN(w->left, (uint64_t)PIPES_BYTES) : PIPES_BYTES;
-	ssize_t n;
-	int r;
+	ssize_t n = -1;
+	int r = 0;
 
 	if (!most) {
 		w->eof = f->client_done;
 		return w->eof ? 0 : -EAGAIN;
 	}
+	most = bucket_take(w->bucket, most);
+	if (!most) {
+		bucket_wait(w->bucket, &w->wait);
+		return -EDQUOT;
+	}
 	if (w->pipe[0] < 0) {
 		r = pipes_take(&f->flows->pipes, w->pipe);
-		if (r < 0)
-			return r == -EAGAIN ? -EMFILE : r;
+		if (r == -EAGAIN)
+			r = -EMFILE;
 	}
-	n = splice(src, NULL, w->pipe[1], NULL, most, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-	if (n < 0)
-		return -errno;
+	if (r == 0) {
+		n = splice(src, NULL, w->pipe[1], NULL, most, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+		r = n < 0 ? -errno : 0;
+	}
+	bucket_give(w->bucket, most - (size_t)MAX(n, 0));
+	if (r < 0)
+		return r;
 	if (!n)
 		w->eof = true;
 	w->in_pipe = (size_t)n;
@@ -70,6 +79,8 @@ static enum moved move(struct flow *f, struct flow_way *w, int src, int dst)
 	}
 	if (!w->in_pipe && w->pipe[0] >= 0)
 		pipes_give(&f->flows->pipes, w->pipe);
+	if (r == -EDQUOT)
+		return MOVE_STALLED;
 	if (r < 0 && r != -EAGAIN)
 		return MOVE_FAILED;
 	return moved < TURN ? MOVED_ALL : MOVED_TURN;
@@ -93,10 +104,23 @@ void flow_relay(struct flow *f)
 		loop_later(f->flows->loop, &f->again);
 }
 
+void flow_relay_up(struct bucket_wait *w)
+{
+	flow_relay(LOOP_OWNER(w, struct flow, up.wait));
+}
+
+void flow_relay_down(struct bucket_wait *w)
+{
+	flow_relay(LOOP_OWNER(w, struct flow, down.wait));
+}
+
 void flow_relay_timer(struct flow *f)
 {
-	uint64_t quiet = f->flows->loop->now - f->last;
+	uint64_t quiet;
 
+	if (bucket_waits(&f->up.wait) || bucket_waits(&f->down.wait))
+		f->last = f->flows->loop->now;
+	quiet = f->flows->loop->now - f->last;
 	if (quiet >= f->flows->idle_ms)
 		flow_end(f, true);
 	else

@@ -40,6 +40,7 @@ struct serve {
 	struct dnsd *dnsd;
 	struct flows *flows;
 	struct udp *udp; /* NULL: no rule allows any */
+	struct bucket up, down;
 	struct loop_watch watch;
 	struct loop_timer drain;
 	uint64_t drain_until;
@@ -229,7 +230,8 @@ static int prepare(struct serve *s, const struct net_block *b)
 	if (fds < OTHER_FDS + each)
 		return err_set(s->err, EMFILE, "net", "only %u descriptors (RLIMIT_NOFILE)", fds);
 	max = MIN(b->max_connections, (fds - OTHER_FDS) / each);
-	r = loop_init(&s->loop, flows_timers(max) + RESOLVER_TIMERS + DNSD_TIMERS + UDP_TIMERS + 1);
+	r = loop_init(&s->loop, flows_timers(max) + RESOLVER_TIMERS + DNSD_TIMERS + UDP_TIMERS +
+					2 * BUCKET_TIMERS + 1);
 	if (!r)
 		r = names_init(&s->names, b->v6_prefix);
 	if (!r)
@@ -242,6 +244,11 @@ static int prepare(struct serve *s, const struct net_block *b)
 			      b->idle_s, &s->flows);
 	if (!r && udp)
 		r = prepare_udp(s, b, max);
+	if (!r) {
+		bucket_init(&s->up, &s->loop, b->bytes_per_second);
+		bucket_init(&s->down, &s->loop, b->bytes_per_second);
+		flows_limit(s->flows, &s->up, &s->down);
+	}
 	s->watch = (struct loop_watch){ .fn = on_control, .fd = s->control };
 	s->drain.fn = on_drain;
 	if (!r)

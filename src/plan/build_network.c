@@ -10,7 +10,7 @@
 #include "base/str.h"
 #include "plan/builder.h"
 
-enum { DNS_PORT = 53, CONNECTIONS_MAX = 1024, IDLE_S = 3600 };
+enum { DNS_PORT = 53, IDLE_S = 3600 };
 
 /* Copied by field into zeros: the same policy gives the same bytes, holes included. */
 static int add_rule(struct builder *b, struct buf *list, const char *key,
@@ -162,8 +162,9 @@ int build_network(struct builder *b)
 		if (r < 0)
 			return r;
 	}
-	n->flags = PN_ON;
-	n->max_connections = CONNECTIONS_MAX;
+	n->flags = PN_ON | (p->locked ? PN_LOCKED : 0);
+	n->max_connections = (uint32_t)p->network.max_connections.v;
+	n->bytes_per_second = p->network.bandwidth.set ? p->network.bandwidth.v : 0;
 	n->idle_s = IDLE_S;
 	r = try_rules(b);
 	if (r == 0)

@@ -310,7 +310,8 @@ static bool check_network(struct check *c)
 	if (!(n->flags & PN_ON))
 		return memcmp(n, &off, sizeof(off)) == 0 || fail(c, "network: off, but not empty");
 	if (n->flags & ~(uint32_t)PN_ALL || n->pad || !n->max_connections || !n->idle_s ||
-	    !(p->namespaces & CLONE_NEWNET) || !(p->steps & STEP_LOOPBACK))
+	    n->bytes_per_second > (uint64_t)1 << 40 || !(p->namespaces & CLONE_NEWNET) ||
+	    !(p->steps & STEP_LOOPBACK))
 		return fail(c, "network: bad value");
 	if (!check_net_rules(c, n->allow) || !check_net_rules(c, n->block))
 		return false;

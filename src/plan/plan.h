@@ -190,9 +190,10 @@ struct plan_limits {
  * what is sent anywhere.
  */
 enum plan_network_flags {
-	PN_ON = 1 << 0, /* without it nothing else here counts */
-	PN_V6 = 1 << 1, /* IPv6 as well */
-	PN_ALL = (1 << 2) - 1
+	PN_ON = 1 << 0,	    /* without it nothing else here counts */
+	PN_V6 = 1 << 1,	    /* IPv6 as well */
+	PN_LOCKED = 1 << 2, /* the policy is: its rules stay as they are, `purple net` too */
+	PN_ALL = (1 << 3) - 1
 };
 
 /* The same numbers as enum net_socket_kind of net/protocol.h. */
@@ -230,6 +231,7 @@ struct plan_network {
 	uint32_t max_connections;
 	uint32_t idle_s; /* a connection without a byte for so long is closed */
 	uint32_t pad;
+	uint64_t bytes_per_second;	/* of all together, each way; 0: no limit */
 	struct plan_table allow, block; /* struct net_rule */
 	struct plan_table servers;	/* struct plan_server; none: the host's */
 	struct plan_table sockets;	/* struct plan_socket */

@@ -263,6 +263,11 @@ static void print_network(struct buf *b, const struct plan *p)
 			   s[i].v6 ? 6 : 4, s[i].port);
 	buf_printf(b, "  connections   %u at most, closed after %u idle seconds\n",
 		   n->max_connections, n->idle_s);
+	if (n->bytes_per_second)
+		buf_printf(b, "  bandwidth     %" PRIu64 " bytes a second, each way\n",
+			   n->bytes_per_second);
+	if (n->flags & PN_LOCKED)
+		buf_puts(b, "  locked        `purple net` does not change the rules\n");
 }
 
 static void print_answer(struct buf *b, const uint32_t *want)

@@ -293,6 +293,8 @@ static void print_network(struct json *j, const struct plan *p)
 	number(j, "nf_tables_bytes", n->batch.count);
 	number(j, "max_connections", n->max_connections);
 	number(j, "idle_seconds", n->idle_s);
+	number(j, "bytes_per_second", n->bytes_per_second);
+	number(j, "locked", n->flags & PN_LOCKED ? 1 : 0);
 	close_(j, "}");
 }
 

@@ -150,6 +150,8 @@ struct policy {
 		bool isolated;
 		bool loopback; /* programs inside may talk over 127.0.0.1 */
 		struct policy_strs allow_outgoing, allow_incoming, blocked_ips, dns_servers;
+		struct policy_num max_connections;
+		struct policy_num bandwidth; /* bytes per second, each way */
 	} network;
 
 	struct {

@@ -61,6 +61,7 @@ static void compose(const struct supervisor *s, struct buf *b)
 		.block_count = n->block.count,
 		.max_connections = n->max_connections,
 		.idle_s = n->idle_s,
+		.bytes_per_second = n->bytes_per_second,
 		.servers_count = n->servers.count,
 	};
 

@@ -3,11 +3,12 @@
 import json
 import os
 import shutil
+import textwrap
 
 import pytest
 
 from running import needs_root, ok
-from test_network import OTHER, PRIVATE, SERVER, Box, Host
+from test_network import HELPERS, OTHER, PRIVATE, SERVER, Box, Host
 
 pytestmark = [needs_root, pytest.mark.skipif(
     not (shutil.which("dnsmasq", path="/usr/sbin:/usr/bin:/sbin:/bin") and
@@ -30,10 +31,15 @@ def box(host, as_user):
         made.purple("rm", "-f", name)
 
 
+def program(script):
+    return HELPERS + textwrap.dedent(script)
+
+
 def run(box, script, *rules, **kw):
     """The run, and the denials of its report by host and port."""
     report = box.runner.workspace / "report.json"
-    done = box.run(script, *rules, options=["--report", str(report)], **kw)
+    done = box.purple("run", "-p", box.policy(*rules, **kw), "--report", str(report), "--",
+                      "python3", "-c", program(script))
     ok(done)
     found = json.loads(report.read_text())
     return done, {(d["host"], d["port"]): d for d in found.get("denials", [])}, found
@@ -144,3 +150,89 @@ def test_refusals_of_a_detached_one_are_in_its_log(box):
     assert lines[0] == "so it is"
     assert lines[1].startswith("purple: network: refused secret.test") and \
         lines[1].endswith('to allow: network.allow_outgoing: ["secret.test"]')
+
+
+# Limits.
+
+TRANSFER = """
+    import threading
+    def echo(size, got):
+        # What was sent is sent back, and no faster than it goes out.
+        s = socket.create_connection(("example.com", 9000), timeout=120)
+        def send():
+            s.sendall(bytes(size))
+            s.shutdown(socket.SHUT_WR)
+        threading.Thread(target=send, daemon=True).start()
+        while part := s.recv(1 << 16):
+            got[0] += len(part)
+"""
+
+
+def test_bandwidth_is_held_both_ways(box):
+    """A lower bound on the time, which is no faster where the machine is slow."""
+    script = TRANSFER + """
+    got, begin = [0], time.monotonic()
+    echo(3 << 20, got)
+    print(got[0], time.monotonic() - begin)
+    """
+    for limit, least in (("1MBps", 2.8), ("1GBps", 0)):
+        policy = box.policy(["example.com:9000"], extra=f"  bandwidth: {limit}\n")
+        done = box.purple("run", "-p", policy, "--", "python3", "-c", program(script))
+        size, seconds = ok(done).split()
+        assert int(size) == (3 << 20) + 3
+        assert float(seconds) >= least, limit
+
+
+def test_bandwidth_is_shared_evenly(box):
+    """When the first of four has all, the others have a good part."""
+    script = TRANSFER + """
+    got = [[0] for _ in range(4)]
+    threads = [threading.Thread(target=echo, args=(1 << 20, g), daemon=True) for g in got]
+    begin = time.monotonic()
+    for t in threads:
+        t.start()
+    while not any(g[0] > 1 << 20 for g in got):
+        time.sleep(0.01)
+    print(time.monotonic() - begin, *sorted(g[0] for g in got), flush=True)
+    os._exit(0)
+    """
+    done = box.purple("run", "-p", box.policy(["example.com:9000"]), "--bandwidth=1MBps", "--",
+                      "python3", "-c", program(script))
+    seconds, *got = (float(w) for w in ok(done).split())
+    assert got[0] > (1 << 20) * 0.6, got
+    assert seconds > sum(got) / (1 << 20) - 0.3
+
+
+def test_no_more_than_max_connections(box):
+    script = """
+        keep = [socket.create_connection(("example.com", 9000)) for _ in range(3)]
+        for s in keep:
+            s.sendall(b"\\0")
+            assert s.recv(1) == b"\\0"
+        print(attempt("example.com"))
+        keep.pop().close()
+        end = time.monotonic() + 20
+        while (a := attempt("example.com")) == "refused" and time.monotonic() < end:
+            time.sleep(0.05)
+        print(a)
+    """
+    done, denials, _ = run(box, script, ["example.com:9000", "example.com:8000"],
+                           extra="  max_connections: 3\n")
+    assert done.stdout == "refused\nserved example.com\n"
+    assert denials[None, None]["reason"] == "too many connections"
+    assert "network.max_connections" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--max-connections=0", "--max-connections=16385",
+                                    "--bandwidth=1Mbps", "--bandwidth=1", "--bandwidth=0"])
+def test_limits_have_bounds(box, option):
+    name = option.partition("=")[0].strip("-").replace("-", "_")
+    done = box.purple("run", "-p", box.policy(), option, "--", "true")
+    assert done.returncode == 125 and f"network.{name}" in done.stderr
+
+
+def test_the_plan_shows_the_limits(box):
+    words = ["-p", box.policy(), "--max-connections=7", "--bandwidth=2MBps"]
+    plan = json.loads(ok(box.purple("plan", "--json", *words)))["network"]
+    assert (plan["max_connections"], plan["bytes_per_second"]) == (7, 2 << 20)
+    assert "2097152 bytes a second" in ok(box.purple("plan", *words))
