@@ -52,7 +52,7 @@ static const char *form(const struct policy_key *k)
 		{ check_cap_add, "CAP" },
 		{ check_cap_drop, "CAP" },
 		{ check_net_rule, "HOST:PORT" },
-		{ check_net_listen, "PORT" },
+		{ check_net_listen, "[ADDRESS:][PORT:]PORT" },
 		{ check_net_target, "ADDRESS" },
 		{ check_net_addr, "ADDRESS" },
 		{ check_env_pass, "NAME" },

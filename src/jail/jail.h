@@ -67,7 +67,7 @@ struct jail {
 	int pty_event;	/* eventfd: readable when pty_fd is set; -1: no terminal */
 	int devpts_fd;	/* one that stays: the directory of its terminals, for jail_open_pty() */
 	int net_event;	/* eventfd: readable when net_fds are there; -1: isolated */
-	const int *net_fds; /* the plan's sockets, in its order; for purple-net */
+	const int *net_fds; /* the plan's sockets, in its order; then its pool, IPv4 first */
 	unsigned net_count; /* of them; until net_event, PID 1's own */
 
 	/* Between the launcher and PID 1, while they share memory. */

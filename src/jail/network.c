@@ -8,6 +8,7 @@
 #include "jail/internal.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <linux/ipv6.h>
 #include <linux/netlink.h>
 #include <string.h>
@@ -21,7 +22,7 @@ enum { BACKLOG = 4096, OPTION_IP_PKTINFO = 8, OPTION_V6_PKTINFO = 49, OPTION_V6O
 enum { OPTION_FILTER = 1 }; /* ICMP_FILTER, ICMPV6_FILTER */
 
 /* Not in struct jail: an isolated start touches no page more. */
-static int sockets[PLAN_SOCKETS_MAX];
+static int sockets[PLAN_SOCKETS_MAX + 2 * PLAN_POOL_MAX];
 
 static const uint8_t address4[4] = { 198, 18, 0, 1 }; /* PLAN_RESOLVER */
 
@@ -104,6 +105,30 @@ static int open_sockets(struct jail *j)
 	return 0;
 }
 
+/* For connections from the host to programs in here; purple-net connects them. */
+static int open_pool(struct jail *j)
+{
+	const struct plan_network *n = &j->plan->network;
+	const int families[] = { AF_INET, AF_INET6 };
+
+	for (int v6 = 0; v6 <= (n->flags & PN_V6 ? 1 : 0); v6++)
+		for (uint32_t i = 0; i < n->pool; i++) {
+			int fd = (int)sys_call(SYS_socket, families[v6],
+					       SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+			if (fd < 0) {
+				err_set(&j->err, fd, "network",
+					"make the sockets of the published ports");
+				if (fd == -EMFILE)
+					err_remedy(&j->err,
+						   "allow at least 1024 descriptors (ulimit -n)");
+				return fd;
+			}
+			sockets[j->net_count++] = fd;
+		}
+	return 0;
+}
+
 /*
  * After the mounts, which close what was opened before them; before the
  * capabilities go. Ports below 1024: nobody inside can have taken them, and
@@ -134,6 +159,8 @@ int jail_network(struct jail *j)
 	if (r < 0)
 		return err_set(&j->err, r, "network", "load the nf_tables rules");
 	r = open_sockets(j);
+	if (r == 0)
+		r = open_pool(j);
 	if (r == 0)
 		sys_write(j->net_event, &one, sizeof(one));
 	return r;

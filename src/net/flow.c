@@ -104,10 +104,14 @@ void flow_end(struct flow *f, bool reset)
 
 	stop(f, reset);
 	loop_remove(fs->loop, &f->inner);
+	if (f->inside)
+		publish_end(f, reset);
 	close_socket(&f->inner.fd, reset);
 	f->phase = FLOW_FREE;
 	f->next_free = fs->free;
 	fs->free = f;
+	if (fs->publish)
+		publish_room(fs->publish);
 }
 
 static void answer_or_reset(struct flow *f, enum net_verdict verdict)
@@ -218,6 +222,10 @@ static void on_inner(struct loop_watch *w, uint32_t events)
 {
 	struct flow *f = LOOP_OWNER(w, struct flow, inner);
 
+	if (f->inside) {
+		publish_event(f, events);
+		return;
+	}
 	if (events & EPOLLERR) {
 		flow_end(f, true);
 		return;
@@ -238,8 +246,8 @@ static void on_timer(struct loop_timer *t)
 
 	if (f->phase == FLOW_CONNECT)
 		flow_dial_timer(f);
-	else if (f->phase == FLOW_LINGER)
-		flow_end(f, false);
+	else if (f->phase == FLOW_LINGER || f->phase == FLOW_ENTER)
+		flow_end(f, f->phase == FLOW_ENTER);
 	else
 		flow_relay_timer(f);
 }
@@ -340,6 +348,33 @@ static struct flow *take_free(struct flows *fs)
 	return f;
 }
 
+bool flows_have_room(const struct flows *fs)
+{
+	return fs->free || fs->touched < fs->max;
+}
+
+struct flow *flow_make(struct flows *fs)
+{
+	struct flow *f = take_free(fs);
+
+	if (f)
+		*f = (struct flow){
+			.flows = fs,
+			.phase = FLOW_RESOLVE,
+			.wait.fn = on_result,
+			.inner = { .fn = on_inner, .fd = -1 },
+			.outer.fd = -1,
+			.timer.fn = on_timer,
+			.gate_timer.fn = on_gate_timer,
+			.again.fn = on_again,
+			.up = { .pipe = { -1, -1 }, .bucket = fs->up, .wait.fn = flow_relay_up },
+			.down = { .pipe = { -1, -1 },
+				  .bucket = fs->down,
+				  .wait.fn = flow_relay_down }
+		};
+	return f;
+}
+
 static void start(struct flow_listener *l, int fd)
 {
 	const struct linger reset = { .l_onoff = 1 };
@@ -351,7 +386,7 @@ static void start(struct flow_listener *l, int fd)
 	int r = find_target(fd, l->v6, &target, &port);
 
 	if (!r)
-		f = take_free(fs);
+		f = flow_make(fs);
 	if (!f) {
 		if (!r)
 			report_denied(fs->report, NET_TOO_MANY, "", 0, false);
@@ -359,19 +394,8 @@ static void start(struct flow_listener *l, int fd)
 		close(fd);
 		return;
 	}
-	*f = (struct flow){
-		.flows = fs,
-		.phase = FLOW_RESOLVE,
-		.port = port,
-		.wait.fn = on_result,
-		.inner = { .fn = on_inner, .fd = fd },
-		.outer.fd = -1,
-		.timer.fn = on_timer,
-		.gate_timer.fn = on_gate_timer,
-		.again.fn = on_again,
-		.up = { .pipe = { -1, -1 }, .bucket = fs->up, .wait.fn = flow_relay_up },
-		.down = { .pipe = { -1, -1 }, .bucket = fs->down, .wait.fn = flow_relay_down }
-	};
+	f->port = port;
+	f->inner.fd = fd;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (loop_add(fs->loop, &f->inner, EPOLLIN | EPOLLOUT | EPOLLRDHUP) < 0) {
 		flow_end(f, true);

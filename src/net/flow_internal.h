@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Between flow.c (accept, decide, end), flow_dial.c (connect), flow_gate.c
- * (the client's first bytes), flow_proxy.c (what it says to the proxy) and
- * flow_relay.c (bytes).
+ * (the client's first bytes), flow_proxy.c (what it says to the proxy),
+ * publish.c (those that come in) and flow_relay.c (bytes).
  *
  * flow_end() frees the flow: whoever may have called it returns at once.
  */
@@ -15,7 +15,15 @@
 #include "net/pipes.h"
 #include "net/proxy.h"
 
-enum flow_phase { FLOW_FREE, FLOW_PROXY, FLOW_RESOLVE, FLOW_CONNECT, FLOW_RELAY, FLOW_LINGER };
+enum flow_phase {
+	FLOW_FREE,
+	FLOW_PROXY,
+	FLOW_RESOLVE,
+	FLOW_CONNECT,
+	FLOW_ENTER, /* of one that comes in: connects inside */
+	FLOW_RELAY,
+	FLOW_LINGER
+};
 
 /* What the client is still to be told, or is to tell. */
 enum flow_proxy {
@@ -54,12 +62,14 @@ struct flow {
 	int error;	  /* of the last attempt to connect; -errno */
 	bool gated;	  /* the client's first bytes have not been judged */
 	bool client_done; /* it has ended its stream */
-	bool broken;	  /* the host's side has an error */
+	bool broken;	  /* the server's side has an error */
 	struct host host; /* where to: the name, or the literal address */
 	uint16_t port;
 	struct resolver_wait wait;
 	struct loop_watch inner, outer; /* the sandbox's side, the host's; .fd: owned; -1: none */
-	struct loop_timer timer;	/* of the phase */
+	/* One that comes in: the client is at @outer, inner.fd is the pool's. Else NULL. */
+	struct publish_socket *inside, *spare;
+	struct loop_timer timer; /* of the phase */
 	struct loop_timer gate_timer;
 	struct loop_task again;
 	uint64_t deadline; /* CONNECT: to give up */
@@ -91,6 +101,7 @@ struct flows {
 	struct flow_listener listeners[FLOW_LISTENERS];
 	struct pipes pipes;
 	struct bucket *up, *down;
+	struct publish *publish;     /* NULL: nothing is */
 	struct flow *free;	     /* a list of those that were in use */
 	struct flow *all;	     /* @max; the first @touched have been in use */
 	uint8_t peek[HELLO_RAW_MAX]; /* the larger of both readers' limits */
@@ -103,6 +114,15 @@ void flow_end(struct flow *f, bool reset);
 void flow_refuse(struct flow *f, enum net_verdict verdict);
 /* The client has had its last answer: let it end. */
 void flow_linger(struct flow *f);
+
+/* A new one in FLOW_RESOLVE, without a socket; NULL: there are @max. */
+struct flow *flow_make(struct flows *fs);
+bool flows_have_room(const struct flows *fs);
+
+/* publish.c: an event of f->inner; the end of f->inside; a flow is free again. */
+void publish_event(struct flow *f, uint32_t events);
+void publish_end(struct flow *f, bool reset);
+void publish_room(struct publish *p);
 
 /* The rules' word on @target; then its addresses. */
 void flow_decide(struct flow *f, const struct host *target);

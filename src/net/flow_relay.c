@@ -86,21 +86,25 @@ static enum moved move(struct flow *f, struct flow_way *w, int src, int dst)
 	return moved < TURN ? MOVED_ALL : MOVED_TURN;
 }
 
+/* The server's way first: what it said before an error is for the client to have. */
 void flow_relay(struct flow *f)
 {
-	enum moved down = move(f, &f->down, f->outer.fd, f->inner.fd), up = MOVED_ALL;
+	int client = f->inside ? f->outer.fd : f->inner.fd;
+	int server = f->inside ? f->inner.fd : f->outer.fd;
+	struct flow_way *said = f->inside ? &f->up : &f->down;
+	enum moved answer = move(f, said, server, client), ask = MOVED_ALL;
 	bool broken, ended;
 
-	if (down != MOVE_FAILED && !f->gated)
-		up = move(f, &f->up, f->inner.fd, f->outer.fd);
-	broken = down == MOVE_FAILED || up == MOVE_FAILED ||
-		 (f->broken && down == MOVED_ALL && !f->down.in_pipe);
+	if (answer != MOVE_FAILED && !f->gated)
+		ask = move(f, f->inside ? &f->down : &f->up, client, server);
+	broken = answer == MOVE_FAILED || ask == MOVE_FAILED ||
+		 (f->broken && answer == MOVED_ALL && !said->in_pipe);
 	ended = f->up.shut && f->down.shut;
 	if (!broken && f->down.shut && f->up.one_request)
 		flow_linger(f);
 	else if (broken || ended)
 		flow_end(f, !ended);
-	else if (down == MOVED_TURN || up == MOVED_TURN)
+	else if (answer == MOVED_TURN || ask == MOVED_TURN)
 		loop_later(f->flows->loop, &f->again);
 }
 
@@ -131,6 +135,10 @@ static void on_outer(struct loop_watch *w, uint32_t events)
 {
 	struct flow *f = LOOP_OWNER(w, struct flow, outer);
 
+	if (events & EPOLLERR && f->inside) {
+		flow_end(f, true);
+		return;
+	}
 	if (events & EPOLLERR)
 		f->broken = true; /* what came before that can still be read */
 	if (!f->proxy || flow_proxy_connected(f))

@@ -5,9 +5,10 @@
  * whole, descriptors by SCM_RIGHTS.
  *
  *	supervisor → purple-net
- *	NET_CONFIG	first of all; a sealed memfd with a struct net_block
+ *	NET_CONFIG	first of all; a sealed memfd with a struct net_block, and @count
+ *			NET_SOCKET_PUBLISHED
  *	NET_SOCKETS	when the sandbox's namespace is ready; @count sockets,
- *			@sockets says what each is
+ *			@sockets says what each is; several where one has no room
  *	purple-net → supervisor
  *	NET_READY	it has confined itself and read the configuration
  *	NET_FAILED	it cannot; @error, @text says why. Then it exits
@@ -27,7 +28,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { NET_CONTROL_FD = 3, NET_SOCKETS_MAX = 200, NET_DENIED_PER_SECOND = 20 };
+enum {
+	NET_CONTROL_FD = 3,
+	NET_SOCKETS_MAX = 200,
+	NET_PUBLISHED_MAX = 64,
+	NET_DENIED_PER_SECOND = 20
+};
 
 enum net_message_type { NET_CONFIG = 1, NET_SOCKETS, NET_READY, NET_FAILED, NET_DENIED };
 
@@ -39,6 +45,9 @@ enum net_socket_kind {
 	NET_SOCKET_DNS_UDP, /* bound to every address, port 53, with IP(V6)_RECVPKTINFO */
 	NET_SOCKET_UDP,	    /* the same, with a port that a rule lists */
 	NET_SOCKET_ICMP,    /* raw, ICMP or ICMPv6; receives nothing */
+	NET_SOCKET_POOL,    /* TCP, neither bound nor connected: for what comes in */
+	/* Made by the supervisor, on the host's side: listening; @port is that inside. */
+	NET_SOCKET_PUBLISHED,
 	NET_SOCKET_KINDS
 };
 

@@ -19,6 +19,7 @@
 #include "net/names.h"
 #include "net/pipes.h"
 #include "net/protocol.h"
+#include "net/publish.h"
 #include "net/report.h"
 #include "net/resolver.h"
 #include "net/udp.h"
@@ -41,6 +42,10 @@ struct serve {
 	struct flows *flows;
 	struct udp *udp; /* NULL: no rule allows any */
 	struct bucket up, down;
+	struct publish *publish; /* NULL: nothing is */
+	unsigned published_count;
+	int published_fds[NET_PUBLISHED_MAX]; /* until @publish has them */
+	struct net_socket published[NET_PUBLISHED_MAX];
 	struct loop_watch watch;
 	struct loop_timer drain;
 	uint64_t drain_until;
@@ -110,6 +115,10 @@ static int add_socket(struct serve *s, const struct net_socket *kind, int fd)
 		if (s->udp)
 			return udp_add_icmp(s->udp, fd, kind->v6);
 		break;
+	case NET_SOCKET_POOL:
+		if (s->publish)
+			return publish_add(s->publish, fd, kind->v6);
+		break;
 	}
 	close(fd);
 	return -EPROTO;
@@ -158,6 +167,7 @@ static void on_control(struct loop_watch *w, uint32_t events)
 			r = err_set(s->err, r, "net", "what the supervisor says");
 		} else {
 			loop_remove(&s->loop, &s->watch);
+			publish_stop(s->publish);
 			s->drain_until = s->loop.now + DRAIN_MS;
 			on_drain(&s->drain);
 			return;
@@ -186,6 +196,28 @@ static int read_servers(struct serve *s)
 	return 0;
 }
 
+static bool take_published(struct serve *s, const struct net_message *m, const int *fds)
+{
+	if (m->count > NET_PUBLISHED_MAX)
+		return false;
+	for (unsigned i = 0; i < m->count; i++)
+		if (m->sockets[i].kind != NET_SOCKET_PUBLISHED || !m->sockets[i].port)
+			return false;
+	memcpy(s->published, m->sockets, m->count * sizeof(m->sockets[0]));
+	memcpy(s->published_fds, fds, m->count * sizeof(*fds));
+	s->published_count = m->count;
+	return true;
+}
+
+static int listen_outside(struct serve *s)
+{
+	int r = publish_new(&s->loop, s->flows, &s->publish);
+
+	for (unsigned i = 0; i < s->published_count && !r; i++)
+		r = publish_listen(s->publish, s->published_fds[i], s->published[i].port);
+	return r;
+}
+
 static int read_config(struct serve *s)
 {
 	struct pollfd readable = { .fd = s->control, .events = POLLIN };
@@ -196,12 +228,12 @@ static int read_config(struct serve *s)
 	poll(&readable, 1, -1); /* the supervisor may have made it not blocking */
 	r = receive(s->control, 0, &m, fds, &count);
 	if (r > 0)
-		r = m.type == NET_CONFIG && count == 1
+		r = m.type == NET_CONFIG && count == 1 + m.count && take_published(s, &m, fds + 1)
 			    ? net_block_read(fds[0], &s->block, &s->rules)
 			    : -EPROTO;
 	else if (!r)
 		r = -EPIPE;
-	for (unsigned i = 0; i < count; i++)
+	for (unsigned i = 0; i < count - s->published_count; i++)
 		close(fds[i]);
 	if (r < 0) {
 		err_set(s->err, r, "net", "the configuration");
@@ -224,14 +256,16 @@ static int prepare(struct serve *s, const struct net_block *b)
 {
 	bool udp = udp_is_wanted(&s->rules);
 	unsigned each = FLOW_FDS + (udp ? UDP_FDS : 0);
-	unsigned fds = net_raise_descriptors(b->max_connections * each + OTHER_FDS), max;
+	unsigned other = OTHER_FDS + (s->published_count ? PUBLISH_FDS : 0);
+	unsigned fds = net_raise_descriptors(b->max_connections * each + other), max;
 	int r;
 
-	if (fds < OTHER_FDS + each)
+	if (fds < other + each)
 		return err_set(s->err, EMFILE, "net", "only %u descriptors (RLIMIT_NOFILE)", fds);
-	max = MIN(b->max_connections, (fds - OTHER_FDS) / each);
+	max = MIN(b->max_connections, (fds - other) / each);
 	r = loop_init(&s->loop, flows_timers(max) + RESOLVER_TIMERS + DNSD_TIMERS + UDP_TIMERS +
-					2 * BUCKET_TIMERS + 1);
+					2 * BUCKET_TIMERS + 1 +
+					(s->published_count ? PUBLISH_TIMERS : 0));
 	if (!r)
 		r = names_init(&s->names, b->v6_prefix);
 	if (!r)
@@ -249,6 +283,8 @@ static int prepare(struct serve *s, const struct net_block *b)
 		bucket_init(&s->down, &s->loop, b->bytes_per_second);
 		flows_limit(s->flows, &s->up, &s->down);
 	}
+	if (!r && s->published_count)
+		r = listen_outside(s);
 	s->watch = (struct loop_watch){ .fn = on_control, .fd = s->control };
 	s->drain.fn = on_drain;
 	if (!r)
@@ -292,6 +328,7 @@ int net_serve(int control, struct err *err)
 	}
 	report_flush(&s.report);
 	flows_free(s.flows);
+	publish_free(s.publish);
 	dnsd_free(s.dnsd);
 	udp_free(s.udp);
 	resolver_free(s.resolver);

@@ -67,12 +67,12 @@ static int assemble(struct builder *b, struct buf *out)
 {
 	struct plan *h = &b->head;
 	struct plan_network *n = &h->network;
-	const struct buf *const parts[] = { &b->strings,   &b->mounts,	    &b->after,
-					    &b->rlimits,   &b->env_set,	    &b->env_pass,
-					    &b->layers,	   &b->downgrades,  &b->facts,
-					    &b->sources,   &b->filter,	    &b->net_allow,
-					    &b->net_block, &b->net_servers, &b->net_sockets,
-					    &b->net_batch };
+	const struct buf *const parts[] = { &b->strings,       &b->mounts,	&b->after,
+					    &b->rlimits,       &b->env_set,	&b->env_pass,
+					    &b->layers,	       &b->downgrades,	&b->facts,
+					    &b->sources,       &b->filter,	&b->net_allow,
+					    &b->net_block,     &b->net_servers, &b->net_sockets,
+					    &b->net_listeners, &b->net_batch };
 
 	buf_add(&b->mounts, b->after.data, b->after.len);
 	buf_add(out, h, sizeof(*h));
@@ -91,6 +91,7 @@ static int assemble(struct builder *b, struct buf *out)
 		lay(out, &n->block, &b->net_block, sizeof(struct net_rule));
 		lay(out, &n->servers, &b->net_servers, sizeof(struct plan_server));
 		lay(out, &n->sockets, &b->net_sockets, sizeof(struct plan_socket));
+		lay(out, &n->listeners, &b->net_listeners, sizeof(struct plan_listener));
 		lay(out, &n->batch, &b->net_batch, 1);
 	}
 	buf_align(out, 8);
@@ -120,7 +121,8 @@ int plan_build(const struct policy *p, const struct host *h, const uint8_t key[3
 	struct buf *const bufs[] = { &b.strings,   &b.mounts,	   &b.after,	   &b.rlimits,
 				     &b.env_set,   &b.env_pass,	   &b.layers,	   &b.downgrades,
 				     &b.facts,	   &b.sources,	   &b.filter,	   &b.net_allow,
-				     &b.net_block, &b.net_servers, &b.net_sockets, &b.net_batch };
+				     &b.net_block, &b.net_servers, &b.net_sockets, &b.net_listeners,
+				     &b.net_batch };
 	struct filter_options options = { .root = h->root };
 	int r;
 

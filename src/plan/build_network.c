@@ -10,7 +10,7 @@
 #include "base/str.h"
 #include "plan/builder.h"
 
-enum { DNS_PORT = 53, IDLE_S = 3600 };
+enum { IDLE_S = 3600 };
 
 /* Copied by field into zeros: the same policy gives the same bytes, holes included. */
 static int add_rule(struct builder *b, struct buf *list, const char *key,
@@ -67,7 +67,7 @@ static int add_servers(struct builder *b)
 			return err_set(b->e, EPROTO, "plan", "network.dns_servers: %.200s: %s",
 				       list->items[i].s, *why ? why : "no address");
 		s.v6 = rule.host == NET_V6;
-		s.port = rule.port ? rule.port : DNS_PORT;
+		s.port = rule.port ? rule.port : PLAN_DNS_PORT;
 		memcpy(s.addr, rule.addr, s.v6 ? 16 : 4);
 		buf_add(&b->net_servers, &s, sizeof(s));
 	}
@@ -102,7 +102,7 @@ static int add_udp_sockets(struct builder *b)
 		any = true;
 		for (seen = 0; seen < used && ports[seen] != rules[i].port; seen++)
 			;
-		if (seen < used || rules[i].port == DNS_PORT)
+		if (seen < used || rules[i].port == PLAN_DNS_PORT)
 			continue;
 		if (used == PLAN_UDP_PORTS_MAX)
 			return err_set(b->e, E2BIG, "plan",
@@ -119,8 +119,8 @@ static int add_udp_sockets(struct builder *b)
 static int add_sockets(struct builder *b)
 {
 	add_socket(b, PS_TCP, PLAN_TCP_PORT);
-	add_socket(b, PS_DNS_TCP, DNS_PORT);
-	add_socket(b, PS_DNS_UDP, DNS_PORT);
+	add_socket(b, PS_DNS_TCP, PLAN_DNS_PORT);
+	add_socket(b, PS_DNS_UDP, PLAN_DNS_PORT);
 	return add_udp_sockets(b);
 }
 
@@ -176,5 +176,5 @@ int build_network(struct builder *b)
 		r = add_servers(b);
 	if (r == 0)
 		r = add_sockets(b);
-	return r;
+	return r < 0 ? r : build_publish(b);
 }

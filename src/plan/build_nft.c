@@ -33,7 +33,7 @@
 #define CHAIN "output"
 
 enum { BATCH_MAX = 4096, MESSAGE_MAX = 1024, OFFSET_DPORT = 2, OFFSET_DADDR4 = 16 };
-enum { OFFSET_DADDR6 = 24, DNS_PORT = 53, PRIORITY_NAT = -100 /* NF_IP_PRI_NAT_DST */ };
+enum { OFFSET_DADDR6 = 24, PRIORITY_NAT = -100 /* NF_IP_PRI_NAT_DST */ };
 
 struct batch {
 	char room[BATCH_MAX];
@@ -188,7 +188,7 @@ static void add_rule(struct batch *t, struct nftnl_rule *rule)
 static void add_rules(struct batch *t)
 {
 	static const uint8_t loopback4 = 127, loopback6[16] = { [15] = 1 };
-	const uint16_t dns = htons(DNS_PORT);
+	const uint16_t dns = htons(PLAN_DNS_PORT);
 	struct nftnl_rule *rule;
 
 	rule = new_rule(t);

@@ -19,7 +19,7 @@ struct builder {
 	struct buf strings;
 	struct buf mounts, after; /* @after: mounts that come after the workspace */
 	struct buf rlimits, env_set, env_pass, layers, downgrades, facts, sources, filter;
-	struct buf net_allow, net_block, net_servers, net_sockets, net_batch;
+	struct buf net_allow, net_block, net_servers, net_sockets, net_listeners, net_batch;
 	struct err *e;
 };
 
@@ -41,6 +41,8 @@ int build_limits(struct builder *b);
 int build_environment(struct builder *b);
 /* build_network.c */
 int build_network(struct builder *b);
+/* build_publish.c: what of it comes in. */
+int build_publish(struct builder *b);
 /* build_support.c: keys that are parsed, and that nothing here enforces. */
 int build_refuse_unsupported(struct builder *b);
 

@@ -299,6 +299,22 @@ static bool check_batch(struct check *c, struct plan_table t)
 	return true;
 }
 
+static bool check_listeners(struct check *c, const struct plan_network *n)
+{
+	const struct plan_listener *l = plan_items(c->p, network.listeners, struct plan_listener);
+
+	if (n->listeners.count > PLAN_LISTENERS_MAX ||
+	    !check_table(c, n->listeners, sizeof(*l), "network: bad table"))
+		return fail(c, "network: bad table");
+	if (n->pool > PLAN_POOL_MAX || !n->pool != !n->listeners.count)
+		return fail(c, "network: bad pool");
+	for (uint32_t i = 0; i < n->listeners.count; i++)
+		if (l[i].v6 > 1 || l[i].optional > 1 || l[i].pad || !l[i].port || !l[i].inside ||
+		    l[i].inside == PLAN_TCP_PORT || l[i].inside == PLAN_DNS_PORT)
+			return fail(c, "network: bad listener");
+	return true;
+}
+
 static bool check_network(struct check *c)
 {
 	static const struct plan_network off;
@@ -309,7 +325,7 @@ static bool check_network(struct check *c)
 
 	if (!(n->flags & PN_ON))
 		return memcmp(n, &off, sizeof(off)) == 0 || fail(c, "network: off, but not empty");
-	if (n->flags & ~(uint32_t)PN_ALL || n->pad || !n->max_connections || !n->idle_s ||
+	if (n->flags & ~(uint32_t)PN_ALL || !n->max_connections || !n->idle_s ||
 	    n->bytes_per_second > (uint64_t)1 << 40 || !(p->namespaces & CLONE_NEWNET) ||
 	    !(p->steps & STEP_LOOPBACK))
 		return fail(c, "network: bad value");
@@ -326,7 +342,7 @@ static bool check_network(struct check *c)
 		if (s[i].kind == 0 || s[i].kind >= PS_KINDS || s[i].v6 > 1 ||
 		    !s[i].port != (s[i].kind == PS_ICMP) || (s[i].v6 && !(n->flags & PN_V6)))
 			return fail(c, "network: bad socket");
-	return check_batch(c, n->batch);
+	return check_listeners(c, n) && check_batch(c, n->batch);
 }
 
 static bool check_envs(struct check *c)

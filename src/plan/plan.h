@@ -208,7 +208,9 @@ enum plan_socket_kind {
 
 enum { PLAN_SOCKETS_MAX = 200, PLAN_SERVERS_MAX = 8, PLAN_RULES_MAX = 1024 };
 enum { PLAN_UDP_PORTS_MAX = 64 };
+enum { PLAN_LISTENERS_MAX = 64, PLAN_POOL_MAX = 128 };
 enum { PLAN_TCP_PORT = 1 }; /* of PS_TCP: below those that programs inside may bind */
+enum { PLAN_DNS_PORT = 53 };
 
 /* lo's own address, and the server of names inside; of 198.18.0.0/15, as net/config.h has it. */
 #define PLAN_RESOLVER "198.18.0.1"
@@ -226,15 +228,26 @@ struct plan_server { /* of names, on the host's side */
 	uint8_t addr[16]; /* IPv4: the first 4; network order */
 };
 
+/* On the host's side: a published port. */
+struct plan_listener {
+	uint8_t v6;
+	uint8_t optional; /* not where the host has no such address */
+	uint16_t port;
+	uint16_t inside; /* port of the sandbox's loopback that it leads to */
+	uint16_t pad;
+	uint8_t addr[16]; /* IPv4: the first 4; network order; 0: every address */
+};
+
 struct plan_network {
 	uint32_t flags; /* enum plan_network_flags */
 	uint32_t max_connections;
 	uint32_t idle_s; /* a connection without a byte for so long is closed */
-	uint32_t pad;
+	uint32_t pool;	 /* sockets of each family for connections in; 0: nothing is published */
 	uint64_t bytes_per_second;	/* of all together, each way; 0: no limit */
 	struct plan_table allow, block; /* struct net_rule */
 	struct plan_table servers;	/* struct plan_server; none: the host's */
 	struct plan_table sockets;	/* struct plan_socket */
+	struct plan_table listeners;	/* struct plan_listener */
 	struct plan_table batch;	/* bytes: nf_tables messages from batch begin to end */
 };
 

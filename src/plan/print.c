@@ -238,6 +238,23 @@ static void print_rules(struct buf *b, const struct plan *p, const char *title, 
 	}
 }
 
+static void print_listeners(struct buf *b, const struct plan *p)
+{
+	const struct plan_listener *l = plan_items(p, network.listeners, struct plan_listener);
+	char text[INET6_ADDRSTRLEN];
+
+	for (uint32_t i = 0; i < p->network.listeners.count; i++) {
+		inet_ntop(l[i].v6 ? AF_INET6 : AF_INET, l[i].addr, text, sizeof(text));
+		buf_printf(b, l[i].v6 ? "  publish       [%s]:%u" : "  publish       %s:%u", text,
+			   l[i].port);
+		buf_printf(b, ", to port %u inside%s\n", l[i].inside,
+			   l[i].optional ? ", if the host has this address" : "");
+	}
+	if (p->network.pool)
+		buf_printf(b, "  published     %u connections at a time; more wait\n",
+			   p->network.pool);
+}
+
 static void print_network(struct buf *b, const struct plan *p)
 {
 	const struct plan_network *n = &p->network;
@@ -261,6 +278,7 @@ static void print_network(struct buf *b, const struct plan *p)
 	for (uint32_t i = 0; i < n->sockets.count; i++)
 		buf_printf(b, "  socket        %s, IPv%d, port %u\n", socket_kind_names[s[i].kind],
 			   s[i].v6 ? 6 : 4, s[i].port);
+	print_listeners(b, p);
 	buf_printf(b, "  connections   %u at most, closed after %u idle seconds\n",
 		   n->max_connections, n->idle_s);
 	if (n->bytes_per_second)

@@ -257,6 +257,25 @@ static void print_rules(struct json *j, const struct plan *p, const char *key, s
 	close_(j, "]");
 }
 
+static void print_listeners(struct json *j, const struct plan *p)
+{
+	const struct plan_listener *l = plan_items(p, network.listeners, struct plan_listener);
+	char text[INET6_ADDRSTRLEN];
+
+	open_(j, "publish", "[");
+	for (uint32_t i = 0; i < p->network.listeners.count; i++) {
+		open_(j, NULL, "{");
+		string(j, "address",
+		       inet_ntop(l[i].v6 ? AF_INET6 : AF_INET, l[i].addr, text, sizeof(text)));
+		number(j, "port", l[i].port);
+		number(j, "inside", l[i].inside);
+		number(j, "optional", l[i].optional);
+		close_(j, "}");
+	}
+	close_(j, "]");
+	number(j, "published_connections", p->network.pool);
+}
+
 /* Of an isolated one there is nothing to say. */
 static void print_network(struct json *j, const struct plan *p)
 {
@@ -290,6 +309,7 @@ static void print_network(struct json *j, const struct plan *p)
 		close_(j, "}");
 	}
 	close_(j, "]");
+	print_listeners(j, p);
 	number(j, "nf_tables_bytes", n->batch.count);
 	number(j, "max_connections", n->max_connections);
 	number(j, "idle_seconds", n->idle_s);

@@ -10,6 +10,7 @@
 
 #include "base/str.h"
 #include "policy/netrule.h"
+#include "policy/publish.h"
 
 enum { POLICY_PATH_MAX = 4095 };
 
@@ -289,13 +290,16 @@ int check_net_rule(struct arena *a, const char *text, const char **ret, struct c
 
 int check_net_listen(struct arena *a, const char *text, const char **ret, struct check_why *why)
 {
-	struct net_rule r;
+	struct net_publish p;
+	const char *message;
+	char buf[NET_PUBLISH_TEXT];
 
-	if (check_rule(a, text, ret, why, &r) < 0)
-		return -EINVAL;
-	if (r.port == 0 || (r.host != NET_ANY && !one_address(&r)))
-		return why_set(why, "%.64s: write a port, or an address of the host and a port",
-			       text);
+	if (net_publish_parse(text, &p, &message) < 0)
+		return why_set(why, "%.64s: %s", text, message);
+	if (net_publish_everywhere(&p))
+		why_set(why, "%.64s is open to every host that can reach this one", text);
+	net_publish_format(&p, buf);
+	*ret = arena_strdup(a, buf);
 	return 0;
 }
 

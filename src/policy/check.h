@@ -16,7 +16,7 @@ key_check check_syscall;    /* [a-z0-9_]+; plan/filter knows which exist */
 key_check check_cap_add;    /* a name of capabilities(7), CAP_ optional; warns of dangerous ones */
 key_check check_cap_drop;   /* a name, or ALL */
 key_check check_net_rule;   /* DESIGN §7 */
-key_check check_net_listen; /* "8080", "127.0.0.1:8080", "8080/udp" */
+key_check check_net_listen; /* policy/publish.h */
 key_check check_net_target; /* an address, a block of them, or a name */
 key_check check_net_addr;   /* an address, with or without a port */
 key_check check_env_pass;   /* NAME or PREFIX_* */

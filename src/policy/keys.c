@@ -171,9 +171,9 @@ const struct policy_key policy_keys[] = {
 		  "UDP to a server that such a rule lists." },
 	{ "network.allow_incoming", KEY_LIST, AT(network.allow_incoming),
 	  .check = check_net_listen, .form = "\"8080\"", .option = "publish",
-	  .help = "Ports of the sandbox that the host can reach: on its loopback, unless an "
-		  "address is given.",
-	  .not_yet = NOT_YET_ANY },
+	  .help = "TCP ports of the sandbox that the host listens for, [ADDRESS:][PORT:]INSIDE: "
+		  "\"8080\" (127.0.0.1 and ::1), \"9000:8080\" (port 9000 of the host), "
+		  "\"0.0.0.0:80:8080\", \"[::]:80:8080\"." },
 	{ "network.blocked_ips", KEY_LIST, AT(network.blocked_ips), .check = check_net_target,
 	  .form = "\"169.254.0.0/16\"", .option = "block-net",
 	  .help = "Addresses and names that are refused, whatever allow_outgoing says." },

@@ -8,6 +8,7 @@
  *	scope.c     where it is, if systemd has to be asked
  *	network.c   purple-net, unless isolated
  *	network_told.c  what it says: refusals, its end
+ *	publish.c   listens for it on the host's side
  *	register.c  the state directory
  *	server.c    clients of the control socket
  *	peer.c      who may be one
@@ -157,6 +158,15 @@ void network_prepare(const struct supervisor *s, struct pollfd *fds);
 void network_handle(struct supervisor *s, const struct pollfd *fds);
 /* At most 3 s: it sends on what came from inside, and says what it has refused. */
 void network_end(struct supervisor *s);
+
+/*
+ * publish.c: listen at the plan's published ports. Returns how many there are in
+ * @fds, which are the caller's to close, with what purple-net is told of each in
+ * @kinds; -errno with @e set, and none, where one cannot be had.
+ */
+int publish_open(const struct plan *p, int fds[PLAN_LISTENERS_MAX], struct net_socket *kinds,
+		 struct err *e);
+void publish_close(const int *fds, int count);
 
 /* network_told.c */
 void network_denied(struct supervisor *s, const struct net_message *m);

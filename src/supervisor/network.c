@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -21,11 +22,14 @@
 
 #define PROGRAM "purple-net"
 
-enum { DRAIN_S = 3 }; /* it takes 2 at most, to send on what came from inside */
+enum {
+	DRAIN_S = 3, /* it takes 2 at most, to send on what came from inside */
+	CROWDED_MS = 2000,
+};
 
 _Static_assert((int)PS_TCP == NET_SOCKET_TCP && (int)PS_DNS_TCP == NET_SOCKET_DNS_TCP &&
 		       (int)PS_DNS_UDP == NET_SOCKET_DNS_UDP && (int)PS_UDP == NET_SOCKET_UDP &&
-		       (int)PS_ICMP == NET_SOCKET_ICMP && (int)PS_KINDS == NET_SOCKET_KINDS,
+		       (int)PS_ICMP == NET_SOCKET_ICMP && (int)PS_KINDS == NET_SOCKET_POOL,
 	       "the plan's sockets are the protocol's");
 _Static_assert((int)PLAN_SOCKETS_MAX <= (int)NET_SOCKETS_MAX &&
 		       (int)PLAN_RULES_MAX <= (int)NET_RULES_MAX &&
@@ -149,9 +153,23 @@ static int spawn(struct supervisor *s, const char *program, int theirs)
 	return -r;
 }
 
+/* What is published is then its alone. */
+static int configure(const struct supervisor *s, int block, struct err *e)
+{
+	struct net_message config = { .type = NET_CONFIG };
+	int fds[1 + PLAN_LISTENERS_MAX] = { block };
+	int r = publish_open(s->plan, fds + 1, config.sockets, e);
+
+	if (r < 0)
+		return r;
+	config.count = (uint32_t)r;
+	r = send_message(s, &config, fds, 1 + config.count);
+	publish_close(fds + 1, (int)config.count);
+	return r < 0 ? err_set(e, r, "network", "tell " PROGRAM " what is allowed") : 0;
+}
+
 int network_start(struct supervisor *s, struct err *e)
 {
-	const struct net_message config = { .type = NET_CONFIG };
 	char program[PATH_MAX];
 	int pair[2], block, r;
 
@@ -175,9 +193,7 @@ int network_start(struct supervisor *s, struct err *e)
 		err_set(e, r, "network", "start %s", program);
 		err_remedy(e, "this installation of Purple is not whole; install it again");
 	} else {
-		r = send_message(s, &config, &block, 1);
-		if (r < 0)
-			err_set(e, r, "network", "tell " PROGRAM " what is allowed");
+		r = configure(s, block, e);
 	}
 	sys_close(block);
 	return r;
@@ -209,18 +225,43 @@ static void gone(struct supervisor *s)
 	fail(s, EPROTO, why);
 }
 
+/* A user's descriptors on their way are limited (ETOOMANYREFS, unix(7)), those of others too. */
+static int send_sockets(const struct supervisor *s, const struct net_message *m, const int *fds)
+{
+	const struct timespec pause = { .tv_nsec = 1000000 };
+	int r = send_message(s, m, fds, m->count);
+
+	for (int tries = 0; r == -ETOOMANYREFS && tries < CROWDED_MS; tries++) {
+		nanosleep(&pause, NULL);
+		r = send_message(s, m, fds, m->count);
+	}
+	return r;
+}
+
 static void hand_over(struct supervisor *s)
 {
 	const struct plan_socket *p = plan_items(s->plan, network.sockets, struct plan_socket);
-	struct net_message m = { .type = NET_SOCKETS, .count = s->jail.net_count };
+	const uint32_t listed = s->plan->network.sockets.count, pool = s->plan->network.pool;
+	struct net_message m = { .type = NET_SOCKETS };
 	uint64_t count;
 	int r = 0;
 
 	sys_read(s->jail.net_event, &count, sizeof(count));
-	for (unsigned i = 0; i < m.count; i++)
-		m.sockets[i] = (struct net_socket){ p[i].kind, p[i].v6, p[i].port };
-	if (s->net >= 0)
-		r = send_message(s, &m, s->jail.net_fds, m.count);
+	for (unsigned done = 0; done < s->jail.net_count && s->net >= 0 && r == 0;
+	     done += m.count) {
+		m.count = MIN(s->jail.net_count - done, (unsigned)NET_SOCKETS_MAX);
+		for (unsigned i = 0; i < m.count; i++) {
+			unsigned at = done + i;
+
+			if (at < listed)
+				m.sockets[i] = (struct net_socket){ p[at].kind, p[at].v6,
+								    p[at].port };
+			else
+				m.sockets[i] = (struct net_socket){ .kind = NET_SOCKET_POOL,
+								    .v6 = at - listed >= pool };
+		}
+		r = send_sockets(s, &m, s->jail.net_fds + done);
+	}
 	/* Also where nobody takes them: what connects is refused, and does not wait. */
 	jail_close_network(&s->jail);
 	if (r < 0 && r != -EPIPE && r != -ECONNRESET) /* these: gone() will tell */

@@ -220,8 +220,6 @@ FORBIDDEN = ("/proc", "/proc/self/root", "/sys/fs/cgroup", "/dev", "/dev/sda", "
              "/run/user/1000/bus", "/run/purple", "/var/lib/docker")
 
 UNSUPPORTED = (
-    ("network", "network: {isolated: false, allow_incoming: ['8080']}\n",
-     "network.allow_incoming"),
     ("review", "filesystem: {workspace: review}\n", "filesystem.workspace"),
     ("scratch", "filesystem: {workspace: scratch}\n", "filesystem.workspace"),
     ("audit", "audit: {enabled: true}\n", "audit.enabled: true: "),
@@ -520,8 +518,12 @@ OPTIONS = (
     ("no capability", ["--cap-add", "nosuch"], "unknown capability"),
     ("variable's name", ["--env", "A B=1"], "--env"),
     ("no baseline", ["--syscalls", "lax"], "--syscalls"),
-    ("not supported", ["--isolated=false", "--publish", "8080"],
-     ("network.allow_incoming", "not supported yet")),
+    ("not supported", ["--gpu", "all"], ("devices.gpu", "not supported yet")),
+    ("publish a name", ["--isolated=false", "--publish", "localhost:8080"],
+     ("--publish", "one address of the host")),
+    ("publish UDP", ["--isolated=false", "--publish", "53/udp"], ("--publish", "only TCP")),
+    ("publish Purple's own", ["--isolated=false", "--publish", "5353:53"],
+     ("network.allow_incoming", "Purple's own")),
     ("no memory", ["--memory", "0"], ("memory_limit_bytes", "write 1M to 1024T")),
     ("negative memory", ["--memory=-1"], "memory_limit_bytes"),
     ("memory as a float", ["--memory", "1e30"], "a size such as 512M or 2G"),

@@ -353,7 +353,6 @@ def test_the_helper_ends_with_the_sandbox(box, end):
 
 
 @pytest.mark.parametrize("text, words", [
-    ("network: {isolated: false, allow_incoming: ['8080']}\n", "network.allow_incoming"),
     ("network: {isolated: false, loopback: false}\n", "network.loopback"),
 ])
 def test_what_is_not_built_is_refused_by_name(box, text, words):

@@ -88,6 +88,10 @@ static void add_network(struct buf *b)
 	struct net_rule allow[2], block[1];
 	struct plan_server servers[] = { { .port = 53, .addr = { 9, 9, 9, 9 } },
 					 { .v6 = 1, .port = 53, .addr = { 0xfd, [15] = 1 } } };
+	struct plan_listener listeners[] = {
+		{ .port = 80, .inside = 8080, .addr = { 127, 0, 0, 1 } },
+		{ .v6 = 1, .optional = 1, .port = 80, .inside = 8080, .addr = { [15] = 1 } },
+	};
 	struct plan_socket sockets[] = { { PS_TCP, 0, PLAN_TCP_PORT }, { PS_DNS_UDP, 1, 53 } };
 	struct {
 		struct nlmsghdr head;
@@ -97,6 +101,7 @@ static void add_network(struct buf *b)
 		.flags = PN_ON | PN_V6,
 		.max_connections = 10,
 		.idle_s = 60,
+		.pool = 4,
 	};
 
 	memset(allow, 0, sizeof(allow));
@@ -120,6 +125,7 @@ static void add_network(struct buf *b)
 	TABLE(b, network.block, block);
 	TABLE(b, network.servers, servers);
 	TABLE(b, network.sockets, sockets);
+	TABLE(b, network.listeners, listeners);
 	TABLE(b, network.batch, batch);
 	head(b)->network.batch.count = sizeof(batch);
 }

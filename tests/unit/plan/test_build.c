@@ -169,8 +169,6 @@ static void test_unsupported(void **state)
 	static const struct {
 		const char *what, *text;
 	} keys[] = {
-		{ "network.allow_incoming",
-		  "network: {isolated: false, allow_incoming: [\"8080\"]}\n" },
 		{ "network.loopback: false", "network: {isolated: false, loopback: false}\n" },
 		{ "audit.enabled: true", "audit: {enabled: true}\n" },
 		{ "audit.log_path", "audit: {log_path: /srv/log}\n" },

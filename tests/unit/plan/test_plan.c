@@ -277,6 +277,38 @@ static void test_network(void **state)
 	buf_free(&b);
 }
 
+static void test_listeners(void **state)
+{
+	struct buf b = BUF_INIT(PLAN_MAX);
+
+	plan_sample(&b);
+	head(&b)->network.listeners.count = PLAN_LISTENERS_MAX + 1;
+	expect(&b, "network: bad table");
+	head(&b)->network.listeners.off += 4;
+	expect(&b, "network: bad table");
+	head(&b)->network.pool = 0;
+	expect(&b, "network: bad pool");
+	head(&b)->network.pool = PLAN_POOL_MAX + 1;
+	expect(&b, "network: bad pool");
+	head(&b)->network.listeners.count = 0;
+	expect(&b, "network: bad pool");
+	ITEM(&b, network.listeners, struct plan_listener, 1)->v6 = 2;
+	expect(&b, "network: bad listener");
+	ITEM(&b, network.listeners, struct plan_listener, 1)->optional = 2;
+	expect(&b, "network: bad listener");
+	ITEM(&b, network.listeners, struct plan_listener, 0)->pad = 1;
+	expect(&b, "network: bad listener");
+	ITEM(&b, network.listeners, struct plan_listener, 0)->port = 0;
+	expect(&b, "network: bad listener");
+	ITEM(&b, network.listeners, struct plan_listener, 0)->inside = 0;
+	expect(&b, "network: bad listener");
+	ITEM(&b, network.listeners, struct plan_listener, 0)->inside = PLAN_TCP_PORT;
+	expect(&b, "network: bad listener");
+	ITEM(&b, network.listeners, struct plan_listener, 0)->inside = PLAN_DNS_PORT;
+	expect(&b, "network: bad listener");
+	buf_free(&b);
+}
+
 /* Many entries that share one long string must not make the check slow. */
 static void test_overlapping_strings(void **state)
 {
@@ -360,11 +392,17 @@ static void test_text(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_valid),	cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_flipped), cmocka_unit_test(test_header),
-		cmocka_unit_test(test_tables),	cmocka_unit_test(test_mounts),
-		cmocka_unit_test(test_network), cmocka_unit_test(test_overlapping_strings),
-		cmocka_unit_test(test_json),	cmocka_unit_test(test_text),
+		cmocka_unit_test(test_valid),
+		cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_flipped),
+		cmocka_unit_test(test_header),
+		cmocka_unit_test(test_tables),
+		cmocka_unit_test(test_mounts),
+		cmocka_unit_test(test_network),
+		cmocka_unit_test(test_listeners),
+		cmocka_unit_test(test_overlapping_strings),
+		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

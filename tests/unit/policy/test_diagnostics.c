@@ -147,7 +147,7 @@ static const struct {
 	{ NET("70000"), "t:1:45: network.allow_outgoing[0]: 70000: not a port; write a number from 1 to 65535" },
 	{ "network: {blocked_ips: [\"25\"]}", "t:1:25: network.blocked_ips[0]: 25: write an address, a block such as 10.0.0.0/8, or a name" },
 	{ "network: {dns_servers: [dns.example]}", "t:1:25: network.dns_servers[0]: dns.example: write an address such as 9.9.9.9" },
-	{ "network: {isolated: false, allow_incoming: [a.b]}", "t:1:45: network.allow_incoming[0]: a.b: write a port, or an address of the host and a port" },
+	{ "network: {isolated: false, allow_incoming: [a.b]}", "t:1:45: network.allow_incoming[0]: a.b: write a port such as 8080, or 9000:8080, or 0.0.0.0:80:8080" },
 	/* environment, devices, audit */
 	{ "environment: {pass: [\"*\"]}", "t:1:22: environment.pass[0]: every variable, secrets too; name those that are needed" },
 	{ "environment: {pass: [A-B]}", "t:1:22: environment.pass[0]: A-B is not the name of a variable, nor a beginning and '*'" },
