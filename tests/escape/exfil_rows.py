@@ -8,11 +8,13 @@ the plan, as tests/tools/planedit.c switches them off, and with "net:" parts of
 purple-net, as open-net.c does. Where two are named, there are two layers behind one
 promise, and one alone holds it.
 """
+import functools
+import socket
 import ssl
 import struct
 from dataclasses import dataclass
 
-from canary import (ADDRESS, COMPATIBLE, LAN, METADATA, NAT64, OTHER, OTHER6, PUBLIC_DNS,
+from canary import (ADDRESS, COMPATIBLE, DEVICE, LAN, METADATA, NAT64, OTHER, OTHER6, PUBLIC_DNS,
                     PUBLIC_DNS6, SIX_TO_FOUR, WEB)
 
 NAME = "ok.example"
@@ -75,8 +77,9 @@ def framed(query):
 
 def hello(name, alpn=None):
     """A ClientHello; the name None is no server_name."""
+    @functools.cache
     def make(token):
-        context = ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         if alpn:
             context.set_alpn_protocols([alpn.replace("TOKEN", token)])
@@ -130,16 +133,115 @@ NAMES = [
 
 # ---- TCP ----
 
-RULES = ("net:connect", "net:dial")
+RULES, SPECIAL = ("net:connect", "net:dial"), ("net:special",)
+NET = ("off:net",)
+ANY4, ANY6 = ("0.0.0.0/0",), ("[::/0]",)
+SAY_TO = """
+import socket, sys
+try:
+    s = socket.create_connection((sys.argv[1], 9000))
+    s.sendall(sys.argv[2].encode())
+    s.recv(99)
+except OSError as e:
+    print(e)
+"""
 
 TCP = [
     Row("tcp-host", RULES, send("tcp", OTHER, 9000, "TOKEN")),
     Row("tcp-host-v6", RULES, send("tcp6", OTHER6, 9000, "TOKEN")),
     Row("tcp-port", RULES, send("tcp", NAME, 22, "TOKEN")),
     Row("tcp-literal", RULES, send("tcp", WEB, 9000, "TOKEN"), reaches=()),
+    Row("tcp-literal-port", RULES, send("tcp", ADDRESS, 9001, "TOKEN")),
     Row("tcp-mapped", RULES, send("tcp6", f"::ffff:{OTHER}", 9000, "TOKEN")),
+    Row("tcp-hexadecimal", RULES, python(SAY_TO, "0x5db8d823", "TOKEN")),
+    Row("tcp-decimal", RULES, python(SAY_TO, "1572395043", "TOKEN")),
+    Row("tcp-octal", RULES, python(SAY_TO, "0135.0270.0330.043", "TOKEN")),
+    Row("tcp-fast-open", RULES, send("tcp", OTHER, 9000, "TOKEN", options=["--fastopen"])),
+    Row("tcp-unspec", RULES, send("tcp", OTHER, 9000, "TOKEN", options=[f"--first={NAME}"])),
+    Row("mptcp", RULES, send("mptcp", OTHER, 9000, "TOKEN")),
     Row("dot", RULES, send("tcp", PUBLIC_DNS, 853, hello("TOKEN.example"))),
     Row("doh", RULES, send("tcp", PUBLIC_DNS, 443, hello("TOKEN.example"))),
+    Row("tls-no-name-literal", RULES, send("tcp", OTHER, 443, hello(None, "TOKEN"))),
+    Row("tcp-this-host", NET, send("tcp", "0.0.0.0", 9000, "TOKEN")),
+    Row("tcp-loopback", NET, send("tcp", "127.0.0.1", 9000, "TOKEN")),
+    Row("tcp-loopback-v6", NET, send("tcp6", "::1", 9000, "TOKEN")),
+    Row("tcp-loopback-mapped", NET, send("tcp6", "::ffff:127.0.0.1", 9000, "TOKEN")),
+    Row("sctp", NET, send("sctp", OTHER, 9000, "TOKEN")),
+    Row("sctp-packets", ("off:seccomp", *NET), send("sctp-packets", OTHER, 9000, "TOKEN")),
+    Row("dccp", ("off:seccomp", *NET), send("dccp", OTHER, 9000, "TOKEN")),
+    Row("smc", ("off:seccomp", *NET), send("smc", OTHER, 9000, "TOKEN")),
+
+    # Ranges that no address rule lists, where a wide one would let them through.
+    Row("lan", RULES, send("tcp", LAN, 9000, "TOKEN")),
+    Row("lan-wide", SPECIAL, send("tcp", LAN, 9000, "TOKEN"), allow=ANY4),
+    Row("lan-mapped", SPECIAL, send("tcp6", f"::ffff:{LAN}", 9000, "TOKEN"), allow=ANY4 + ANY6),
+    Row("lan-nat64", SPECIAL, send("tcp6", NAT64, 9000, "TOKEN"), allow=ANY6),
+    Row("metadata", SPECIAL, send("tcp", METADATA, 80, "GET /TOKEN HTTP/1.0\r\n\r\n"),
+        allow=ANY4),
+    Row("listener", SPECIAL, send("tcp", "127.0.0.1", 1, "TOKEN"), allow=ANY4),
+    Row("listener-v6", SPECIAL, send("tcp6", "::1", 1, "TOKEN"), allow=ANY6),
+    Row("v4-compatible", SPECIAL, send("tcp6", COMPATIBLE, 9000, "TOKEN"), allow=ANY6),
+    Row("6to4", SPECIAL, send("tcp6", SIX_TO_FOUR, 9000, "TOKEN"), allow=ANY6),
+    Row("6to4-blocked", ("net:embedded",), send("tcp6", SIX_TO_FOUR, 9000, "TOKEN"),
+        allow=("[2002::/16]",), block=(OTHER,)),
+
+    # Names that lead to such.
+    *(Row(f"rebinding-{name}", SPECIAL, send("tcp", f"{name}.example", port, "TOKEN"),
+          allow=(f"{name}.example",), reaches=())
+      for name, port in (("lan", 9000), ("meta", 80), ("home", 9000), ("alias", 9000))),
+]
+
+# ---- what is said to an allowed name ----
+
+HELLO, HTTP = ("net:hello",), ("net:http",)
+
+
+def cut(make, at):
+    """@make's bytes up to @at one by one, then the rest."""
+    return [*(lambda token, i=i: make(token)[i:i + 1] for i in range(at)),
+            lambda token: make(token)[at:]]
+
+
+def records(make, at):
+    """A ClientHello in two records."""
+    def split(token):
+        head, body = make(token)[:3], make(token)[5:]
+        return b"".join(head + struct.pack("!H", len(part)) + part
+                        for part in (body[:at], body[at:]))
+    return split
+
+
+def web(text, *more):
+    return send("tcp", NAME, 80, text, *more)
+
+
+EVIL = hello("TOKEN.example")
+SAID = [
+    Row("sni", HELLO, send("tcp", NAME, 443, EVIL)),
+    Row("sni-segments", HELLO, send("tcp", NAME, 443, *cut(EVIL, 20))),
+    Row("sni-records", HELLO, send("tcp", NAME, 443, records(EVIL, 20))),
+    Row("sni-other-port", HELLO, send("tcp", NAME, 9000, EVIL)),
+    Row("http-host", HTTP, web("GET / HTTP/1.1\r\nHost: TOKEN.example\r\n\r\n")),
+    Row("http-host-port", HTTP, web(f"GET /TOKEN HTTP/1.1\r\nHost: {NAME}:81\r\n\r\n")),
+    Row("http-two-hosts", HTTP,
+        web(f"GET / HTTP/1.1\r\nHost: {NAME}\r\nHost: TOKEN.example\r\n\r\n")),
+    Row("http-host-fold", HTTP,
+        web(f"GET / HTTP/1.1\r\nHost: {NAME}\r\n TOKEN.example\r\n\r\n")),
+    Row("http-host-space", HTTP, web("GET / HTTP/1.1\r\nHost : TOKEN.example\r\n\r\n")),
+    Row("http-bare-lf", HTTP, web("GET / HTTP/1.1\nHost: TOKEN.example\n\n")),
+    Row("http-user", HTTP, web(f"GET / HTTP/1.1\r\nHost: {NAME}@TOKEN.example\r\n\r\n")),
+    Row("http-absolute", HTTP,
+        web(f"GET http://TOKEN.example/ HTTP/1.1\r\nHost: {NAME}\r\n\r\n")),
+    Row("http-connect", HTTP,
+        web("CONNECT TOKEN.example:443 HTTP/1.1\r\nHost: TOKEN.example:443\r\n\r\n")),
+    Row("http-cl-te", HTTP,
+        web(f"POST / HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: 60\r\n"
+            "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n"
+            "Host: TOKEN.example\r\n\r\n")),
+    Row("http-te-other", HTTP,
+        web(f"POST /TOKEN HTTP/1.1\r\nHost: {NAME}\r\nTransfer-Encoding: xchunked\r\n\r\n")),
+    Row("http-segments", HTTP, send("tcp", NAME, 80, *cut(
+        lambda token: f"GET / HTTP/1.1\r\nHost: {token}.example\r\n\r\n".encode(), 22))),
 ]
 
 # ---- by the proxy inside ----
@@ -177,7 +279,50 @@ PROXY = [
         allow=ALLOW + ("127.0.0.1:9000",)),
 ]
 
-ROWS = NAMES + TCP + PROXY
+# ---- datagrams ----
+
+RAW = ("off:seccomp", "off:capabilities", "off:user", "off:net")
+DEAF = "--deaf"
+ROOT = {"users": ("root",), "why": "the kernel lets no other user have one outside"}
+ECHO4, ECHO6 = "\x08\0\0\0\0\1\0\1TOKEN", "\x80\0\0\0\0\1\0\1TOKEN"
+
+
+def ip_packet(token):
+    """To OTHER, UDP."""
+    text = b"".join([struct.pack("!4H", 5000, 9000, 8 + len(token), 0), token.encode()])
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(text), 1, 0, 64, 17, 0,
+                       socket.inet_aton(WEB), socket.inet_aton(OTHER))
+    return head + text
+
+
+DATAGRAMS = [
+    Row("udp-host", NET, send("udp", OTHER, 9000, "TOKEN")),
+    Row("udp-name", NET, send("udp", WEB, 9000, "TOKEN")),
+    Row("udp-v6", NET, send("udp6", OTHER6, 9000, "TOKEN")),
+    Row("udp-mapped", NET, send("udp6", f"::ffff:{OTHER}", 9000, "TOKEN")),
+    Row("udp-loopback", NET, send("udp", "127.0.0.1", 9000, "TOKEN")),
+    Row("udp-unconnected", NET, send("udp", OTHER, 9000, "TOKEN", options=["--unconnected", DEAF])),
+    Row("udp-unspec", NET, send("udp", OTHER, 9000, "TOKEN", options=[f"--first={WEB}"])),
+    Row("udp-freebind", NET,
+        send("udp", WEB, 9000, "TOKEN", options=["--freebind", f"--bind={OTHER}"])),
+    Row("udp-device", NET, send("udp", OTHER, 9000, "TOKEN", options=[f"--device={DEVICE}", DEAF])),
+    Row("udp-broadcast", NET,
+        send("udp", "255.255.255.255", 9000, "TOKEN", options=["--broadcast", DEAF])),
+    Row("udp-multicast", NET, send("udp", "224.0.0.251", 5353, "TOKEN", options=[DEAF])),
+    Row("quic", NET, send("udp", WEB, 443, "\xc0\0\0\0\1\x08TOKEN")),
+    Row("udplite", NET, send("udplite", OTHER, 9000, "TOKEN")),
+    Row("ping", NET, send("ping", OTHER, 0, ECHO4)),
+    Row("ping-v6", NET, send("ping6", OTHER6, 0, ECHO6)),
+    Row("raw-icmp", RAW, send("raw-icmp", OTHER, 0, ECHO4), **ROOT),
+    Row("raw-icmp6", RAW, send("raw-icmp6", OTHER6, 0, ECHO6), **ROOT),
+    Row("raw-gre", RAW, send("raw-gre", OTHER, 0, "TOKEN"), **ROOT),
+    Row("raw-ip", RAW, send("raw-ip", OTHER, 0, ip_packet), **ROOT),
+    Row("source-route", ("off:capabilities", "off:user", "off:net"),
+        send("udp", WEB, 9000, "TOKEN", options=[f"--route={OTHER}", DEAF]), **ROOT),
+    Row("packet", RAW, send("packet", "lo", 0, ip_packet), **ROOT),
+]
+
+ROWS = NAMES + TCP + SAID + PROXY + DATAGRAMS
 
 ALLOWED = [
     Row("name", (), send("tcp", NAME, 9000, "TOKEN")),

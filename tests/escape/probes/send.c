@@ -15,6 +15,7 @@
  *	--first=ADDR      connect there, undo it (AF_UNSPEC), then HOST
  *	--fd=N            the socket is descriptor N, which is connected
  *	--unconnected     sendto(2), without connect(2)
+ *	--deaf            wait for no answer
  * HOST: a name (asked of 198.18.0.1), or whatever inet_aton(3) or inet_pton(3) take.
  */
 #include <arpa/inet.h>
@@ -290,7 +291,7 @@ int main(int argc, char **argv)
 	}
 	if (k->type == SOCK_STREAM)
 		shutdown(fd, SHUT_WR);
-	if (k->type == SOCK_STREAM || k->type == SOCK_DGRAM)
+	if ((k->type == SOCK_STREAM || k->type == SOCK_DGRAM) && !given(argc, argv, "--deaf"))
 		hear(fd);
 	verdict(CONTAINED, "whether it was heard, the canary says");
 }
