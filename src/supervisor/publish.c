@@ -49,24 +49,28 @@ static int open_listener(const struct plan_listener *l)
 
 static int fail(const struct plan_listener *l, int code, struct err *e)
 {
-	char text[INET6_ADDRSTRLEN];
+	char text[INET6_ADDRSTRLEN], host[INET6_ADDRSTRLEN + 4];
+	const char *where = host; /* as it is published at another port */
+	unsigned other = l->port < 50000 ? l->port + 10000U : l->port - 10000U;
 
 	inet_ntop(l->v6 ? AF_INET6 : AF_INET, l->addr, text, sizeof(text));
-	err_set(e, code, "publish", l->v6 ? "listen on [%s]:%u" : "listen on %s:%u", text, l->port);
+	snprintf(host, sizeof(host), l->v6 ? "[%s]:" : "%s:", text);
+	if (!strcmp(text, "127.0.0.1") || !strcmp(text, "::1"))
+		where = "";
+	err_set(e, code, "publish", "listen on %s%u", host, l->port);
 	if (code == -EADDRINUSE)
-		err_remedy(
-			e,
-			"`ss -ltn 'sport = :%u'` shows who has it; or publish at another port of "
-			"the host, as in --publish %u:%u",
-			l->port, l->port < 50000 ? l->port + 10000U : l->port - 10000U, l->inside);
+		err_remedy(e,
+			   "`ss -ltn 'sport = :%u'` shows who has it; or publish at another port "
+			   "of the host, as in --publish %s%u:%u",
+			   l->port, where, other, l->inside);
 	else if (code == -EACCES)
 		err_remedy(e,
 			   "a port below net.ipv4.ip_unprivileged_port_start (1024) is root's; "
-			   "publish at another one, as in --publish %u:%u",
-			   l->port + 8000U, l->inside);
+			   "publish at another one, as in --publish %s%u:%u",
+			   where, other, l->inside);
 	else if (code == -EADDRNOTAVAIL)
-		err_remedy(e, "this host does not have the address; `ip address` lists those it "
-			      "has");
+		err_remedy(e,
+			   "this host does not have the address; `ip address` lists those it has");
 	return code;
 }
 
