@@ -307,6 +307,7 @@ http {{
 		listen [::]:80;
 		listen 443 ssl http2;
 		listen [::]:443 ssl http2;
+		ssl_protocols TLSv1.2 TLSv1.3;
 		ssl_certificate {cert};
 		ssl_certificate_key {key};
 		root {root};

@@ -5,12 +5,18 @@ shipped profiles with nothing but rules of the network added. And what each of t
 rule allows it: its ordinary message, at once.
 """
 import hashlib
+import ipaddress
 import json
 import os
 import pathlib
+import shutil
+import socket
 import subprocess
 import tempfile
+import textwrap
 import time
+import urllib.parse
+import urllib.request
 
 import pytest
 
@@ -317,3 +323,305 @@ def test_redis_cli(world, box, tls):
                 says=["Name or service not known", "Temporary failure in name resolution"])
     box.refused("data-retriever", *cli, "-h", f"cache.{DOMAIN}", "ping", allow=[
         f"cache.{DOMAIN}:1"], says=(*REFUSED, "Server closed the connection"))
+
+
+# --- languages -------------------------------------------------------------
+
+NODE = """
+    const done = [];
+    for (const url of process.argv.slice(2)) {
+        try {
+            const began = performance.now();
+            const r = await fetch(url);
+            done.push((await r.text()).trim().split(' ')[0]);
+            console.error(Math.round(performance.now() - began) + ' ms');
+        } catch (e) {
+            done.push(e.message + ': ' + (e.cause.code ?? e.cause.message));
+        }
+    }
+    const body = new Uint8Array(3 << 20);
+    const put = await fetch(new URL('/up/fetch', process.argv[2]), { method: 'PUT', body });
+    console.log([...done, put.ok].join('\\n'));
+"""
+
+
+def test_node_fetch(web):
+    need("node")
+    script = web.file("fetch.mjs", NODE)
+    done = web.run("node", "node", script, f"https://web.{DOMAIN}/host", f"http://four.{DOMAIN}/host",
+                   f"https://{NO_NAME}/", f"http://web.{DOMAIN}/",
+                   allow=[f"web.{DOMAIN}:443", f"four.{DOMAIN}:80"])
+    out = ok(done).splitlines()
+    assert out[:2] == [f"web.{DOMAIN}", f"four.{DOMAIN}"]
+    assert out[2] in ("fetch failed: EAI_AGAIN", "fetch failed: ENOTFOUND")
+    assert out[3] in ("fetch failed: ECONNRESET", "fetch failed: ECONNREFUSED",
+                      "fetch failed: UND_ERR_SOCKET")
+    assert out[4] == "true"
+    web.note("measured", " ".join(done.stderr.split("purple:")[0].split("\n")))
+
+
+URLLIB = """
+    import sys, time, urllib.error, urllib.request
+    for url in sys.argv[1:]:
+        began = time.monotonic()
+        try:
+            print(urllib.request.urlopen(url, timeout=20).read().split()[0].decode())
+        except (urllib.error.URLError, ConnectionResetError) as e:
+            print(type(getattr(e, "reason", e)).__name__)
+        print(f"{time.monotonic() - began:.3f} s", file=sys.stderr)
+"""
+
+REQUESTS = """
+    import requests, sys
+    session = requests.Session()
+    for n in range(3):
+        print(session.get(sys.argv[1], timeout=20).text.split()[0])
+    print(session.put(sys.argv[1] + "/../up/requests", data=bytes(3 << 20)).ok)
+    for url in sys.argv[2:]:
+        try:
+            print(session.get(url, timeout=20).text)
+        except requests.ConnectionError as e:
+            print("ConnectionError")
+"""
+
+
+def test_python_urllib(web):
+    script = web.file("fetch.py", textwrap.dedent(URLLIB))
+    done = web.run("python", "python3", script, f"https://web.{DOMAIN}/host",
+                   f"http://four.{DOMAIN}/host", f"https://{NO_NAME}/", f"http://web.{DOMAIN}/",
+                   allow=[f"web.{DOMAIN}:443", f"four.{DOMAIN}:80"])
+    out = ok(done).splitlines()
+    assert out[:3] == [f"web.{DOMAIN}", f"four.{DOMAIN}", "gaierror"]
+    assert out[3] in ("ConnectionResetError", "ConnectionRefusedError")
+    web.note("measured", " ".join(done.stderr.split("purple:")[0].split("\n")))
+
+
+def test_python_requests(web):
+    web.world.system_python("requests")
+    script = web.file("fetch.py", textwrap.dedent(REQUESTS))
+    out = ok(web.run("python", "/usr/bin/python3", script, f"https://web.{DOMAIN}/host",
+                     f"https://{NO_NAME}/", f"http://web.{DOMAIN}/", allow=[f"web.{DOMAIN}:443"],
+                     measured="five requests"))
+    assert out.splitlines() == [f"web.{DOMAIN}"] * 3 + ["True"] + ["ConnectionError"] * 2
+
+
+JAVA = """
+    import java.net.URI;
+    import java.net.http.*;
+    public class Fetch {
+        public static void main(String[] urls) throws Exception {
+            var client = HttpClient.newHttpClient();
+            for (String url : urls) {
+                long began = System.nanoTime();
+                try {
+                    var request = HttpRequest.newBuilder(URI.create(url)).build();
+                    var r = client.send(request, HttpResponse.BodyHandlers.ofString());
+                    System.out.println(r.version() + " " + r.body().split(" ")[0]);
+                } catch (java.io.IOException e) {
+                    System.out.println(e.getClass().getSimpleName());
+                }
+                System.err.print((System.nanoTime() - began) / 1000000 + " ms ");
+            }
+        }
+    }
+"""
+
+
+def test_java_http_client(web):
+    need("java", "javac", "keytool")
+    store = web.runner.workspace / "trust.p12"
+    done = web.runner.run(["keytool", "-importcert", "-noprompt", "-alias", "ca", "-storepass",
+                           "changeit", "-storetype", "PKCS12", "-keystore", store, "-file",
+                           web.trust], timeout=120)
+    ok(done)
+    source = web.file("Fetch.java", textwrap.dedent(JAVA))
+    done = web.run("coding-agent", "java", "-XX:TieredStopAtLevel=1",
+                   f"-Djavax.net.ssl.trustStore={store}",
+                   "-Djavax.net.ssl.trustStorePassword=changeit", source,
+                   f"https://web.{DOMAIN}/host", f"http://four.{DOMAIN}/host",
+                   f"https://{NO_NAME}/", f"http://web.{DOMAIN}/",
+                   allow=[f"web.{DOMAIN}:443", f"four.{DOMAIN}:80"])
+    out = ok(done).splitlines()
+    assert out[:3] == [f"HTTP_2 web.{DOMAIN}", f"HTTP_1_1 four.{DOMAIN}", "ConnectException"]
+    assert out[3].endswith("Exception")
+    web.note("measured", done.stderr.split("purple:")[0])
+
+
+GO = """
+    package main
+
+    import (
+        "fmt"
+        "io"
+        "net/http"
+        "os"
+        "strings"
+        "time"
+    )
+
+    func main() {
+        for _, url := range os.Args[1:] {
+            began := time.Now()
+            if r, err := http.Get(url); err != nil {
+                fmt.Println("refused:", err)
+            } else {
+                body, _ := io.ReadAll(r.Body)
+                fmt.Println(r.Proto, strings.Split(string(body), " ")[0])
+            }
+            fmt.Fprint(os.Stderr, time.Since(began), " ")
+        }
+    }
+"""
+
+
+@pytest.mark.parametrize("cgo", [0, 1])
+def test_go(web, cgo):
+    """With its own resolver, and with that of the C library."""
+    need("go", *(["gcc"] if cgo else []))
+    source = web.world.base / "fetch.go"
+    program = web.world.base / f"fetch-{cgo}"
+    if not program.exists():
+        source.write_text(textwrap.dedent(GO))
+        subprocess.run(["go", "build", "-o", program, source], check=True, timeout=300,
+                       capture_output=True, cwd=web.world.base, env={
+                           "PATH": servers.PATH, "HOME": str(web.world.base), "GO111MODULE": "off",
+                           "GOCACHE": f"{web.world.base}/go", "CGO_ENABLED": str(cgo)})
+    copy = web.runner.workspace / "fetch"
+    copy.write_bytes(program.read_bytes())
+    copy.chmod(0o755)
+    done = web.run("coding-agent", copy, f"https://web.{DOMAIN}/host", f"http://four.{DOMAIN}/host",
+                   f"https://{NO_NAME}/", f"http://web.{DOMAIN}/",
+                   allow=[f"web.{DOMAIN}:443", f"four.{DOMAIN}:80"],
+                   env={"GODEBUG": f"netdns={'cgo' if cgo else 'go'}"})
+    out = ok(done).splitlines()
+    assert out[:2] == [f"HTTP/2.0 web.{DOMAIN}", f"HTTP/1.1 four.{DOMAIN}"]
+    assert out[2].startswith("refused:") and NO_NAME in out[2]
+    assert any(word in out[3] for word in (*REFUSED, "EOF")), out[3]
+    web.note("measured", done.stderr.split("purple:")[0])
+
+
+# --- npm -------------------------------------------------------------------
+
+@pytest.fixture
+def registry(as_user):
+    """The registry that npm is configured to use, if it answers; its address goes nowhere else."""
+    need("npm")
+    configured = {}
+    for key in "registry", "cafile":
+        done = subprocess.run(["npm", "config", "get", key], capture_output=True, text=True,
+                              timeout=60, check=False)
+        configured[key] = done.stdout.strip()
+    url = urllib.parse.urlsplit(configured["registry"])
+    try:
+        if url.scheme != "https" or not url.hostname:
+            raise OSError("no https")
+        with socket.create_connection((url.hostname, url.port or 443), timeout=10):
+            pass
+        with urllib.request.urlopen(configured["registry"].rstrip("/") + "/isarray", timeout=20):
+            pass
+    except (OSError, ValueError):
+        pytest.skip("no registry of npm's answers without a proxy")
+    return configured
+
+
+def test_npm_install(as_user, registry, record_property):
+    """From the registry, in the host's own network and by the host's resolver; nothing else."""
+    url = urllib.parse.urlsplit(registry["registry"])
+    options = [f"--registry={registry['registry']}", "--no-audit", "--no-fund"]
+    if registry["cafile"] not in ("", "null", "undefined"):
+        options.append("--cafile=" + str(as_user.write(
+            "ca.pem", pathlib.Path(registry["cafile"]).read_text())))
+    as_user.write("package.json", '{"name": "test", "version": "1.0.0"}')
+    port = url.port or 443
+    # A mirror near by has a private address, which is nothing that a name alone allows.
+    addresses = {a[4][0] for a in socket.getaddrinfo(url.hostname, port, type=socket.SOCK_STREAM)}
+    near = [ipaddress.ip_address(a) for a in addresses if not ipaddress.ip_address(a).is_global]
+    rules = [f"{url.hostname}:{port}", *(f"[{a}]:{port}" if a.version == 6 else f"{a}:{port}"
+                                         for a in near)]
+
+    def npm(*words, allow):
+        policy = as_user.write("policy.yaml", json.dumps({"extends": "node", "network": {
+            "isolated": False, "allow_outgoing": allow}}))
+        return as_user.run([as_user.purple, "run", "-p", policy, "--", "npm", *words, *options],
+                           timeout=120)
+    began = time.monotonic()
+    done = npm("install", "isarray@2.0.5", allow=rules)
+    assert "added 1 package" in ok(done)
+    record_property("measured", f"npm install: {time.monotonic() - began:.1f} s")
+    installed = as_user.workspace / "node_modules/isarray/package.json"
+    assert json.loads(installed.read_text())["version"] == "2.0.5"
+    shutil.rmtree(as_user.workspace / "node_modules")
+    # By itself it tries twice more, after 10 s and after a minute, whatever the error is.
+    done = npm("install", "isarray@2.0.5", "--fetch-retries=0", allow=[f"web.{DOMAIN}:443"])
+    assert done.returncode != 0
+    assert "EAI_AGAIN" in done.stderr or "ENOTFOUND" in done.stderr
+    assert f"purple: network: refused {url.hostname}" in done.stderr
+
+
+# --- WebSocket, gRPC -------------------------------------------------------
+
+WEBSOCKET = """
+    import asyncio, ssl, sys, time, websockets
+    async def main():
+        began = time.monotonic()
+        context = ssl.create_default_context() if sys.argv[1].startswith("wss") else None
+        async with websockets.connect(sys.argv[1], ssl=context, max_size=None) as socket:
+            print(f"{time.monotonic() - began:.3f} s", file=sys.stderr)
+            for message in "hello", bytes(1 << 20), "x" * 70000:
+                await socket.send(message)
+                print(await socket.recv() == message)
+            # One end idles, the other speaks first.
+            await asyncio.sleep(0.5)
+            await (await socket.ping())
+            print("pong")
+    asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("scheme, port", [("ws", 8765), ("wss", 8766)])
+def test_websocket(world, box, scheme, port):
+    world.websocket()
+    script = box.file("client.py", textwrap.dedent(WEBSOCKET))
+    allow = [f"ws.{DOMAIN}:{port}"]
+    done = box.run("python", "/usr/bin/python3", script, f"{scheme}://ws.{DOMAIN}:{port}/",
+                   allow=allow)
+    assert ok(done) == "True\nTrue\nTrue\npong\n"
+    box.note("measured", f"connect {done.stderr.strip()}")
+    box.refused("python", "/usr/bin/python3", script, f"{scheme}://{NO_NAME}:{port}/", allow=allow,
+                says=["gaierror"])
+    box.refused("python", "/usr/bin/python3", script, f"{scheme}://ws.{DOMAIN}:1/", allow=allow,
+                says=["ConnectionRefusedError", "ConnectionResetError", "Connect call failed",
+                      "InvalidMessage"])
+
+
+RPC = """
+    import grpc, sys, time
+    began = time.monotonic()
+    if sys.argv[2]:
+        with open(sys.argv[2], "rb") as f:
+            channel = grpc.secure_channel(sys.argv[1], grpc.ssl_channel_credentials(f.read()))
+    else:
+        channel = grpc.insecure_channel(sys.argv[1])
+    try:
+        print(channel.unary_unary("/test.Echo/Once")(b"this", timeout=30).decode())
+        print(f"{time.monotonic() - began:.3f} s", file=sys.stderr)
+        print(sum(int(n) for n in channel.unary_stream("/test.Echo/Many")(b"1000", timeout=30)))
+    except grpc.RpcError as e:
+        sys.exit(f"{e.code().name} {e.details()}")
+"""
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_grpc(world, box, tls):
+    """It asks the DNS itself, with a resolver of its own."""
+    world.grpc()
+    script = box.file("client.py", textwrap.dedent(RPC))
+    port, trust = (50052, box.trust) if tls else (50051, "")
+    allow = [f"rpc.{DOMAIN}:{port}"]
+    done = box.run("python", "/usr/bin/python3", script, f"rpc.{DOMAIN}:{port}", trust, allow=allow)
+    assert ok(done) == "got this\n499500\n"
+    box.note("measured", f"first answer {done.stderr.splitlines()[-1]}")
+    box.refused("python", "/usr/bin/python3", script, f"{NO_NAME}:{port}", trust, allow=allow,
+                says=["UNAVAILABLE"])
+    box.refused("python", "/usr/bin/python3", script, f"rpc.{DOMAIN}:1", trust, allow=allow,
+                says=["UNAVAILABLE"])
