@@ -432,9 +432,9 @@ def test_bodies(engine):
 @pytest.mark.parametrize("method, body", [(b"GET", b""), (b"POST", b"body")])
 def test_second_request_goes_nowhere(engine, method, body):
     second = b"GET http://secret.example/ HTTP/1.1\r\nHost: secret.example\r\n\r\n"
-    _, behind = seen(engine, b"%s http://web.example/ HTTP/1.1\r\nHost: web.example\r\n"
+    request, behind = seen(engine, b"%s http://web.example/ HTTP/1.1\r\nHost: web.example\r\n"
                      b"Content-Length: %d\r\n\r\n" % (method, len(body)) + body + second)
-    assert behind == b""
+    assert request.partition(b"\r\n\r\n")[2] == body and behind == b""
 
 
 @pytest.mark.parametrize("text, status, why", [
@@ -528,6 +528,31 @@ def test_refused_upload_hears_why(engine):
     answer = say(engine, b"PUT http://secret.example/ HTTP/1.1\r\nHost: secret.example\r\n"
                  b"Content-Length: %d\r\n\r\n" % (4 << 20), b"x" * (4 << 20))
     refusal(answer, 403, NOT_ALLOWED.format("secret.example:80"))
+
+
+def test_refused_client_that_stays_is_ended(start):
+    """It has its answer, and keeps the connection: the place is needed for others."""
+    engine = start([rule("web.example")], max_connections=1)
+    s, head = connect_http(engine, "secret.example:443")
+    with s:
+        assert head.startswith(b"HTTP/1.1 403 ")
+        read_all(s)
+
+        def served():
+            try:
+                answer = say(engine, b"GET http://web.example/ HTTP/1.0\r\n\r\n")
+            except ConnectionError:
+                return False
+            return answer.endswith(b"served web.example")
+        net.wait_for("room", served)
+
+
+def test_gate_without_the_proxy_says_the_same(engine):
+    with engine.connect("web.example", 80) as s:
+        s.sendall(b"GET / HTTP/1.1\r\nHost: other.example\r\n\r\n")
+        refusal(read_all(s), 403, "purple: this connection is for web.example:80, and the request "
+                "for other.example\nthat takes a connection of its own, and the rule "
+                'network.allow_outgoing: ["other.example:80"]\n')
 
 
 # Programs in sandboxes.
