@@ -382,7 +382,7 @@ static void start(struct flow_listener *l, int fd)
 	const int one = 1;
 	struct host target;
 	struct flow *f = NULL;
-	uint16_t port;
+	uint16_t port = 0;
 	int r = find_target(fd, l->v6, &target, &port);
 
 	if (!r)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/macros.h"
 #include "base/str.h"
 #include "net/flow_internal.h"
 #include "net/refusal.h"
@@ -243,9 +244,15 @@ static bool forward(struct flow *f)
 		len = proxy_rewrite((const char *)fs->peek, &head, fs->head);
 	n = 1;
 	while (f->head_sent < len && n > 0) {
-		n = send(f->outer.fd, fs->head + f->head_sent, len - f->head_sent,
-			 MSG_DONTWAIT | MSG_NOSIGNAL);
-		f->head_sent += n > 0 ? (size_t)n : 0;
+		size_t most = bucket_take(f->up.bucket, len - f->head_sent);
+
+		if (!most) {
+			bucket_wait(f->up.bucket, &f->up.wait);
+			return true;
+		}
+		n = send(f->outer.fd, fs->head + f->head_sent, most, MSG_DONTWAIT | MSG_NOSIGNAL);
+		f->head_sent += (size_t)MAX(n, 0);
+		bucket_give(f->up.bucket, most - (size_t)MAX(n, 0));
 	}
 	if (n < 0 && errno == EAGAIN)
 		return true;

@@ -108,9 +108,16 @@ void flow_relay(struct flow *f)
 		loop_later(f->flows->loop, &f->again);
 }
 
+/* What is for the proxy first. */
+static void relay(struct flow *f)
+{
+	if (!f->proxy || flow_proxy_connected(f))
+		flow_relay(f);
+}
+
 void flow_relay_up(struct bucket_wait *w)
 {
-	flow_relay(LOOP_OWNER(w, struct flow, up.wait));
+	relay(LOOP_OWNER(w, struct flow, up.wait));
 }
 
 void flow_relay_down(struct bucket_wait *w)
@@ -141,8 +148,7 @@ static void on_outer(struct loop_watch *w, uint32_t events)
 	}
 	if (events & EPOLLERR)
 		f->broken = true; /* what came before that can still be read */
-	if (!f->proxy || flow_proxy_connected(f))
-		flow_relay(f);
+	relay(f);
 }
 
 void flow_relay_start(struct flow *f)
@@ -153,6 +159,6 @@ void flow_relay_start(struct flow *f)
 	f->outer.fn = on_outer;
 	if (loop_add(f->flows->loop, &f->outer, EPOLLIN | EPOLLOUT | EPOLLRDHUP) < 0)
 		flow_end(f, true);
-	else if (!f->proxy || flow_proxy_connected(f))
-		flow_relay(f);
+	else
+		relay(f);
 }

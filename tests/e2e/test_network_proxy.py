@@ -14,6 +14,7 @@ import struct
 import subprocess
 import tempfile
 import threading
+import time
 
 import pytest
 
@@ -427,6 +428,16 @@ def test_bodies(engine):
     request, _ = seen(engine, b"POST http://web.example/p HTTP/1.1\r\nHost: web.example\r\n"
                       b"Transfer-Encoding: chunked\r\n\r\n", chunks)
     assert request.endswith(b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n" + chunks)
+
+
+def test_head_keeps_to_the_bandwidth(start):
+    """It is more than what may go at once: it goes in pieces, and comes whole."""
+    engine = start([rule("web.example")], bytes_per_second=8000)
+    began = time.monotonic()
+    request, _ = seen(engine, b"GET http://web.example/" + b"x" * 16000 + b" HTTP/1.0\r\n\r\n")
+    assert time.monotonic() - began > 1  # 14,000 bytes of it wait for their time
+    assert request == (b"GET /" + b"x" * 16000 + b" HTTP/1.0\r\nHost: web.example\r\n"
+                       b"Connection: close\r\n\r\n")
 
 
 @pytest.mark.parametrize("method, body", [(b"GET", b""), (b"POST", b"body")])
