@@ -95,7 +95,7 @@ def wait_for(what, condition):
 class Outer:
     """The host's side, and all that it can reach."""
 
-    def __init__(self, base, records, addresses=()):
+    def __init__(self, base, records, addresses=(), options=()):
         self.ns = new_namespace()
         self.log = base / "dnsmasq.log"
         self.sockets = []
@@ -110,7 +110,8 @@ class Outer:
             ["dnsmasq", "--keep-in-foreground", "--no-resolv", "--no-hosts", "--user=root",
              "--conf-file=/dev/null", "--pid-file=", "--listen-address=127.0.0.1",
              "--bind-interfaces", f"--port={DNS_PORT}", "--local=/example/", "--log-queries",
-             f"--log-facility={self.log}"] + [f"--host-record={r}" for r in records],
+             f"--log-facility={self.log}"] + [f"--host-record={r}" for r in records] +
+            list(options),
             preexec_fn=enter(self.ns), stderr=subprocess.DEVNULL)
         wait_for("dnsmasq", lambda: in_namespace(self.ns, self._dns_is_up))
 

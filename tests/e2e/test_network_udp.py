@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -36,7 +37,8 @@ class Internet:
     """Servers, and what each of their addresses has got."""
 
     def __init__(self, base):
-        self.outer = net.Outer(base, RECORDS, [f"{OTHER4}/32"])
+        self.outer = net.Outer(base, RECORDS, [f"{OTHER4}/32"],
+                               [f"--address=/wild.example/{net.WEB4}"])
         self.got = {}
         for address in net.WEB4, net.WEB6, OTHER4, PRIVATE, "127.0.0.1":
             self.serve(address, ECHO, self.echo)
@@ -450,6 +452,36 @@ def test_idle_flows_end(start):
         assert ask_from(engine, port, address) == net.WEB4
     net.wait_for("their end", lambda: sockets_of(engine) == none)
     assert ask_from(engine, 10000, address) == net.WEB4
+
+
+def test_datagrams_wait_while_a_name_is_asked_for(start, internet):
+    """Eight of them, in order, when the answer of before is no longer kept."""
+    engine = start([net.rule("echo.example", ECHO, udp=True), net.rule("wild.example",
+                                                                      wildcard=True)])
+    address = engine.address("echo.example")
+    for i in range(1100): # RESOLVER_NAMES and more
+        engine.address(f"n{i}.wild.example")
+    asked = internet.outer.log.read_text().count("] echo.example from")
+    internet.outer.dnsmasq.send_signal(signal.SIGSTOP)
+
+    def body():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.settimeout(20)
+            s.connect((address, ECHO))
+            for i in range(9):
+                s.send(b"%d" % i)
+            # It is past them when it has answered on another socket.
+            assert net.query("198.18.0.1", "unlisted.example", net.A) == (net.REFUSED, [])
+            internet.outer.dnsmasq.send_signal(signal.SIGCONT)
+            got = [s.recv(100) for _ in range(8)]
+            s.send(b"end")
+            return got, s.recv(100)
+    try:
+        got, last = net.in_namespace(engine.inner, body)
+    finally:
+        internet.outer.dnsmasq.send_signal(signal.SIGCONT)
+    assert internet.outer.log.read_text().count("] echo.example from") > asked
+    assert got == [b"%d" % i for i in range(8)] and last == b"end"
 
 
 def test_denials_are_reported(start):
