@@ -282,6 +282,8 @@ static int prepare(struct serve *s, const struct net_block *b)
 		bucket_init(&s->up, &s->loop, b->bytes_per_second);
 		bucket_init(&s->down, &s->loop, b->bytes_per_second);
 		flows_limit(s->flows, &s->up, &s->down);
+		if (udp)
+			udp_limit(s->udp, &s->up, &s->down);
 	}
 	if (!r && s->published_count)
 		r = listen_outside(s);

@@ -81,6 +81,7 @@ void udp_free(struct udp *u)
 	for (unsigned i = 0; i < u->sockets_count; i++) {
 		loop_remove(u->loop, &u->sockets[i].watch);
 		loop_not_later(&u->sockets[i].again);
+		bucket_forget(u->up, &u->sockets[i].wait);
 		close(u->sockets[i].watch.fd);
 	}
 	close_fdp(&u->icmp[0]);
@@ -90,6 +91,12 @@ void udp_free(struct udp *u)
 	free(u->room);
 	free(u->held_room);
 	free(u);
+}
+
+void udp_limit(struct udp *u, struct bucket *up, struct bucket *down)
+{
+	u->up = up;
+	u->down = down;
 }
 
 uint8_t *udp_room(struct udp *u)
@@ -107,6 +114,24 @@ void udp_batch_expect(struct udp *u, bool paths)
 		if (paths)
 			datagram_expect(&b->m[i].msg_hdr, &b->path[i], &b->control[i]);
 	}
+}
+
+int udp_batch_receive(struct udp *u, int fd, struct bucket *b, struct bucket_wait *w)
+{
+	bool counted = b && b->rate;
+	int n;
+
+	if (counted && !bucket_take(b, 1)) {
+		bucket_wait(b, w);
+		return -EDQUOT;
+	}
+	n = recvmmsg(fd, u->batch.m, counted ? 1 : UDP_BATCH, MSG_DONTWAIT, NULL);
+	n = n < 0 ? -errno : n;
+	if (counted)
+		bucket_give(b, 1);
+	if (counted && n > 0)
+		bucket_take_whole(b, u->batch.m[0].msg_len);
+	return n;
 }
 
 void udp_tell(const struct udp_socket *s, const struct datagram_path *path)
@@ -287,9 +312,9 @@ static bool receive(struct udp_socket *s)
 		int n;
 
 		udp_batch_expect(s->udp, true);
-		n = recvmmsg(s->watch.fd, b->m, UDP_BATCH, MSG_DONTWAIT, NULL);
-		if (n < 0 && errno == EAGAIN)
-			return true;
+		n = udp_batch_receive(s->udp, s->watch.fd, s->udp->up, &s->wait);
+		if (n == -EAGAIN || n == -EDQUOT)
+			return n == -EAGAIN;
 		count = n < 0 ? 0 : (unsigned)n;
 		for (unsigned i = 0; i < count; i++)
 			datagram_read(&b->m[i].msg_hdr, &b->path[i]);
@@ -314,6 +339,11 @@ static void on_again(struct loop_task *t)
 	receive(LOOP_OWNER(t, struct udp_socket, again));
 }
 
+static void on_turn(struct bucket_wait *w)
+{
+	receive(LOOP_OWNER(w, struct udp_socket, wait));
+}
+
 bool udp_take(void *arg, bool v6, const struct datagram_path *path, uint8_t *data, size_t len)
 {
 	struct udp *u = arg;
@@ -330,6 +360,8 @@ bool udp_take(void *arg, bool v6, const struct datagram_path *path, uint8_t *dat
 		if (answer.verdict != RULES_ALLOWED)
 			return false;
 	}
+	if (!bucket_take_whole(u->up, len))
+		return true; /* lost */
 	udp_batch_expect(u, false);
 	u->batch.iov[0].iov_base = data;
 	u->batch.m[0].msg_len = (unsigned)len;
@@ -350,7 +382,8 @@ static struct udp_socket make(struct udp *u, int fd, bool v6)
 				    .v6 = v6,
 				    .port = ntohs(a.sin6_port),
 				    .watch = { .fn = on_socket, .fd = fd },
-				    .again.fn = on_again };
+				    .again.fn = on_again,
+				    .wait.fn = on_turn };
 }
 
 int udp_add(struct udp *u, int fd, bool v6)

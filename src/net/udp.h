@@ -30,6 +30,7 @@
 #ifndef PURPLE_NET_UDP_H
 #define PURPLE_NET_UDP_H
 
+#include "net/bucket.h"
 #include "net/datagram.h"
 #include "net/loop.h"
 #include "net/names.h"
@@ -58,6 +59,11 @@ bool udp_is_wanted(const struct net_rules *rules);
 int udp_new(struct loop *loop, const struct net_rules *rules, const struct names *names,
 	    struct resolver *resolver, struct report *report, unsigned max, unsigned idle_s,
 	    struct udp **ret);
+/*
+ * Bytes from inside come out of @up, others out of @down; NULL, as at first: no
+ * limit. What waits for it waits in the kernel, and is lost there if it is too much.
+ */
+void udp_limit(struct udp *u, struct bucket *up, struct bucket *down);
 /* Ends all. */
 void udp_free(struct udp *u);
 

@@ -20,6 +20,7 @@ void udp_flow_end(struct udp_flow *f)
 
 	resolver_forget(&f->wait);
 	loop_not_later(&f->again);
+	bucket_forget(u->down, &f->turn);
 	loop_remove(u->loop, &f->outer);
 	close_fdp(&f->outer.fd);
 	for (struct udp_held *h = f->held; h; h = h->next)
@@ -64,13 +65,13 @@ static void receive(struct udp_flow *f)
 		int n;
 
 		udp_batch_expect(u, false);
-		n = recvmmsg(f->outer.fd, u->batch.m, UDP_BATCH, MSG_DONTWAIT, NULL);
+		n = udp_batch_receive(u, f->outer.fd, u->down, &f->turn);
 		if (n >= 0) {
 			udp_table_touch(&u->table, &f->entry, u->loop->now);
 			send_in(f, (unsigned)n);
-		} else if (errno == EAGAIN) {
+		} else if (n == -EAGAIN || n == -EDQUOT) {
 			more = false;
-		} else if (errno != EINTR) {
+		} else if (n != -EINTR) {
 			refused = true; /* an ICMP error; answers from before it may be queued */
 		}
 	}
@@ -88,6 +89,11 @@ static void on_outer(struct loop_watch *w, uint32_t events)
 static void on_again(struct loop_task *t)
 {
 	receive(LOOP_OWNER(t, struct udp_flow, again));
+}
+
+static void on_turn(struct bucket_wait *w)
+{
+	receive(LOOP_OWNER(w, struct udp_flow, turn));
 }
 
 /* The bytes of one datagram, or of several of the batch. 0, or -errno if nobody takes them. */
@@ -262,6 +268,7 @@ bool udp_flow_dial(struct udp_flow *f)
 	f->wait.fn = on_result;
 	f->outer = (struct loop_watch){ .fn = on_outer, .fd = -1 };
 	f->again.fn = on_again;
+	f->turn.fn = on_turn;
 	if (f->name) {
 		result = resolver_ask(f->udp->resolver, f->name, &f->wait);
 	} else {

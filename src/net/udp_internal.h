@@ -12,6 +12,7 @@ struct udp_socket { /* one of PID 1's */
 	struct udp *udp;
 	struct loop_watch watch;
 	struct loop_task again;
+	struct bucket_wait wait;
 	uint16_t port;
 	bool v6;
 };
@@ -34,6 +35,7 @@ struct udp_flow {
 	struct udp_held *held;
 	struct loop_watch outer; /* .fd: owned; -1: none */
 	struct loop_task again;
+	struct bucket_wait turn;
 };
 
 /* What one recvmmsg() or sendmmsg() is about. */
@@ -50,6 +52,7 @@ struct udp {
 	const struct names *names;
 	struct resolver *resolver;
 	struct report *report;
+	struct bucket *up, *down;
 	struct loop_timer idle;
 	uint64_t idle_ms;
 	unsigned sockets_count, max, touched;
@@ -66,6 +69,11 @@ struct udp {
 
 /* The batch, ready for a recvmmsg(); with @paths who sent and to whom as well. */
 void udp_batch_expect(struct udp *u, bool paths);
+/*
+ * recvmmsg() as far as the bucket allows: what its says, or -EDQUOT, then @w waits.
+ * One at a time where bytes are counted, for nobody knows how long the next one is.
+ */
+int udp_batch_receive(struct udp *u, int fd, struct bucket *b, struct bucket_wait *w);
 
 /* Say why, and tell the sender. @name: NULL for a literal address. */
 void udp_refuse(const struct udp_socket *s, const struct datagram_path *path, const char *name,

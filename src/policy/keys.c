@@ -183,13 +183,15 @@ const struct policy_key policy_keys[] = {
 		  "resolver does." },
 	{ "network.max_connections", KEY_COUNT, AT(network.max_connections), .min = 1, .max = 16384,
 	  .fallback = "1024", .option = "max-connections",
-	  .help = "How many connections to the outside there may be at once. Further ones are "
-		  "refused; those to published ports count too, and wait. Where the host lets a "
-		  "process open fewer files than that needs (six each), there are fewer." },
+	  .help = "How many connections to the outside there may be at once, and how many flows "
+		  "of UDP. Further ones are refused; those to published ports count too, and wait. "
+		  "Where the host lets a process open fewer files than that needs (six each, and "
+		  "one for UDP), there are fewer." },
 	{ "network.bandwidth", KEY_RATE, AT(network.bandwidth), .min = 4 * KIB, .max = TIB,
 	  .option = "bandwidth",
-	  .help = "How many bytes a second all connections to the outside, or from it, may carry "
-		  "together, each way. They share it evenly. Look-ups of names do not count." },
+	  .help = "How many bytes a second all connections to the outside, or from it, and UDP may "
+		  "carry together, each way. They share it evenly. Look-ups of names do not "
+		  "count." },
 
 	{ "environment.pass", KEY_LIST, AT(environment.pass), .check = check_env_pass,
 	  .form = "OPENAI_*", .option = "pass-env",

@@ -160,10 +160,10 @@ class Box:
             f"  allow_outgoing: {json.dumps(list(allow))}\n"
             f"  blocked_ips: {json.dumps(list(block))}\n")))
 
-    def run(self, script, allow, block=()):
+    def run(self, script, allow, block=(), options=()):
         """What a Python @script inside prints."""
-        return ok(self.purple("run", "-p", self.policy(allow, block), "--", "python3", "-c",
-                              HELPERS + textwrap.dedent(script)))
+        return ok(self.purple("run", "-p", self.policy(allow, block), *options, "--", "python3",
+                              "-c", HELPERS + textwrap.dedent(script)))
 
     def got(self, address, port=ECHO):
         return len(self.internet.got[address, port])
@@ -239,6 +239,23 @@ def test_many_in_a_row(box):
         print("all")
     """
     assert box.run(script, [f"{net.WEB4}:{ECHO}/udp"]) == "all\n"
+
+
+def test_bandwidth_is_held(box):
+    """Nothing is lost by it where one waits for the other."""
+    script = f"""
+        import time
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s.settimeout(20)
+        s.connect(("{net.WEB4}", {ECHO}))
+        begun = time.monotonic()
+        for i in range(100):
+            s.send(b"%1000d" % i)
+            assert s.recv(2000) == b"%1000d" % i
+        print(time.monotonic() - begun)
+    """
+    allow = [f"{net.WEB4}:{ECHO}/udp"]
+    assert float(box.run(script, allow, options=["--bandwidth=50KBps"])) > 1.8
 
 
 def test_what_was_sent_last_arrives(box):
