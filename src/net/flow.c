@@ -358,20 +358,22 @@ struct flow *flow_make(struct flows *fs)
 	struct flow *f = take_free(fs);
 
 	if (f)
-		*f = (struct flow){
-			.flows = fs,
-			.phase = FLOW_RESOLVE,
-			.wait.fn = on_result,
-			.inner = { .fn = on_inner, .fd = -1 },
-			.outer.fd = -1,
-			.timer.fn = on_timer,
-			.gate_timer.fn = on_gate_timer,
-			.again.fn = on_again,
-			.up = { .pipe = { -1, -1 }, .bucket = fs->up, .wait.fn = flow_relay_up },
-			.down = { .pipe = { -1, -1 },
-				  .bucket = fs->down,
-				  .wait.fn = flow_relay_down }
-		};
+		*f = (struct flow){ .flows = fs,
+				    .phase = FLOW_RESOLVE,
+				    .wait.fn = on_result,
+				    .inner = { .fn = on_inner, .fd = -1 },
+				    .outer.fd = -1,
+				    .timer.fn = on_timer,
+				    .gate_timer.fn = on_gate_timer,
+				    .again.fn = on_again,
+				    .up = { .pipe = { -1, -1 },
+					    .pass = FLOW_PASS_ALL,
+					    .bucket = fs->up,
+					    .wait.fn = flow_relay_up },
+				    .down = { .pipe = { -1, -1 },
+					      .pass = FLOW_PASS_ALL,
+					      .bucket = fs->down,
+					      .wait.fn = flow_relay_down } };
 	return f;
 }
 

@@ -15,17 +15,25 @@
  * name in a ClientHello, HTTP/2 in the clear, and other protocols pass. What
  * comes back from the server does not wait, for in many protocols it speaks
  * first. A refused client is told in its own protocol (a TLS alert, a 403 or
- * what http_read() says). It looks at the first request of a connection only;
- * later ones go to the same pinned address. With a literal address there is no
- * name to agree with, and no gate.
+ * what http_read() says). With a literal address there is no name to agree
+ * with, and no gate.
+ *
+ * A connection that began with an HTTP/1 request is followed: each later head
+ * is held against the name before a byte of it goes, framed by what the request
+ * before says of its body (RFC 9112 §6.3; net/http.h and net/http_chunk.h refuse
+ * what can be read in two ways). A refused one ends the flow, and is answered
+ * unless bytes from the server wait, which ours would be taken for a part of.
+ * Where the first request asks for another protocol (Upgrade, CONNECT), what
+ * comes behind its body waits for the server's word: after 101, or 2xx to
+ * CONNECT, it goes unread, else it is followed. Of later requests that ask so
+ * no answer is awaited: whatever comes behind them has to be HTTP/1.
  *
  * What connects to the resolver's own address, port PROXY_PORT, speaks to a
  * proxy (net/proxy.h), and says itself where it wants to go: the decision is
  * the same, the answer in the proxy's protocol. What it sends behind that is
  * for the gate, as above. Loopback is not to be had there, for it would be the
  * host's. A request with a URL goes on without what is for the proxy; then the
- * connection takes only that request's body, unless that is chunked: there the
- * server, which is told that the connection closes, is where it ends.
+ * connection takes only that request's body.
  *
  * Bytes go by splice(2), and are read only when those before have been
  * written, and a bucket has room for them: so a slow reader slows the writer. An end of one side's

@@ -52,10 +52,10 @@ static enum gate judge_http(struct flow *f, size_t len, struct http_head *head)
 	case HTTP_H2:
 		return GATE_OPEN;
 	case HTTP_DONE:
-		return !head->has_host || (host_equal(&head->host, &f->host) &&
-					   (!head->port || head->port == f->port))
-			       ? GATE_OPEN
-			       : GATE_HTTP;
+		if (!flow_is_for(f, head))
+			return GATE_HTTP;
+		flow_follow_start(f, head);
+		return GATE_OPEN;
 	case HTTP_BAD:
 	default:
 		return GATE_HTTP;
@@ -77,6 +77,18 @@ static enum gate judge(struct flow *f, size_t len, struct http_head *head)
 	default:
 		return GATE_TLS;
 	}
+}
+
+static void refuse(struct flow *f, enum gate gate, const struct http_head *head)
+{
+	report_denied(f->flows->report, NET_OTHER_NAME, f->host.name, f->port, false);
+	say(f, gate, head);
+	flow_linger(f);
+}
+
+void flow_refuse_http(struct flow *f, const struct http_head *head)
+{
+	refuse(f, GATE_HTTP, head);
 }
 
 bool flow_gate(struct flow *f)
@@ -105,8 +117,6 @@ bool flow_gate(struct flow *f)
 		f->gated = false;
 		return true;
 	}
-	report_denied(f->flows->report, NET_OTHER_NAME, f->host.name, f->port, false);
-	say(f, gate, &head);
-	flow_linger(f);
+	refuse(f, gate, &head);
 	return false;
 }

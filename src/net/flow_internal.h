@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Between flow.c (accept, decide, end), flow_dial.c (connect), flow_gate.c
- * (the client's first bytes), flow_proxy.c (what it says to the proxy),
- * publish.c (those that come in) and flow_relay.c (bytes).
+ * (the client's first bytes), flow_follow.c (later requests), flow_proxy.c
+ * (what it says to the proxy), publish.c (those that come in) and flow_relay.c
+ * (bytes).
  *
  * flow_end() frees the flow: whoever may have called it returns at once.
  */
@@ -12,6 +13,7 @@
 #include "net/flow.h"
 #include "net/hello.h"
 #include "net/http.h"
+#include "net/http_chunk.h"
 #include "net/pipes.h"
 #include "net/proxy.h"
 
@@ -44,12 +46,30 @@ struct flow_attempt {
 struct flow_way {
 	int pipe[2];
 	size_t in_pipe;
-	bool eof;	  /* the source's stream has ended */
-	bool one_request; /* no more than @left bytes, and the answer is the end */
-	uint64_t left;
+	uint64_t pass;	       /* bytes that may yet go into the pipe */
+	bool begun;	       /* one has */
+	bool eof;	       /* the source's stream has ended */
 	bool shut;	       /* and that was passed on */
 	struct bucket *bucket; /* NULL: no limit */
 	struct bucket_wait wait;
+};
+
+#define FLOW_PASS_ALL UINT64_MAX /* more than ever go */
+
+/* Where f->up.pass ends; nothing of this with other protocols than HTTP/1. */
+enum flow_follow_phase { FOLLOW_HEAD, FOLLOW_CHUNKS };
+
+/* To the first request, if that asks for another protocol. */
+enum flow_answer { ANSWER_NONE, ANSWER_AWAITED, ANSWER_SWITCHED };
+
+struct flow_follow {
+	enum flow_follow_phase phase;
+	enum flow_answer answer;
+	bool connect;	  /* the first request was CONNECT */
+	bool one_request; /* and its answer is the end */
+	bool server_done; /* it has ended its stream */
+	bool refused;	  /* flow_follow() said -EPROTO; why is in flows->refused */
+	struct http_chunks chunks;
 };
 
 struct flow {
@@ -80,6 +100,7 @@ struct flow {
 	struct flow_way up, down;
 	struct hello_reader hello;
 	struct http_reader http;
+	struct flow_follow follow;
 };
 
 struct flow_listener {
@@ -106,6 +127,7 @@ struct flows {
 	struct flow *all;	     /* @max; the first @touched have been in use */
 	uint8_t peek[HELLO_RAW_MAX]; /* the larger of both readers' limits */
 	char head[PROXY_HEAD_MAX];
+	struct http_head refused; /* from flow_follow() to flow_follow_refuse() */
 };
 
 /* @reset: by RST on both sides, for whatever is not a proper end. */
@@ -134,6 +156,20 @@ void flow_dial_stop(struct flow *f);
 
 /* Look at what the client has sent. False: the flow is gone. */
 bool flow_gate(struct flow *f);
+/* Say it in HTTP too: @head is the request, or an error of it. */
+void flow_refuse_http(struct flow *f, const struct http_head *head);
+
+/* Is the request for this flow's name and port? */
+bool flow_is_for(const struct flow *f, const struct http_head *head);
+/* The first request has @head, and was found good. */
+void flow_follow_start(struct flow *f, const struct http_head *head);
+/* The proxy sent on @head itself: no more than that one request may come. */
+void flow_follow_one(struct flow *f, const struct http_head *head);
+/* What may go up is used up. 0: more may, or it ends; -EPROTO: flow_follow_refuse(); -errno. */
+int flow_follow(struct flow *f);
+void flow_follow_refuse(struct flow *f);
+/* The same for what comes down, while an answer is awaited. */
+int flow_answer(struct flow *f);
 
 /* FLOW_PROXY: look at what the client has sent. */
 void flow_proxy_read(struct flow *f);

@@ -262,8 +262,7 @@ static bool forward(struct flow *f)
 	}
 	f->proxy = FLOW_NO_PROXY;
 	f->gated = false;
-	f->up.one_request = head.body != HTTP_CHUNKED;
-	f->up.left = head.length;
+	flow_follow_one(f, &head);
 	return true;
 }
 

@@ -14,14 +14,10 @@ enum moved { MOVED_ALL, MOVED_TURN, MOVE_STALLED, MOVE_FAILED };
 /* Fill the empty pipe. 0, -EAGAIN, -EDQUOT: the bucket is empty, or an error. */
 static int fill(struct flow *f, struct flow_way *w, int src)
 {
-	size_t most = w->one_request ? MIN(w->left, (uint64_t)PIPES_BYTES) : PIPES_BYTES;
+	size_t most = MIN(w->pass, (uint64_t)PIPES_BYTES);
 	ssize_t n = -1;
 	int r = 0;
 
-	if (!most) {
-		w->eof = f->client_done;
-		return w->eof ? 0 : -EAGAIN;
-	}
 	most = bucket_take(w->bucket, most);
 	if (!most) {
 		bucket_wait(w->bucket, &w->wait);
@@ -41,8 +37,9 @@ static int fill(struct flow *f, struct flow_way *w, int src)
 		return r;
 	if (!n)
 		w->eof = true;
+	w->begun |= n > 0;
+	w->pass -= (uint64_t)n;
 	w->in_pipe = (size_t)n;
-	w->left -= w->one_request ? (size_t)n : 0;
 	return 0;
 }
 
@@ -57,6 +54,16 @@ static int drain(struct flow_way *w, int dst)
 	return (int)n;
 }
 
+/* One step on. The bytes that left; -EAGAIN or an error. */
+static int advance(struct flow *f, struct flow_way *w, int src, int dst)
+{
+	if (w->in_pipe)
+		return drain(w, dst);
+	if (!w->pass)
+		return w == &f->up ? flow_follow(f) : flow_answer(f);
+	return fill(f, w, src);
+}
+
 /* Edge-triggered: until one of both sockets says EAGAIN. */
 static enum moved move(struct flow *f, struct flow_way *w, int src, int dst)
 {
@@ -69,7 +76,7 @@ static enum moved move(struct flow *f, struct flow_way *w, int src, int dst)
 			w->shut = true;
 			break;
 		}
-		r = w->in_pipe ? drain(w, dst) : fill(f, w, src);
+		r = advance(f, w, src, dst);
 		if (r == -EINTR)
 			continue;
 		if (r < 0)
@@ -100,7 +107,9 @@ void flow_relay(struct flow *f)
 	broken = answer == MOVE_FAILED || ask == MOVE_FAILED ||
 		 (f->broken && answer == MOVED_ALL && !said->in_pipe);
 	ended = f->up.shut && f->down.shut;
-	if (!broken && f->down.shut && f->up.one_request)
+	if (f->follow.refused)
+		flow_follow_refuse(f);
+	else if (!broken && f->down.shut && f->follow.one_request)
 		flow_linger(f);
 	else if (broken || ended)
 		flow_end(f, !ended);
@@ -148,6 +157,8 @@ static void on_outer(struct loop_watch *w, uint32_t events)
 	}
 	if (events & EPOLLERR)
 		f->broken = true; /* what came before that can still be read */
+	if (events & EPOLLRDHUP)
+		f->follow.server_done = true;
 	relay(f);
 }
 

@@ -448,6 +448,13 @@ def test_second_request_goes_nowhere(engine, method, body):
     assert request.partition(b"\r\n\r\n")[2] == body and behind == b""
 
 
+def test_second_request_behind_chunks_goes_nowhere(engine):
+    second = b"GET http://secret.example/ HTTP/1.1\r\nHost: secret.example\r\n\r\n"
+    _, behind = seen(engine, b"POST http://web.example/ HTTP/1.1\r\nHost: web.example\r\n"
+                     b"Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n" + second)
+    assert behind == b""
+
+
 @pytest.mark.parametrize("text, status, why", [
     (b"POST http://web.example/ HTTP/1.1\r\nHost: web.example\r\nContent-Length: 3\r\n"
      b"Transfer-Encoding: chunked\r\n\r\n", 400, "both Content-Length and Transfer-Encoding"),
