@@ -1,13 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The command: cloned by PID 1 in its new root, without rights; locks itself; execve. */
+/*
+ * The command's task: cloned by PID 1 before the root is built, so that the two
+ * work at one time. Between them goes a pair of sockets:
+ *
+ *	task → PID 1	the network namespace, with lo up
+ *	PID 1 → task	all is set up and locked; the terminal's other end, if any
+ *
+ * Either end's closing tells that the process failed: what it found is in
+ * j->err. The task has a descriptor table of its own, for PID 1 closes what it
+ * does not know; so what PID 1 opens later comes over the socket.
+ */
 #include "jail/internal.h"
 
 #include <limits.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 
+#include "base/fd.h"
 #include "jail/search.h"
 #include "sys/files.h"
+#include "sys/pass.h"
 #include "sys/process.h"
 
 static _cold_data_ char command_stack[16 * 1024] __attribute__((__aligned__(64)));
@@ -35,16 +49,63 @@ void jail_exec_failed(struct err *e, int code, const char *name)
 		err_remedy(e, "it is no program of this machine; a script needs a #! line");
 }
 
-static int take_terminal(struct jail *j)
+static int take_terminal(struct jail *j, int slave)
 {
 	int r = (int)sys_call(SYS_setsid);
 
 	if (r >= 0)
-		r = (int)sys_call(SYS_ioctl, j->slave_fd, TIOCSCTTY, 0);
+		r = (int)sys_call(SYS_ioctl, slave, TIOCSCTTY, 0);
 	for (int fd = 0; fd <= 2 && r >= 0; fd++)
 		if (j->launch->terminal >> fd & 1)
-			r = (int)sys_call(SYS_dup3, j->slave_fd, fd, 0);
+			r = (int)sys_call(SYS_dup3, slave, fd, 0);
 	return r < 0 ? err_set(&j->err, r, "terminal", "take on the sandbox's terminal") : 0;
+}
+
+/* What takes long comes first: PID 1 waits for the network before it enters the root. */
+static int (*const steps[])(struct jail *) = {
+	jail_make_network, jail_user_limits, jail_hand_network, jail_bounding_set,
+	jail_wait_ids,	   jail_rlimits,     jail_capabilities, jail_no_new_privs,
+};
+
+/* pivot_root(2) has moved our root with PID 1's: never go on in the host's. */
+static int check_root(struct jail *j)
+{
+	struct stat st;
+	int r = (int)sys_call(SYS_newfstatat, AT_FDCWD, "/", &st, 0);
+
+	if (r == 0 && st.st_dev != j->root_dev)
+		r = -EXDEV;
+	return r < 0 ? err_set(&j->err, r, "rootfs", "enter the new root") : 0;
+}
+
+/* Wait for PID 1's word. Nobody but it can end us until then. */
+static int wait_release(struct jail *j, int *slave)
+{
+	int r = sys_pass_receive(j->task_socket, slave);
+
+	if (r == -EPIPE)
+		return -ECANCELED; /* PID 1 has filled j->err */
+	if (r < 0)
+		return err_set(&j->err, r, "start", "wait for PID 1");
+	return check_root(j);
+}
+
+static int enter_working_dir(struct jail *j, char buf[PATH_MAX])
+{
+	const char *dir = jail_place(j, j->plan->working_dir, buf);
+	int r;
+
+	if (err_is_set(&j->err))
+		return -j->err.code;
+	if (!dir)
+		dir = j->launch->workspace ? j->launch->workspace : "/";
+	r = (int)sys_call(SYS_chdir, dir);
+	if (r == 0)
+		return 0;
+	err_set(&j->err, r, "working directory", "enter %s", dir);
+	err_remedy(&j->err, "it is looked up inside the sandbox; `purple plan` lists what is "
+			    "mounted there");
+	return r;
 }
 
 static int command_main(void *arg)
@@ -52,24 +113,19 @@ static int command_main(void *arg)
 	struct jail *j = arg;
 	const struct launch *l = j->launch;
 	char buf[PATH_MAX];
-	const char *dir = jail_place(j, j->plan->working_dir, buf);
-	int r = jail_lock(j);
+	int slave = -1, r = 0;
 
-	if (err_is_set(&j->err))
-		sys_exit(EXIT_PURPLE);
-	if (!dir)
-		dir = l->workspace ? l->workspace : "/";
-	if (r == 0) {
-		r = (int)sys_call(SYS_chdir, dir);
-		if (r < 0) {
-			err_set(&j->err, r, "working directory", "enter %s", dir);
-			err_remedy(&j->err,
-				   "it is looked up inside the sandbox; `purple plan` lists what "
-				   "is mounted there");
-		}
-	}
-	if (r == 0 && j->slave_fd >= 0)
-		r = take_terminal(j);
+	sys_close(j->command_socket); /* or we would wait for ourselves */
+	for (size_t i = 0; i < ARRAY_SIZE(steps) && r == 0; i++)
+		r = steps[i](j);
+	if (r == 0)
+		r = wait_release(j, &slave);
+	if (r == 0)
+		r = jail_lock(j);
+	if (r == 0)
+		r = enter_working_dir(j, buf);
+	if (r == 0 && slave >= 0)
+		r = take_terminal(j, slave);
 	if (r == 0)
 		r = (int)sys_call(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, &l->sigmask, 0,
 				  sizeof(l->sigmask));
@@ -78,15 +134,46 @@ static int command_main(void *arg)
 	sys_exit(j->err.exit_code ? j->err.exit_code : EXIT_PURPLE);
 }
 
+int jail_task_gone(struct jail *j)
+{
+	if (!err_is_set(&j->err))
+		err_set(&j->err, ECANCELED, "start", "the command's task was killed");
+	return -ECANCELED;
+}
+
 int jail_command(struct jail *j)
 {
-	if (j->launch->init_socket >= 0) /* purple-init starts them, as they are asked for */
-		return 0;
+	int pair[2], r;
+
+	if (j->launch->init_socket >= 0) { /* purple-init starts them, as they are asked for */
+		r = jail_make_network(j);
+		return r < 0 ? r : jail_user_limits(j);
+	}
+	r = (int)sys_call(SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
+	if (r < 0)
+		return err_set(&j->err, r, "start", "make the socket to the command's task");
+	j->command_socket = pair[0];
+	j->task_socket = pair[1];
 	j->command = sys_clone_fn(CLONE_VM | CLONE_PIDFD | SIGCHLD,
-				  command_stack + sizeof(command_stack), &j->command_fd,
-				  command_main, j);
-	if (j->command < 0)
-		return err_set(&j->err, (int)j->command, "start",
-			       "start a process for the command");
-	return 0;
+				  command_stack + sizeof(command_stack), &j->task_fd, command_main,
+				  j);
+	sys_close(pair[1]);
+	return j->command < 0 ? err_set(&j->err, (int)j->command, "start",
+					"start a process for the command")
+			      : 0;
+}
+
+int jail_release(struct jail *j)
+{
+	int r;
+
+	if (j->command_socket < 0)
+		return 0;
+	/* Before it runs: the launcher passes on signals only to a command that has started. */
+	__atomic_store_n(&j->command_fd, TAKE_FD(j->task_fd), __ATOMIC_RELEASE);
+	r = sys_pass_send(j->command_socket, j->slave_fd);
+	sys_close(TAKE_FD(j->command_socket));
+	if (r == -EPIPE || r == -ECONNRESET)
+		return jail_task_gone(j);
+	return r < 0 ? err_set(&j->err, r, "start", "release the command") : 0;
 }

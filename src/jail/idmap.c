@@ -135,15 +135,17 @@ static int take_on_ids(struct jail *j)
 int jail_wait_ids(struct jail *j)
 {
 	uint32_t state;
-	int r;
 
 	while ((state = __atomic_load_n(&j->ids_ready, __ATOMIC_ACQUIRE)) == IDS_WAIT)
 		sys_futex_wait(&j->ids_ready, IDS_WAIT);
 	if (state == IDS_FAILED)
 		return -ECANCELED; /* the launcher has filled j->err */
-	if (!(j->plan->namespaces & CLONE_NEWUSER))
-		return 0;
-	r = take_on_ids(j);
-	/* The kernel clears the death signal when the ids change. */
+	return j->plan->namespaces & CLONE_NEWUSER ? take_on_ids(j) : 0;
+}
+
+int jail_ids(struct jail *j)
+{
+	int r = jail_wait_ids(j);
+
 	return r < 0 ? r : jail_die_with_launcher(j);
 }

@@ -19,8 +19,9 @@ int jail_pid1(void *jail);
 
 /* idmap.c. In the launcher: uid_map, gid_map and the id-mapped trees of PID 1 … */
 int jail_write_ids(struct jail *j);
-/* … and in PID 1: wait for them and take on the ids. */
+/* … and inside: wait for them and take on the ids. */
 int jail_wait_ids(struct jail *j);
+int jail_ids(struct jail *j); /* the same in PID 1, whose death signal they clear */
 
 /* session.c */
 int jail_die_with_launcher(struct jail *j); /* SIGKILL to PID 1 when the launcher dies */
@@ -28,9 +29,6 @@ int jail_session(struct jail *j);
 int jail_undumpable(struct jail *j);
 int jail_keyring(struct jail *j);
 int jail_hostname(struct jail *j);
-int jail_loopback(struct jail *j);
-void jail_help_loopback(struct jail *j); /* in the launcher */
-int jail_loopback_done(struct jail *j);
 int jail_user_limits(struct jail *j);
 int jail_terminal(struct jail *j);
 int jail_devpts(struct jail *j);
@@ -45,6 +43,9 @@ int jail_mounts(struct jail *j);
 int jail_root_enter(struct jail *j);
 
 /* network.c */
+int jail_make_network(struct jail *j); /* a namespace, and lo up in it */
+int jail_hand_network(struct jail *j); /* from the command's task to PID 1 … */
+int jail_join_network(struct jail *j); /* … which takes it, the first time */
 int jail_network(struct jail *j);
 
 /* lockdown.c */
@@ -53,9 +54,15 @@ int jail_bounding_set(struct jail *j);
 int jail_capabilities(struct jail *j);
 int jail_no_new_privs(struct jail *j);
 int jail_landlock_open(struct jail *j);
+int jail_landlock_stdio(struct jail *j);
 int jail_lock(struct jail *j); /* Landlock, then seccomp: for the command, and for init */
 
-/* command.c: starts the command beside PID 1, which locks itself and execs */
-int jail_command(struct jail *j);
+/* command.c */
+int jail_command(struct jail *j);   /* start its task beside PID 1 */
+int jail_release(struct jail *j);   /* all is set up: it locks itself and execs */
+int jail_task_gone(struct jail *j); /* it failed, and has said why unless it was killed */
+
+/* jail.c: fill j->err for namespaces that cannot be made. Returns @code. */
+int jail_namespace_failed(struct jail *j, int code);
 
 #endif

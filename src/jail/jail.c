@@ -56,12 +56,8 @@ int jail_check_stdio(const int fds[3], struct err *e)
 	return 0;
 }
 
-static void clone_failed(struct jail *j, int code)
+int jail_namespace_failed(struct jail *j, int code)
 {
-	if (j->launch->cgroup_fd >= 0 && (code == -EBUSY || code == -EACCES || code == -ENODEV)) {
-		err_set(&j->err, code, "cgroup", "start a process in the sandbox's control group");
-		return;
-	}
 	err_set(&j->err, code, "namespaces", "start a process in new namespaces");
 	if (code == -ENOSPC)
 		err_remedy(&j->err, "a limit of /proc/sys/user/max_*_namespaces is reached or 0; "
@@ -72,13 +68,22 @@ static void clone_failed(struct jail *j, int code)
 	else if (code == -EINVAL)
 		err_remedy(&j->err, "this kernel lacks one of the namespaces that the plan asks "
 				    "for; `purple doctor` says which");
+	return code;
+}
+
+static int clone_failed(struct jail *j, int code)
+{
+	if (j->launch->cgroup_fd >= 0 && (code == -EBUSY || code == -EACCES || code == -ENODEV))
+		return err_set(&j->err, code, "cgroup",
+			       "start a process in the sandbox's control group");
+	return jail_namespace_failed(j, code);
 }
 
 int jail_start(struct jail *j, const struct plan *plan, const struct launch *launch)
 {
 	struct clone_args args = {
-		.flags = plan->namespaces | CLONE_VM | CLONE_FILES | CLONE_PIDFD |
-			 CLONE_CLEAR_SIGHAND,
+		.flags = (plan->namespaces & ~(uint64_t)CLONE_NEWNET) | CLONE_VM | CLONE_FILES |
+			 CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
 		.pidfd = (uintptr_t)&j->pid1_fd,
 		.exit_signal = SIGCHLD,
 		.stack = (uintptr_t)pid1_stack,
@@ -90,8 +95,9 @@ int jail_start(struct jail *j, const struct plan *plan, const struct launch *lau
 	j->plan = plan;
 	j->launch = launch;
 	j->pid1_fd = j->status_fd = j->command_fd = j->pty_fd = j->parent_fd = -1;
-	j->pty_event = j->devpts_fd = j->parent.fd = j->lo_fd = j->net_event = -1;
+	j->pty_event = j->devpts_fd = j->parent.fd = j->net_event = -1;
 	j->root_fd = j->ruleset_fd = j->init_fd = j->slave_fd = -1;
+	j->task_fd = j->command_socket = -1;
 	memset(j->idmap_fds, -1, sizeof(j->idmap_fds));
 
 	r = jail_check_stdio((const int[]){ 0, 1, 2 }, &j->err);
@@ -121,14 +127,11 @@ int jail_start(struct jail *j, const struct plan *plan, const struct launch *lau
 	j->pid1 = sys_clone3_fn(&args, jail_pid1, j);
 	if (j->pid1 < 0) {
 		j->pid1_fd = -1;
-		clone_failed(j, j->pid1);
-		return -j->err.code;
+		return clone_failed(j, j->pid1);
 	}
 	r = jail_write_ids(j);
 	__atomic_store_n(&j->ids_ready, r < 0 ? IDS_FAILED : IDS_READY, __ATOMIC_RELEASE);
 	sys_futex_wake(&j->ids_ready);
-	if (r == 0)
-		jail_help_loopback(j);
 	/* On failure PID 1 ends by itself and the caller finds j->err. */
 	return 0;
 }
@@ -143,10 +146,10 @@ void jail_close_network(struct jail *j)
 void jail_close(struct jail *j)
 {
 	/* The table was shared: what PID 1 opened before it execed is ours too. */
-	int *const fds[] = { &j->pid1_fd,   &j->status_fd, &j->command_fd, &j->pty_fd,
-			     &j->pty_event, &j->parent_fd, &j->root_fd,	   &j->ruleset_fd,
-			     &j->init_fd,   &j->slave_fd,  &j->parent.fd,  &j->devpts_fd,
-			     &j->lo_fd,	    &j->net_event };
+	int *const fds[] = { &j->pid1_fd,   &j->status_fd, &j->command_fd,    &j->pty_fd,
+			     &j->pty_event, &j->parent_fd, &j->root_fd,	      &j->ruleset_fd,
+			     &j->init_fd,   &j->slave_fd,  &j->parent.fd,     &j->devpts_fd,
+			     &j->net_event, &j->task_fd,   &j->command_socket };
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
 		sys_close(*fds[i]);

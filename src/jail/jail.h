@@ -4,23 +4,28 @@
  *
  * Theory of operation
  *
- *	launcher ── clone3(all namespaces, CLONE_VM | CLONE_FILES) ── PID 1
- *	   │ writes the id maps, opens the                              │ steps[] of pid1.c
- *	   │ id-mapped trees, wakes PID 1                               │ one by one
- *	   │                                                            ├─ clone ── the command
- *	   └ supervises                                                 └─ execveat(purple-init)
+ *	launcher ── clone3(CLONE_VM | CLONE_FILES | all namespaces
+ *	   │               but the network's) ─────────────────── PID 1
+ *	   │ writes the id maps, opens the                      │ steps[] of pid1.c
+ *	   │ id-mapped trees, wakes PID 1                       ├─ clone(CLONE_VM) ─ the
+ *	   │                                                    │    command's task: steps[]
+ *	   │                                                    │    of command.c, execve
+ *	   └ supervises                                         └─ execveat(purple-init)
  *
- * The launcher and PID 1 share memory and the descriptor table until PID 1
- * execs: no fork, no copied page, no message. A step that fails fills
- * jail->err, which the launcher then finds, and PID 1 exits. Because the
- * memory is shared, code that runs in PID 1 or in the command-to-be uses the
- * wrappers of sys/ only: no errno, no malloc, no stdio but vsnprintf into the
- * error record on the way out.
+ * The launcher, PID 1 and the command's task share memory until they exec, and
+ * the first two the descriptor table: no fork, no copied page, no message. A
+ * step that fails fills jail->err, which the launcher then finds, and its
+ * process exits; then PID 1 does. Because the memory is shared, code that runs
+ * in PID 1 or in the command's task uses the wrappers of sys/ only: no errno, no
+ * malloc, no stdio but vsnprintf into the error record on the way out.
  *
- * The command inherits the new root, the limits, the empty capability sets and
- * no_new_privs from PID 1, and takes on Landlock and the filter before it
- * execs. PID 1 takes on the same two before it becomes purple-init, so what
- * reaps inside has no more rights than what it reaps.
+ * The command's task makes the network namespace, which takes as long as all
+ * mounts together, while PID 1 mounts. It sheds its rights by the same
+ * functions as PID 1. It waits until PID 1 has done all and shed its own; then
+ * it takes on Landlock and the filter, and execs. Its root is the sandbox's:
+ * pivot_root(2) moves every process that has the old one. PID 1 takes on
+ * Landlock and the filter before it becomes purple-init, so what reaps inside
+ * has no more rights than what it reaps.
  *
  * A sandbox that stays (launch->init_socket) has no such command: PID 1 goes on
  * to purple-init at once, which starts every command, the first as well, when
@@ -32,6 +37,7 @@
 #ifndef PURPLE_JAIL_JAIL_H
 #define PURPLE_JAIL_JAIL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -74,22 +80,22 @@ struct jail {
 	uint32_t ids_ready;		/* futex: enum ids_state */
 	int idmap_fds[JAIL_IDMAPS_MAX]; /* detached id-mapped trees, in plan order */
 	int parent_fd;			/* pidfd of the launcher */
-	uint32_t lo_state;		/* futex: enum lo_state */
-	int lo_fd;			/* a socket of the sandbox's network namespace */
-	int lo_result;			/* of taking lo up; valid with LO_DONE */
 
 	/* PID 1's own while it sets up. */
-	int root_fd;	/* the root tmpfs */
-	int ruleset_fd; /* Landlock */
-	int init_fd;	/* purple-init */
-	int slave_fd;	/* the terminal for the command */
-	pid_t command;	/* as PID 1 sees it */
+	int root_fd;	    /* the root tmpfs */
+	int ruleset_fd;	    /* Landlock */
+	int init_fd;	    /* purple-init */
+	int slave_fd;	    /* the terminal for the command */
+	pid_t command;	    /* as PID 1 sees it */
+	int task_fd;	    /* pidfd of the command's task: command_fd once it is released */
+	int command_socket; /* to that task, see command.c; -1: none */
+	int task_socket;    /* its end, in its table */
+	bool network_joined;
 	unsigned next_idmap;
 	uint64_t root_dev; /* st_dev of the root tmpfs */
 	struct jail_parent parent;
 };
 
-enum lo_state { LO_NONE, LO_SOCKET /* there */, LO_PID1 /* does it alone */, LO_DONE };
 enum ids_state { IDS_WAIT, IDS_READY, IDS_FAILED };
 
 /*
@@ -109,7 +115,7 @@ int jail_check_stdio(const int fds[3], struct err *e);
  */
 int jail_start(struct jail *j, const struct plan *plan, const struct launch *launch);
 
-/* The command was cloned: what PID 1 sets up is done, and the table is the caller's again. */
+/* The command was released: what PID 1 sets up is done, and the table is the caller's again. */
 static inline bool jail_has_started(const struct jail *j)
 {
 	return __atomic_load_n(&j->command_fd, __ATOMIC_ACQUIRE) >= 0;

@@ -98,8 +98,10 @@ int jail_no_new_privs(struct jail *j)
  * regular files, grant what the descriptor gives, and no more: a descriptor
  * that only appends gives less than Landlock can say, so it grants nothing.
  */
-static int grant_stdio(struct jail *j)
+int jail_landlock_stdio(struct jail *j)
 {
+	if (j->ruleset_fd < 0)
+		return 0;
 	for (int fd = 0; fd <= 2; fd++) {
 		int flags = (int)sys_call(SYS_fcntl, fd, F_GETFL), r = 0;
 		uint64_t rights = 0;
@@ -135,7 +137,7 @@ int jail_landlock_open(struct jail *j)
 	j->ruleset_fd = sys_landlock_create(&attr);
 	if (j->ruleset_fd < 0)
 		return err_set(&j->err, j->ruleset_fd, "landlock", "create the ruleset");
-	return grant_stdio(j);
+	return 0;
 }
 
 static int restrict_files(struct jail *j)

@@ -10,35 +10,35 @@
 
 /*
  * The order inside, top to bottom. What needs no id map comes first, because
- * the launcher writes the maps meanwhile. From "root_enter" on, paths are the
- * sandbox's. The command takes Landlock and the filter on itself, in
- * command.c, after which nothing more can be mounted.
+ * the launcher writes the maps meanwhile; the command's task runs beside us
+ * from jail_command() on, by a list of its own. From "root_enter" on, paths are
+ * the sandbox's. The command takes Landlock and the filter on itself, after
+ * which nothing more can be mounted.
  */
 static int (*const steps[])(struct jail *) = {
 	jail_join_group,       /* before anything is done that it should count */
+	jail_cgroup_namespace, /* whose root is the group that it was put in */
 	jail_session,	       /* no controlling terminal; dies with the launcher */
 	jail_keyring,	       /* a session keyring of its own */
-	jail_hostname,	       /**/
-	jail_loopback,	       /* lo, which the launcher takes up beside us */
-	jail_bounding_set,     /* the 41 calls that take longest of the capabilities */
 	jail_landlock_open,    /* an empty ruleset; each mount adds its rule */
+	jail_command,	       /* clone: the command's task makes the network namespace */
+	jail_hostname,	       /**/
+	jail_bounding_set,     /* the 41 calls that take longest of the capabilities */
+	jail_landlock_stdio,   /* rules for what the caller hands in */
 	jail_init_open,	       /* purple-init, while its path can be walked */
-	jail_wait_ids,	       /* the launcher has written the maps: take on the id */
-	jail_cgroup_namespace, /* whose root is the group that it was put in */
-	jail_user_limits,      /* no user namespaces below this one; what the caller pays for */
+	jail_ids,	       /* the launcher has written the maps: take on the id */
 	jail_root_open,	       /* an empty tmpfs */
 	jail_mounts,	       /* the plan's mounts, in order */
 	jail_terminal,	       /* a terminal from the sandbox's own devpts */
 	jail_devpts,	       /* a way to it, for terminals to come */
+	jail_join_network,     /* lo is up in it */
 	jail_root_enter,       /* pivot_root; the host's tree is gone */
 	jail_network,	       /* unless isolated: routes, rules and sockets for purple-net */
 	jail_rlimits,	       /**/
 	jail_capabilities,     /* the other four sets and the securebits */
 	jail_no_new_privs,     /**/
 	jail_undumpable,       /* nobody inside can trace or read us */
-	jail_loopback_done,    /* it is up */
-	jail_command,	       /* clone: the command locks itself and execs beside us;
-				    none in a sandbox that stays */
+	jail_release,	       /* the command locks itself and execs beside us */
 };
 
 char *jail_decimal(char buf[12], unsigned n)

@@ -323,8 +323,9 @@ static int mount_proc(struct jail *j, const struct plan_mount *m)
 static int mount_sysfs(struct jail *j, const struct plan_mount *m)
 {
 	static const char *const options[] = { NULL };
+	int r = jail_join_network(j); /* sysfs(5) shows the devices of one network namespace */
 
-	return new_fs(j, m, "sysfs", options);
+	return r < 0 ? r : new_fs(j, m, "sysfs", options);
 }
 
 /* At most 64 terminals: the kernel's own limit is for all instances together. */
@@ -339,13 +340,16 @@ static int mount_devpts(struct jail *j, const struct plan_mount *m)
 static int mount_scratch(struct jail *j, const struct plan_mount *m)
 {
 	const char *path = plan_string(j->plan, m->target);
-	int fd = open_target(j, path, false, 0700), tree, r;
+	int fd = open_target(j, path, false, m->mode), tree, r;
+	struct stat st;
 
 	if (fd < 0)
 		return fail(j, fd, "make the scratch directory", m);
-	if (!is_ours(j, fd)) /* a directory of the host: leave it as it is, cover it */
-		return mount_tmpfs(j, m);
-	r = (int)sys_call(SYS_fchmodat, j->root_fd, path + 1, m->mode);
+	r = (int)sys_call(SYS_newfstatat, fd, "", &st, AT_EMPTY_PATH);
+	if (r == 0 && st.st_dev != j->root_dev)
+		return mount_tmpfs(j, m); /* a directory of the host: leave it as it is, cover it */
+	if (r == 0 && (st.st_mode & 07777) != m->mode) /* it was there */
+		r = (int)sys_call(SYS_fchmodat, j->root_fd, path + 1, m->mode);
 	if (r < 0)
 		return fail(j, r, "set the mode of", m);
 	tree = clone_tree(j, m, fd, "");

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What ties a process to its caller, cut: the session and its terminal, the
- * keyring, the host's name, the network's loopback.
+ * keyring, the host's name.
  */
 #include "jail/internal.h"
 
-#include <linux/if.h>
 #include <linux/keyctl.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <termios.h>
 #include <time.h>
 
@@ -101,67 +99,6 @@ int jail_cgroup_namespace(struct jail *j)
 		return 0;
 	r = (int)sys_call(SYS_unshare, CLONE_NEWCGROUP);
 	return r < 0 ? err_set(&j->err, r, "namespaces", "start a cgroup namespace") : 0;
-}
-
-static int loopback_up(int fd)
-{
-	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
-
-	return (int)sys_call(SYS_ioctl, fd, SIOCSIFFLAGS, &ifr);
-}
-
-/*
- * netdevice(7). Taking lo up costs as much as ten mounts, and the launcher is
- * idle by now: PID 1 makes the socket, which belongs to the new network
- * namespace, and whoever of the two comes second takes lo up through it. The
- * launcher may: it owns the user namespace that the network one belongs to.
- */
-int jail_loopback(struct jail *j)
-{
-	if (!(j->plan->steps & STEP_LOOPBACK))
-		return 0;
-	j->lo_fd = (int)sys_call(SYS_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (j->lo_fd < 0)
-		return err_set(&j->err, j->lo_fd, "network", "make a socket to bring lo up");
-	if (__atomic_exchange_n(&j->lo_state, LO_SOCKET, __ATOMIC_ACQ_REL) == LO_PID1) {
-		j->lo_result = loopback_up(j->lo_fd);
-		__atomic_store_n(&j->lo_state, LO_DONE, __ATOMIC_RELEASE);
-		return 0;
-	}
-	sys_futex_wake(&j->lo_state);
-	return 0;
-}
-
-void jail_help_loopback(struct jail *j)
-{
-	/* PID 1 may have died on the way: no wait without an end. */
-	struct timespec limit = { .tv_nsec = 1000000 };
-	uint32_t none = LO_NONE;
-
-	if (!(j->plan->steps & STEP_LOOPBACK))
-		return;
-	if (__atomic_load_n(&j->lo_state, __ATOMIC_ACQUIRE) == LO_NONE)
-		sys_futex_wait_for(&j->lo_state, LO_NONE, &limit);
-	if (__atomic_compare_exchange_n(&j->lo_state, &none, LO_PID1, false, __ATOMIC_ACQ_REL,
-					__ATOMIC_ACQUIRE))
-		return; /* it is late: its own business */
-	j->lo_result = loopback_up(j->lo_fd);
-	__atomic_store_n(&j->lo_state, LO_DONE, __ATOMIC_RELEASE);
-	sys_futex_wake(&j->lo_state);
-}
-
-int jail_loopback_done(struct jail *j)
-{
-	uint32_t state;
-
-	if (!(j->plan->steps & STEP_LOOPBACK))
-		return 0;
-	/* The launcher's death is ours too, so this ends. */
-	while ((state = __atomic_load_n(&j->lo_state, __ATOMIC_ACQUIRE)) != LO_DONE)
-		sys_futex_wait(&j->lo_state, state);
-	sys_close(j->lo_fd);
-	j->lo_fd = -1;
-	return j->lo_result < 0 ? err_set(&j->err, j->lo_result, "network", "bring lo up") : 0;
 }
 
 /*

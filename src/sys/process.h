@@ -72,16 +72,10 @@ static inline void sys_futex_wait(const uint32_t *word, uint32_t expected)
 	sys_call(SYS_futex, word, 128 /* FUTEX_WAIT_PRIVATE */, expected, 0, 0, 0);
 }
 
-/* The same for at most @limit. */
-static inline void sys_futex_wait_for(const uint32_t *word, uint32_t expected,
-				      const struct timespec *limit)
-{
-	sys_call(SYS_futex, word, 128 /* FUTEX_WAIT_PRIVATE */, expected, limit, 0, 0);
-}
-
+/* Wake all. */
 static inline void sys_futex_wake(const uint32_t *word)
 {
-	sys_call(SYS_futex, word, 129 /* FUTEX_WAKE_PRIVATE */, 1, 0, 0, 0);
+	sys_call(SYS_futex, word, 129 /* FUTEX_WAKE_PRIVATE */, INT32_MAX, 0, 0, 0);
 }
 
 static inline int sys_pidfd_signal(int pidfd, int sig)

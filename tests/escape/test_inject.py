@@ -21,7 +21,8 @@ pytestmark = pytest.mark.skipif(not STRACE, reason="needs strace")
 CALLS = ("clone3 clone setsid keyctl sethostname landlock_create_ruleset landlock_add_rule "
          "landlock_restrict_self open_tree mount_setattr move_mount fsopen fsconfig fsmount "
          "openat2 mkdirat symlinkat mount pivot_root umount2 fchdir setresuid setresgid "
-         "capset prctl seccomp execveat").split()
+         "capset prctl seccomp execveat unshare setns socketpair "
+         "sendmsg recvmsg").split()
 
 LINE = re.compile(r"^(?:(\d+) +)?(?:\[pid +(\d+)\] )?(\w+)\(")
 

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sys/pass.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "sys/raw.h"
+
+union one_fd {
+	struct cmsghdr align;
+	char room[CMSG_SPACE(sizeof(int))];
+};
+
+int sys_pass_send(int socket, int fd)
+{
+	char byte = 0;
+	struct iovec iov = { &byte, sizeof(byte) };
+	union one_fd control = { 0 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	long n;
+
+	if (fd >= 0) {
+		struct cmsghdr *c = &control.align;
+
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof(control);
+	}
+	n = sys_call(SYS_sendmsg, socket, &msg, MSG_NOSIGNAL);
+	return n < 0 ? (int)n : 0;
+}
+
+int sys_pass_receive(int socket, int *fd)
+{
+	char byte;
+	struct iovec iov = { &byte, sizeof(byte) };
+	union one_fd control = { 0 };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = &control,
+			      .msg_controllen = sizeof(control) };
+	const struct cmsghdr *c;
+	long n;
+
+	*fd = -1;
+	do
+		n = sys_call(SYS_recvmsg, socket, &msg, MSG_CMSG_CLOEXEC);
+	while (n == -EINTR);
+	if (n <= 0)
+		return n < 0 ? (int)n : -EPIPE;
+	c = msg.msg_controllen >= CMSG_LEN(sizeof(int)) ? &control.align : NULL;
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+		memcpy(fd, CMSG_DATA(c), sizeof(*fd));
+	return 0;
+}
