@@ -113,10 +113,9 @@ class Canary:
                                              dualstack_ipv6=True, backlog=64), self._talk)
         for address in (DNS, PUBLIC_DNS):
             self._serve(socket.create_server((address, 53)), self._dns_stream)
-        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        udp.bind((DNS, 53))
-        self.sockets.append(udp)
-        self._thread(self._dns, udp)
+        self._datagrams((DNS, 53), answer)
+        for place in ((ADDRESS, 9000), (WEB, 9001)):
+            self._datagrams(place, lambda text: text)
 
     def _thread(self, fn, *args):
         threading.Thread(target=fn, args=args, daemon=True).start()
@@ -140,13 +139,21 @@ class Canary:
         while conn.recv(65536):
             conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
-    @staticmethod
-    def _dns(udp):
-        with contextlib.suppress(OSError):
-            while True:
-                query, peer = udp.recvfrom(4096)
-                with contextlib.suppress(IndexError, struct.error):
-                    udp.sendto(answer(query), peer)
+    def _datagrams(self, place, reply):
+        """Answer what comes to @place, until the socket is shut down."""
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        udp.bind(place)
+        self.sockets.append(udp)
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    text, peer = udp.recvfrom(4096)
+                    if not peer:
+                        return
+                    with contextlib.suppress(IndexError, struct.error):
+                        udp.sendto(reply(text), peer)
+        self._thread(serve)
 
     @staticmethod
     def _dns_stream(conn):

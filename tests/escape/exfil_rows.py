@@ -4,15 +4,16 @@ The table of ways out of a network by name. What is said is TOKEN, another one e
 time; whether it has come out, the canary knows, or for rows with `seen` the probe.
 
 `guards` are what holds the row; all off together, it must come out. They are parts of
-the plan, as tests/tools/planedit.c switches them off, and with "net:" parts of
-purple-net, as open-net.c does. Where two are named, there are two layers behind one
-promise, and one alone holds it.
+the plan (as tests/tools/planedit.c switches them off), of purple-net ("net:",
+open-net.c) and of the launcher ("run:", open-run.c); "given" is that the policy does
+not give the directory. Where several are named, there are so many layers behind one
+promise, and each alone holds it.
 """
 import functools
 import socket
 import ssl
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from canary import (ADDRESS, COMPATIBLE, DEVICE, LAN, METADATA, NAT64, OTHER, OTHER6, PUBLIC_DNS,
                     PUBLIC_DNS6, SIX_TO_FOUR, WEB)
@@ -20,6 +21,15 @@ from canary import (ADDRESS, COMPATIBLE, DEVICE, LAN, METADATA, NAT64, OTHER, OT
 NAME = "ok.example"
 ALLOW = (f"{NAME}:443", f"{NAME}:80", f"{NAME}:9000", "*.wild.example:443", f"{ADDRESS}:9000")
 REACHES = (("tcp", WEB, 443), ("tcp", WEB, 80), ("tcp", WEB, 9000), ("tcp", ADDRESS, 9000))
+
+
+@dataclass
+class Given:
+    """What a row's setup has made."""
+    names: dict = field(default_factory=dict)  # for {…} in the probe
+    call: dict = field(default_factory=dict)  # keywords of the run
+    granted: list = field(default_factory=list)  # options, when the guard "given" is off
+    hear: object = lambda token: False  # has what listens outside heard it?
 
 
 @dataclass(frozen=True)
@@ -32,7 +42,9 @@ class Row:
     reaches: tuple = REACHES  # what may be seen outside: (protocol, address, port)
     alone: bool = True  # each of several guards holds it without the others
     seen: bool = False  # the probe sees whether it worked, where the canary could not
-    setup: object = None  # context manager of (lab, token); keywords of the call, or "skip"
+    setup: object = None  # context manager of (lab, token, operations on the plan): a Given
+    base: tuple = ()  # what the plan cannot have with a guard off; no guard itself
+    status: int = 0  # of a run that is contained
     users: tuple = ("root", "user")
     why: str = ""  # of users
 
@@ -322,10 +334,36 @@ DATAGRAMS = [
     Row("packet", RAW, send("packet", "lo", 0, ip_packet), **ROOT),
 ]
 
-ROWS = NAMES + TCP + SAID + PROXY + DATAGRAMS
+# ---- datagrams, where rules list some ----
+
+UDP_RULES = {"allow": (*ALLOW, f"{ADDRESS}:9000/udp", f"{NAME}:9001/udp", f"{PUBLIC_DNS}:53/udp"),
+             "reaches": (*REACHES, ("udp", ADDRESS, 9000), ("udp", WEB, 9001))}
+UDP_WIDE = {"allow": ("0.0.0.0/0:9000/udp", "[::/0]:9000/udp")}
+
+RELAYED = [
+    Row("udp-rule-host", RULES, send("udp", OTHER, 9000, "TOKEN"), **UDP_RULES),
+    Row("udp-rule-port", RULES, send("udp", ADDRESS, 9001, "TOKEN"), **UDP_RULES),
+    Row("udp-rule-literal", RULES, send("udp", WEB, 9001, "TOKEN"),
+        allow=UDP_RULES["allow"], reaches=()),
+    Row("udp-rule-v6", RULES, send("udp6", OTHER6, 9000, "TOKEN"), **UDP_RULES),
+    Row("udp-rule-mapped", RULES, send("udp6", f"::ffff:{OTHER}", 9000, "TOKEN"), **UDP_RULES),
+    Row("udp-rule-tcp", RULES, send("tcp", ADDRESS, 9000, "TOKEN"),
+        allow=(f"{ADDRESS}:9000/udp",)),
+    Row("udp-rule-dns", LOOKUP, send("udp", OTHER, 53, question("TOKEN.evil.example")),
+        **UDP_RULES),
+    Row("udp-rule-lan", SPECIAL, send("udp", LAN, 9000, "TOKEN"), **UDP_WIDE),
+    Row("udp-rule-nat64", SPECIAL, send("udp6", NAT64, 9000, "TOKEN"), **UDP_WIDE),
+    Row("udp-rule-loopback", NET, send("udp", "127.0.0.1", 9000, "TOKEN"), **UDP_WIDE),
+    Row("udp-rule-rebinding", SPECIAL, send("udp", "lan.example", 9000, "TOKEN"),
+        allow=("lan.example:9000/udp",), reaches=()),
+]
+
+ROWS = NAMES + TCP + SAID + PROXY + DATAGRAMS + RELAYED
 
 ALLOWED = [
     Row("name", (), send("tcp", NAME, 9000, "TOKEN")),
     Row("address", (), send("tcp", ADDRESS, 9000, "TOKEN")),
     Row("wildcard", (), send("udp", RESOLVER, 53, question("TOKEN.wild.example"))),
+    Row("datagram", (), send("udp", ADDRESS, 9000, "TOKEN"), **UDP_RULES),
+    Row("datagram-name", (), send("udp", NAME, 9001, "TOKEN"), **UDP_RULES),
 ]

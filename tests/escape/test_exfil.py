@@ -11,6 +11,7 @@ import shutil
 
 import pytest
 
+import exfil_doors as doors
 import exfil_rows as rows
 from canary import DNS, Canary
 from lab import CANNOT, CONTAINED, ESCAPED, Lab, build_directory
@@ -23,6 +24,9 @@ pytestmark = [
 ]
 
 
+ROWS = rows.ROWS + doors.ROWS
+
+
 class NetLab(Lab):
     """Runs purple beside a canary, with a network that is not isolated."""
 
@@ -31,11 +35,12 @@ class NetLab(Lab):
         self.canary = canary
         self.open_purple = open_prefix / "bin" / "purple"
 
-    def network(self, allow, block):
+    def network(self, allow, block=(), incoming=()):
         self.write_policy("default")
         with open(self.policy, "a", encoding="ascii") as file:
             file.write(f"network:\n  isolated: false\n  dns_servers: ['{DNS}']\n"
-                       f"  allow_outgoing: {list(allow)}\n  blocked_ips: {list(block)}\n")
+                       f"  allow_outgoing: {list(allow)}\n  blocked_ips: {list(block)}\n"
+                       f"  allow_incoming: {list(incoming)}\n")
 
     def argv(self, command, options=(), before=(), wrapped=True):
         who = [] if self.runner.uid == 0 else [
@@ -43,14 +48,18 @@ class NetLab(Lab):
             "--clear-groups"]
         return [*self.canary.inside(), *who, *super().argv(command, options, before, wrapped)]
 
+    # Who it is run as is in argv: only root can enter the namespace.
+    AS = {"user": None, "group": None, "extra_groups": None}
+
     def run(self, command, options=(), before=(), **kw):
-        # Who it is run as is in argv: only root can enter the namespace.
-        return super().run(command, options, before, user=None, group=None, extra_groups=None,
-                           **kw)
+        return super().run(command, options, before, **self.AS, **kw)
+
+    def popen(self, command, options=(), before=(), **kw):
+        return super().popen(command, options, before, **self.AS, **kw)
 
     @contextlib.contextmanager
     def without(self, guards):
-        """purple-net has its @guards off."""
+        """The programs have these @guards off."""
         purple = self.runner.purple
         self.runner.purple = str(self.open_purple)
         self.runner.env["PURPLE_OPEN"] = ",".join(guards)
@@ -79,12 +88,14 @@ def loud():
 
 @pytest.fixture(scope="session")
 def open_prefix(purple_prefix):
-    """purple with a purple-net whose guards can be switched off."""
+    """purple, and purple-net, with guards that can be switched off."""
     prefix = purple_prefix.parent / "open"
     if not prefix.exists():
         shutil.copytree(purple_prefix, prefix, symlinks=True)
         shutil.copy2(build_directory() / "tests" / "escape" / "open-net",
                      prefix / "libexec" / "purple" / "purple-net")
+        shutil.copy2(build_directory() / "tests" / "escape" / "open-run",
+                     prefix / "bin" / "purple")
     return prefix
 
 
@@ -100,21 +111,22 @@ def new_token():
 def attempt(row, lab, canary, guards=()):
     """(the probe's result, what the canary heard of it, the other packets that are not allowed)"""
     token = new_token()
-    plan = [g for g in guards if not g.startswith("net:")]
-    net = [g[len("net:"):] for g in guards if g.startswith("net:")]
+    programs = [g.split(":")[1] for g in guards if g.startswith(("net:", "run:"))]
+    plan = [g for g in guards if g != "given" and not g.startswith(("net:", "run:"))]
+    plan = [*row.base, *plan] if plan else []
     lab.canary = canary
-    canary.take()
     with contextlib.ExitStack() as stack:
-        call = {"command": [str(word) for word in row.probe(token)]}
-        if row.setup:
-            call.update(stack.enter_context(row.setup(lab, token)))
-        if "skip" in call:
-            pytest.skip(call["skip"])
-        if net:
-            stack.enter_context(lab.without(net))
+        given = stack.enter_context(row.setup(lab, token, plan)) if row.setup else rows.Given()
+        call = {"command": [str(word).format(**given.names) if given.names else str(word)
+                            for word in row.probe(token)],
+                "options": given.granted if "given" in guards else [], **given.call}
+        canary.take()
+        if programs:
+            stack.enter_context(lab.without(programs))
         done = lab.run_edited(plan, **call) if plan else lab.run(**call)
-    packets = canary.take()
-    heard = [str(p) for p in packets if token.encode() in p.data]
+        packets = canary.take()
+        heard = [str(p) for p in packets if token.encode() in p.data]
+        heard += ["what listens outside"] if given.hear(token) else []
     allowed = {("udp", DNS, 53), *row.reaches}
     strange = [str(p) for p in packets if not p.is_between(allowed)]
     return done, heard, strange
@@ -124,13 +136,13 @@ def said(done):
     return f"exit {done.returncode}\n{done.stdout}{done.stderr}"
 
 
-@pytest.mark.parametrize("row", rows.ROWS, ids=lambda row: row.id)
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
 def test_way_out(row, as_user, lab, quiet, loud):
     if as_user.name not in row.users:
         pytest.skip(f"is about {' and '.join(row.users)} only: {row.why}")
     lab.network(row.allow, row.block)
     done, heard, strange = attempt(row, lab, quiet)
-    assert done.returncode in (CONTAINED, CANNOT), said(done)
+    assert done.returncode in (row.status, CANNOT), said(done)
     assert not heard and not strange, f"the canary heard {heard} {strange}\n{said(done)}"
     done, heard, _ = attempt(row, lab, loud, row.guards)
     if done.returncode == CANNOT:
@@ -142,7 +154,7 @@ def test_way_out(row, as_user, lab, quiet, loud):
         assert heard, f"without {row.guards} the canary hears nothing\n{said(done)}"
 
 
-@pytest.mark.parametrize("row", [row for row in rows.ROWS if len(row.guards) > 1 and row.alone],
+@pytest.mark.parametrize("row", [row for row in ROWS if len(row.guards) > 1 and row.alone],
                          ids=lambda row: row.id)
 def test_each_guard_alone_holds_it(row, as_user, lab, quiet):
     if as_user.name not in row.users:
@@ -151,7 +163,7 @@ def test_each_guard_alone_holds_it(row, as_user, lab, quiet):
     for guard in row.guards:
         others = [g for g in row.guards if g != guard]
         done, heard, strange = attempt(row, lab, quiet, others)
-        assert done.returncode in (CONTAINED, CANNOT), f"with {guard} alone: {said(done)}"
+        assert done.returncode in (row.status, CANNOT), f"with {guard} alone: {said(done)}"
         assert not heard and not strange, \
             f"with {guard} alone the canary heard {heard} {strange}\n{said(done)}"
 
@@ -167,7 +179,7 @@ def test_what_is_allowed_comes_out(row, as_user, lab, quiet):
 def test_with_no_guard_off_the_open_one_holds(as_user, lab, quiet):
     """The controls differ from the product by what they switch off alone."""
     lab.network(rows.ALLOW, ())
-    for row in rows.ROWS:
+    for row in ROWS:
         if row.guards[0].startswith("net:") and row.allow == rows.ALLOW and not row.setup:
             with lab.without([]):
                 done, heard, strange = attempt(row, lab, quiet)
@@ -175,4 +187,4 @@ def test_with_no_guard_off_the_open_one_holds(as_user, lab, quiet):
 
 
 def test_ids_are_unique():
-    assert len({row.id for row in rows.ROWS}) == len(rows.ROWS)
+    assert len({row.id for row in ROWS}) == len(ROWS)

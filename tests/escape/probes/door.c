@@ -8,7 +8,7 @@
  * door families           sockets of other families than the usual ones
  * door route|rule|address|link|ruleset  change it, by netlink(7)
  * door unshare            a user and a network namespace of one's own
- * door tun PATH           an interface behind the device at PATH
+ * door tun PATH           an interface, by a device that is made at PATH
  * door getfd              the control socket of purple-net, by pidfd_getfd(2)
  * door uring ADDR PORT TEXT  connect and send by io_uring, which a filter does not see
  */
@@ -22,6 +22,9 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include "probe.h"
@@ -53,7 +56,9 @@ static long send_rights(int fd, const char *text)
 	union {
 		struct cmsghdr h;
 		char room[CMSG_SPACE(sizeof(int))];
-	} control = { .h = { CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
+	} control = { .h = { .cmsg_len = CMSG_LEN(sizeof(int)),
+			     .cmsg_level = SOL_SOCKET,
+			     .cmsg_type = SCM_RIGHTS } };
 	struct iovec iov = { (char[]){ "x" }, 1 };
 	struct msghdr m = { .msg_iov = &iov,
 			    .msg_iovlen = 1,
@@ -115,8 +120,10 @@ static long ask(int protocol, const void *m, size_t len)
 		struct message head;
 		uint8_t rest[512];
 	} answer = { .head.len = 0 };
+	const struct timeval limit = { .tv_sec = 5 };
 	int32_t error;
 
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	if (fd < 0 || send(fd, m, len, 0) < 0 || recv(fd, &answer, sizeof(answer), 0) < 0)
 		return -1;
 	memcpy(&error, answer.head.body, sizeof(error));
@@ -176,10 +183,10 @@ static long delete_ruleset(void)
 		uint8_t begin[20];
 		uint8_t table[20 + sizeof(name)];
 		uint8_t end[20];
-	} batch = { .begin = { 20, 0, NFT_BATCH_BEGIN, 0, 1, 0, [18] = 0, 10 },
-		    .table = { 20 + sizeof(name), 0, NFT_DELTABLE & 255, NFT_DELTABLE >> 8, 5,
-			       0, [16] = 1 /* NFPROTO_INET */ },
-		    .end = { 20, 0, NFT_BATCH_END, 0, 1, 0, [18] = 0, 10 } };
+	} batch = { .begin = { 20, [4] = NFT_BATCH_BEGIN, [6] = 1, [19] = 10 },
+		    .table = { 20 + sizeof(name), [4] = NFT_DELTABLE & 255,
+			       NFT_DELTABLE >> 8, [6] = 5, [16] = 1 /* NFPROTO_INET */ },
+		    .end = { 20, [4] = NFT_BATCH_END, [6] = 1, [19] = 10 } };
 
 	memcpy(batch.table + 20, name, sizeof(name));
 	return ask(NETFILTER, &batch, sizeof(batch));
@@ -190,15 +197,18 @@ static long delete_ruleset(void)
 static long add_tun(const char *path)
 {
 	struct ifreq ifr = { .ifr_name = "tun0", .ifr_flags = 0x1001 /* IFF_TUN, IFF_NO_PI */ };
-	int fd = open(path, O_RDWR);
+	int fd = mknod(path, S_IFCHR | 0666, makedev(10, 200)) < 0 ? -1 : open(path, O_RDWR);
+	int error = errno;
 
+	unlink(path);
+	errno = error;
 	return fd < 0 ? -1 : ioctl(fd, 0x400454ca /* TUNSETIFF */, &ifr);
 }
 
-/* purple-net began shortly before us; its descriptor 3 is a SEQPACKET socket (net/protocol.h). */
+/* purple-net began shortly before us; its descriptor 3 is SEQPACKET (net/protocol.h). */
 static void get_control_socket(void)
 {
-	enum { NEAR = 64, CONTROL = 3 };
+	enum { NEAR = 4096, CONTROL = 3 };
 	long self = getpid(), error = 0;
 
 	for (long pid = self > NEAR ? self - NEAR : 1; pid < self + NEAR; pid++) {
