@@ -11,6 +11,7 @@
 #include "net/special.h"
 #include "net/udp_internal.h"
 #include "net/unreachable.h"
+#include "sys/process.h"
 
 enum { RECEIVE_BUFFER = 4 << 20 }; /* as much of it as the host's rmem_max allows */
 
@@ -132,6 +133,11 @@ int udp_batch_receive(struct udp *u, int fd, struct bucket *b, struct bucket_wai
 	if (counted && n > 0)
 		bucket_take_whole(b, u->batch.m[0].msg_len);
 	return n;
+}
+
+int udp_send_many(int fd, struct mmsghdr *m, unsigned count)
+{
+	return (int)sys_call(SYS_sendmmsg, fd, m, count, MSG_NOSIGNAL);
 }
 
 void udp_tell(const struct udp_socket *s, const struct datagram_path *path)

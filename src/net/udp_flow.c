@@ -48,9 +48,9 @@ static void send_in(struct udp_flow *f, unsigned count)
 		datagram_answer(&b->m[i].msg_hdr, &f->path, f->socket->v6, &b->control[i]);
 	}
 	while (at < count) {
-		int n = sendmmsg(f->socket->watch.fd, b->m + at, count - at, MSG_NOSIGNAL);
+		int n = udp_send_many(f->socket->watch.fd, b->m + at, count - at);
 
-		if (n < 0 && errno == EINTR)
+		if (n == -EINTR)
 			continue;
 		at += n > 0 ? (unsigned)n : 1; /* an error is the first one's */
 	}
@@ -100,16 +100,16 @@ static void on_turn(struct bucket_wait *w)
 static int send_out(const struct udp_flow *f, struct mmsghdr *m, unsigned count)
 {
 	for (unsigned at = 0; at < count;) {
-		int n = sendmmsg(f->outer.fd, m + at, count - at, MSG_NOSIGNAL);
+		int n = udp_send_many(f->outer.fd, m + at, count - at);
 
 		if (n >= 0) {
 			at += (unsigned)n;
 			continue;
 		}
-		if (errno == EINTR)
+		if (n == -EINTR)
 			continue;
-		if (errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM && errno != EMSGSIZE)
-			return -errno;
+		if (n != -EAGAIN && n != -ENOBUFS && n != -ENOMEM && n != -EMSGSIZE)
+			return n;
 		at++; /* no room, or too long for this family: lost */
 	}
 	return 0;

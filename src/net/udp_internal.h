@@ -74,6 +74,8 @@ void udp_batch_expect(struct udp *u, bool paths);
  * One at a time where bytes are counted, for nobody knows how long the next one is.
  */
 int udp_batch_receive(struct udp *u, int fd, struct bucket *b, struct bucket_wait *w);
+/* sendmmsg(2), which musl makes a call for each of. How many were sent, or -errno. */
+int udp_send_many(int fd, struct mmsghdr *m, unsigned count);
 
 /* Say why, and tell the sender. @name: NULL for a literal address. */
 void udp_refuse(const struct udp_socket *s, const struct datagram_path *path, const char *name,

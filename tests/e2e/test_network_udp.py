@@ -501,6 +501,27 @@ def test_datagrams_wait_while_a_name_is_asked_for(start, internet):
     assert got == [b"%d" % i for i in range(8)] and last == b"end"
 
 
+def test_what_waits_when_the_sandbox_ends_arrives(start, internet):
+    """More than a turn's worth, none of which has been read when the supervisor goes."""
+    engine = start([net.rule(address=net.WEB4, port=ECHO, udp=True)])
+    assert ask_from(engine, 0) == net.WEB4
+    got = internet.got[net.WEB4, ECHO]
+    before = len(got)
+    engine.process.send_signal(signal.SIGSTOP)
+    net.wait_for("its stop", lambda: pathlib.Path(f"/proc/{engine.process.pid}/stat").read_text()
+                 .rsplit(")", 1)[1].split()[0] == "T")
+
+    def body():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            for i in range(150):
+                s.sendto(b"%d" % i, (net.WEB4, ECHO))
+    net.in_namespace(engine.inner, body)
+    engine.control.close()
+    engine.process.send_signal(signal.SIGCONT)
+    net.wait_for("all of it", lambda: len(got) == before + 150)
+    assert [data for data, _ in got[before:]] == [b"%d" % i for i in range(150)]
+
+
 def test_denials_are_reported(start):
     engine = start([net.rule("echo.example", ECHO, udp=True),
                     net.rule(address=net.WEB4, port=NOBODY, udp=True)])

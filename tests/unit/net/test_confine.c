@@ -93,11 +93,15 @@ static int trace_parent(void)
 static int work(void)
 {
 	int fd[2], s4 = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	int u6 = socket(AF_INET6, SOCK_DGRAM, 0);
 	struct sockaddr_in a = { .sin_family = AF_INET,
 				 .sin_port = htons(1),
 				 .sin_addr.s_addr = htonl(0x7f000001) };
 
-	if (s4 < 0 || socket(AF_INET6, SOCK_DGRAM, 0) < 0 || pipe2(fd, O_NONBLOCK) < 0)
+	if (s4 < 0 || u6 < 0 || pipe2(fd, O_NONBLOCK) < 0)
+		return errno;
+	if (syscall(SYS_recvmmsg, u6, NULL, 0, 0, NULL) < 0 ||
+	    syscall(SYS_sendmmsg, u6, NULL, 0, 0) < 0)
 		return errno;
 	if (connect(s4, (struct sockaddr *)&a, sizeof(a)) < 0 && errno != EINPROGRESS &&
 	    errno != ECONNREFUSED)
