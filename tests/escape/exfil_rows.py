@@ -133,6 +133,8 @@ NAMES = [
         send("udp", RESOLVER, 53, question("TOKEN.a.b.c.d.wild.example"))),
     Row("dns-wildcard-long", LOOKUP,
         send("udp", RESOLVER, 53, question(f"TOKEN.{LONG}.wild.example"))),
+    Row("host-name", (*LOOKUP, "net:connect", "net:dial"),
+        send("tcp", "host.purple.internal", 9000, "TOKEN")),
     Row("dns-reverse", TYPES,
         send("udp", RESOLVER, 53, question("TOKEN.8.8.8.in-addr.arpa", 12))),
     Row("dns-other-server", ("off:net",),
@@ -256,6 +258,26 @@ SAID = [
         lambda token: f"GET / HTTP/1.1\r\nHost: {token}.example\r\n\r\n".encode(), 22))),
 ]
 
+FOLLOW = ("net:follow",)
+FIRST = f"GET / HTTP/1.1\r\nHost: {NAME}\r\n"
+SECOND = "GET / HTTP/1.1\r\nHost: TOKEN.example\r\n\r\n"
+POST = f"POST / HTTP/1.1\r\nHost: {NAME}\r\n"
+
+LATER = [
+    Row("http-second", FOLLOW, web(FIRST + "\r\n", ("+", SECOND))),
+    Row("http-pipelined", FOLLOW, web(FIRST + "\r\n" + SECOND)),
+    Row("http-third", FOLLOW, web(FIRST + "\r\n", ("+", FIRST + "\r\n"), ("+", SECOND))),
+    Row("http-behind-body", FOLLOW, web(POST + "Content-Length: 4\r\n\r\nbody" + SECOND)),
+    Row("http-behind-chunks", FOLLOW,
+        web(POST + "Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n" + SECOND)),
+    Row("http-chunk-lf", FOLLOW,
+        web(POST + "Transfer-Encoding: chunked\r\n\r\n4\nbody\r\n0\r\n\r\n" + SECOND)),
+    Row("http-behind-upgrade", FOLLOW,
+        web(FIRST + "Connection: upgrade\r\nUpgrade: websocket\r\n\r\n" + SECOND)),
+    Row("http-then-tls", FOLLOW, web(FIRST + "\r\n", ("+", EVIL))),
+    Row("http-then-other", FOLLOW, web(FIRST + "\r\n", ("+", "TOKEN\r\n"))),
+]
+
 # ---- by the proxy inside ----
 
 GREETING, CONNECT5 = b"\5\1\0", b"\5\1\0"
@@ -358,7 +380,7 @@ RELAYED = [
         allow=("lan.example:9000/udp",), reaches=()),
 ]
 
-ROWS = NAMES + TCP + SAID + PROXY + DATAGRAMS + RELAYED
+ROWS = NAMES + TCP + SAID + LATER + PROXY + DATAGRAMS + RELAYED
 
 ALLOWED = [
     Row("name", (), send("tcp", NAME, 9000, "TOKEN")),

@@ -102,3 +102,11 @@ WRAPPED(int, dns_parse_query, const uint8_t *msg, size_t len, struct dns_query *
 		q->type = DNS_A;
 	return r;
 }
+
+/* The requests of an HTTP/1 connection after the first. */
+struct flow;
+WRAPPED(void, flow_follow_start, struct flow *f, const struct http_head *head)
+{
+	if (!off("follow"))
+		__real_flow_follow_start(f, head);
+}
