@@ -276,14 +276,17 @@ static int no_answer(const char *name, struct err *e)
 	return -EPROTO;
 }
 
-int sandbox_hear(int fd, const char *name, bool patient, enum control_type want,
-		 struct control_message *answer, struct err *e)
+static int hear(int fd, const char *name, bool patient, enum control_type want,
+		struct control_message *answer, int *fds, unsigned *nfds, struct err *e)
 {
+	const unsigned room = nfds ? *nfds : 0;
 	int r;
 
-	do
-		r = control_receive(fd, answer, NULL, NULL, 0);
-	while (r == -EINTR || (r == -EAGAIN && patient));
+	do {
+		if (nfds)
+			*nfds = room;
+		r = control_receive(fd, answer, fds, nfds, 0);
+	} while (r == -EINTR || (r == -EAGAIN && patient));
 	if (r == -EAGAIN)
 		return no_answer(name, e);
 	if (r == 0 || r == -ECONNRESET || r == -EPIPE) {
@@ -293,12 +296,25 @@ int sandbox_hear(int fd, const char *name, bool patient, enum control_type want,
 	}
 	if (r < 0)
 		return err_set(e, r, "state", "hear from the supervisor of %s", name);
+	if (answer->head.type == (uint32_t)want)
+		return 0;
+	while (nfds && *nfds > 0)
+		sys_close(fds[--*nfds]);
 	if (answer->head.type == CONTROL_ERROR)
 		return control_error(answer, "state", e);
-	if (answer->head.type != (uint32_t)want)
-		return err_set(e, EPROTO, "state", "the supervisor of %s gave a wrong answer",
-			       name);
-	return 0;
+	return err_set(e, EPROTO, "state", "the supervisor of %s gave a wrong answer", name);
+}
+
+int sandbox_hear(int fd, const char *name, bool patient, enum control_type want,
+		 struct control_message *answer, struct err *e)
+{
+	return hear(fd, name, patient, want, answer, NULL, NULL, e);
+}
+
+int sandbox_hear_fds(int fd, const char *name, enum control_type want,
+		     struct control_message *answer, int *fds, unsigned *nfds, struct err *e)
+{
+	return hear(fd, name, false, want, answer, fds, nfds, e);
 }
 
 int sandbox_ask(int fd, const char *name, enum control_type request, uint32_t value,

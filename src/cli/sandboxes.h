@@ -70,6 +70,10 @@ int sandbox_ask(int fd, const char *name, enum control_type request, uint32_t va
 int sandbox_hear(int fd, const char *name, bool patient, enum control_type want,
 		 struct control_message *answer, struct err *e);
 
+/* The same for an answer with descriptors: room and count in *@nfds; they are the caller's. */
+int sandbox_hear_fds(int fd, const char *name, enum control_type want,
+		     struct control_message *answer, int *fds, unsigned *nfds, struct err *e);
+
 /* Wait until nobody holds the lock of @dir any more: at most @ms. */
 bool sandbox_wait_unlocked(int dir, int ms);
 
@@ -114,5 +118,6 @@ int cmd_resume(int argc, char **argv);
 int cmd_wait(int argc, char **argv);
 int cmd_logs(int argc, char **argv);
 int cmd_rm(int argc, char **argv);
+int cmd_net(int argc, char **argv);
 
 #endif

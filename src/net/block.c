@@ -9,6 +9,7 @@
 
 #include "base/macros.h"
 #include "net/host.h"
+#include "sys/raw.h"
 
 static bool rule_is_sane(const struct net_rule *r)
 {
@@ -41,22 +42,19 @@ static int check(const struct net_block *b, size_t size)
 	return b->bytes_per_second > NET_BANDWIDTH_MAX ? -EINVAL : 0;
 }
 
-int net_block_read(int fd, struct net_block **ret, struct net_rules *rules)
+int net_block_read_into(int fd, struct net_block *b, struct net_rules *rules)
 {
-	const size_t max = sizeof(struct net_block) + 2 * NET_RULES_MAX * sizeof(struct net_rule);
-	_cleanup_free_ struct net_block *b = malloc(max + 1);
 	size_t len = 0;
 	int r;
 
-	if (!b)
-		return -ENOMEM;
-	while (len <= max) {
-		ssize_t n = pread(fd, (char *)b + len, max + 1 - len, (off_t)len);
+	while (len < NET_BLOCK_ROOM) {
+		long n = sys_call(SYS_pread64, fd, (char *)b + len, NET_BLOCK_ROOM - len,
+				  (off_t)len);
 
-		if (n < 0 && errno == EINTR)
+		if (n == -EINTR)
 			continue;
 		if (n < 0)
-			return -errno;
+			return (int)n;
 		if (!n)
 			break;
 		len += (size_t)n;
@@ -70,8 +68,17 @@ int net_block_read(int fd, struct net_block **ret, struct net_rules *rules)
 	rules->allow_count = b->allow_count;
 	rules->block = rules->allow + b->allow_count;
 	rules->block_count = b->block_count;
-	*ret = TAKE_PTR(b);
 	return 0;
+}
+
+int net_block_read(int fd, struct net_block **ret, struct net_rules *rules)
+{
+	_cleanup_free_ struct net_block *b = malloc(NET_BLOCK_ROOM);
+	int r = b ? net_block_read_into(fd, b, rules) : -ENOMEM;
+
+	if (r == 0)
+		*ret = TAKE_PTR(b);
+	return r;
 }
 
 unsigned net_parse_resolv_conf(const char *text, struct net_server ret[NET_SERVERS_MAX])

@@ -8,6 +8,7 @@
 
 enum { NET_CONNECTIONS_MAX = 16384 };
 #define NET_BANDWIDTH_MAX (UINT64_C(1) << 40)
+#define NET_BLOCK_ROOM (sizeof(struct net_block) + 2 * NET_RULES_MAX * sizeof(struct net_rule) + 1)
 
 /*
  * Read all of @fd (from its start) into memory that the caller frees; @rules
@@ -15,6 +16,8 @@ enum { NET_CONNECTIONS_MAX = 16384 };
  * are no configuration.
  */
 int net_block_read(int fd, struct net_block **ret, struct net_rules *rules);
+/* The same into @b, which has NET_BLOCK_ROOM. @rules stay as they are where it fails. */
+int net_block_read_into(int fd, struct net_block *b, struct net_rules *rules);
 
 /*
  * The servers of an /etc/resolv.conf (resolv.conf(5)) into @ret: at most

@@ -48,6 +48,8 @@ static const int calls[] = {
 	SYS_madvise, /* free(3), at the end */
 	SYS_munmap,
 	SYS_pipe2,
+	SYS_pread64, /* other rules, in a memfd */
+	SYS_pwrite64, /* what is shown, into one: no socket and no pipe takes it */
 	SYS_recvfrom,
 	SYS_recvmmsg,
 	SYS_recvmsg,
@@ -87,21 +89,21 @@ static const int calls[] = {
 
 int net_load_filter(void)
 {
-	enum { HEAD = 9 };
+	enum { HEAD = 10 };
 	struct sock_filter f[HEAD + 2 * sizeof(calls) / sizeof(calls[0]) + 1] = {
 		LOAD(arch),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0),
 		RETURN(SECCOMP_RET_KILL_PROCESS),
 		LOAD(nr),
-		UNLESS_EQUAL_SKIP(SYS_socket, 4),
+		UNLESS_EQUAL_SKIP(SYS_socket, 5),
 		LOAD(args[0]), /* the low half, on machines that begin with it */
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 1, 0),
 		UNLESS_EQUAL_SKIP(AF_INET6, 1),
 		RETURN(SECCOMP_RET_ALLOW),
+		RETURN(REFUSE), /* some families have the number of a call below */
 	};
 	unsigned short n = HEAD;
 
-	/* The number is still loaded, or the family of a socket: a small one, of no call here. */
 	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
 		f[n++] = (struct sock_filter)UNLESS_EQUAL_SKIP((unsigned)calls[i], 1);
 		f[n++] = (struct sock_filter)RETURN(SECCOMP_RET_ALLOW);

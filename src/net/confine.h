@@ -3,9 +3,9 @@
  * purple-net gives up what it does not need, before it reads a byte from
  * inside: root's id, every capability, the file system (Landlock with no rule;
  * with scopes: signals and abstract sockets), listening (Landlock: bind), all
- * system calls but those of a relay (seccomp: no exec, no fork, no memory; only
- * sockets of IPv4 and IPv6; what else is tried kills it), descriptors over
- * what it will use. It is not dumpable, so its memory is nobody's to read.
+ * system calls but those of a relay, and pread and pwrite of a memfd (seccomp: no exec, no fork, no
+ * memory; only sockets of IPv4 and IPv6; what else is tried kills it), descriptors over what it
+ * will use. It is not dumpable, so its memory is nobody's to read.
  *
  * After it there is no way to open a file or to get memory.
  */

@@ -360,6 +360,7 @@ struct flow *flow_make(struct flows *fs)
 	if (f)
 		*f = (struct flow){ .flows = fs,
 				    .phase = FLOW_RESOLVE,
+				    .began = fs->loop->now,
 				    .wait.fn = on_result,
 				    .inner = { .fn = on_inner, .fd = -1 },
 				    .outer.fd = -1,

@@ -82,6 +82,11 @@ void flows_limit(struct flows *fs, struct bucket *up, struct bucket *down);
 /* Ends all. */
 void flows_free(struct flows *fs);
 
+/* Other rules: cut those that they do not allow. How many it were. */
+unsigned flows_check(struct flows *fs);
+struct show;
+void flows_show(const struct flows *fs, struct show *s);
+
 /*
  * The sandbox has ended: take what still waits at the listeners, and end each
  * flow when all that was sent from inside is with the host's kernel. Call it

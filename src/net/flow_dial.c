@@ -62,7 +62,8 @@ static void dial_next(struct flow *f)
 			pending++;
 	}
 	while (slot && f->next < f->count) {
-		slot->watch.fd = start_connect(f, &f->addrs[f->next++]);
+		slot->addr = f->next++;
+		slot->watch.fd = start_connect(f, &f->addrs[slot->addr]);
 		if (slot->watch.fd < 0) {
 			f->error = slot->watch.fd;
 			continue;
@@ -97,6 +98,7 @@ static void on_attempt(struct loop_watch *w, uint32_t events)
 		return;
 	loop_remove(f->flows->loop, w);
 	f->outer.fd = TAKE_FD(w->fd);
+	f->peer = a->addr;
 	flow_dial_stop(f);
 	flow_relay_start(f);
 }

@@ -40,6 +40,7 @@ enum flow_proxy {
 struct flow_attempt {
 	struct flow *flow;
 	struct loop_watch watch; /* .fd: owned; -1: none */
+	unsigned addr;		 /* which of the flow's */
 };
 
 /* One way. */
@@ -47,6 +48,7 @@ struct flow_way {
 	int pipe[2];
 	size_t in_pipe;
 	uint64_t pass;	       /* bytes that may yet go into the pipe */
+	uint64_t bytes;	       /* so far */
 	bool begun;	       /* one has */
 	bool eof;	       /* the source's stream has ended */
 	bool shut;	       /* and that was passed on */
@@ -92,9 +94,11 @@ struct flow {
 	struct loop_timer timer; /* of the phase */
 	struct loop_timer gate_timer;
 	struct loop_task again;
+	uint64_t began;
 	uint64_t deadline; /* CONNECT: to give up */
 	uint64_t last;	   /* RELAY: when a byte moved */
 	unsigned count, next;
+	unsigned peer; /* RELAY: which of addrs */
 	struct resolver_addr addrs[FLOW_ADDRS];
 	struct flow_attempt attempts[FLOW_ATTEMPTS];
 	struct flow_way up, down;

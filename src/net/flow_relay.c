@@ -40,6 +40,7 @@ static int fill(struct flow *f, struct flow_way *w, int src)
 	w->begun |= n > 0;
 	w->pass -= (uint64_t)n;
 	w->in_pipe = (size_t)n;
+	w->bytes += (size_t)n;
 	return 0;
 }
 

@@ -9,12 +9,19 @@
  *			NET_SOCKET_PUBLISHED
  *	NET_SOCKETS	when the sandbox's namespace is ready; @count sockets,
  *			@sockets says what each is; several where one has no room
+ *	NET_RULES	other rules: a sealed memfd as NET_CONFIG's, of which the rest is as it
+ *			was; @count is a number for the answer
+ *	NET_SHOW	say what there is, in the memfd that comes with it (net/live.h); @count
+ *			likewise
  *	purple-net → supervisor
  *	NET_READY	it has confined itself and read the configuration
  *	NET_FAILED	it cannot; @error, @text says why. Then it exits
  *	NET_DENIED	something was refused; at most NET_DENIED_PER_SECOND, the
  *			others are counted in the next one's @count; at the end in one
  *			whose @verdict is 0, and which tells of no other
+ *	NET_CHANGED	the rules are in force; @count as it was asked, @error: how many flows
+ *			they cut
+ *	NET_SHOWN	it is in the memfd, or @error says why not
  *
  * The end of either is the end of the other: when the socket is closed,
  * purple-net sends on what came from inside, for at most 2 s, and exits; and when
@@ -35,7 +42,17 @@ enum {
 	NET_DENIED_PER_SECOND = 20
 };
 
-enum net_message_type { NET_CONFIG = 1, NET_SOCKETS, NET_READY, NET_FAILED, NET_DENIED };
+enum net_message_type {
+	NET_CONFIG = 1,
+	NET_SOCKETS,
+	NET_READY,
+	NET_FAILED,
+	NET_DENIED,
+	NET_RULES,
+	NET_CHANGED,
+	NET_SHOW,
+	NET_SHOWN
+};
 
 /* Made by PID 1 inside its own network namespace, where every address is local. */
 enum net_socket_kind {
@@ -59,8 +76,8 @@ struct net_socket {
 
 struct net_message {
 	uint32_t type;
-	uint32_t count;	 /* SOCKETS: how many; DENIED: how many more were not told of */
-	int32_t error;	 /* FAILED: -errno */
+	uint32_t count;	 /* SOCKETS, DENIED (not told of): how many; else a request's number */
+	int32_t error;	 /* FAILED, SHOWN: -errno; CHANGED: a count */
 	uint8_t udp;	 /* DENIED */
 	uint8_t verdict; /* DENIED: enum net_verdict */
 	uint16_t port;	 /* DENIED */

@@ -16,6 +16,7 @@
 #include "net/confine.h"
 #include "net/dnsd.h"
 #include "net/flow.h"
+#include "net/live.h"
 #include "net/names.h"
 #include "net/pipes.h"
 #include "net/protocol.h"
@@ -42,6 +43,8 @@ struct serve {
 	struct flows *flows;
 	struct udp *udp; /* NULL: no rule allows any */
 	struct bucket up, down;
+	struct live live;
+	unsigned max;		 /* connections */
 	struct publish *publish; /* NULL: nothing is */
 	unsigned published_count;
 	int published_fds[NET_PUBLISHED_MAX]; /* until @publish has them */
@@ -137,6 +140,34 @@ static int take_sockets(struct serve *s, const struct net_message *m, int *fds, 
 	return r < 0 ? err_set(s->err, r, "net", "cannot serve the sandbox's sockets") : 0;
 }
 
+static int tell(const struct serve *s, const struct net_message *m)
+{
+	return send(s->control, m, sizeof(*m), MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+/* What cannot be done ends us: rules that we do not have must not seem to hold. */
+static int take_request(struct serve *s, const struct net_message *m, int *fds, unsigned count)
+{
+	struct net_message answer = { .type = NET_CHANGED, .count = m->count };
+	int r = -EPROTO;
+
+	if (m->type == NET_SOCKETS)
+		return take_sockets(s, m, fds, count);
+	if (m->type == NET_RULES && count == 1)
+		r = live_change(&s->live, fds[0], &s->rules, s->flows, s->udp);
+	answer.error = r;
+	if (m->type == NET_SHOW && count == 1) {
+		r = 0;
+		answer.type = NET_SHOWN;
+		answer.error = live_show(fds[0], s->max, s->names.count, s->flows, s->udp);
+	}
+	for (unsigned i = 0; i < count; i++)
+		close(fds[i]);
+	if (r >= 0)
+		r = tell(s, &answer);
+	return r < 0 ? err_set(s->err, r, "net", "cannot do what the supervisor asks") : 0;
+}
+
 /* What a program sent just before it ended shall arrive, as it would without us. */
 static void on_drain(struct loop_timer *t)
 {
@@ -162,7 +193,7 @@ static void on_control(struct loop_watch *w, uint32_t events)
 		if (r == -EAGAIN)
 			return;
 		if (r > 0) {
-			r = take_sockets(s, &m, fds, count);
+			r = take_request(s, &m, fds, count);
 		} else if (r < 0 && r != -ECONNRESET) { /* it was closed with our words unread */
 			r = err_set(s->err, r, "net", "what the supervisor says");
 		} else {
@@ -284,6 +315,8 @@ static int prepare(struct serve *s, const struct net_block *b)
 		flows_limit(s->flows, &s->up, &s->down);
 		if (udp)
 			udp_limit(s->udp, &s->up, &s->down);
+		s->max = max;
+		r = live_init(&s->live);
 	}
 	if (!r && s->published_count)
 		r = listen_outside(s);
@@ -292,11 +325,6 @@ static int prepare(struct serve *s, const struct net_block *b)
 	if (!r)
 		r = loop_add(&s->loop, &s->watch, EPOLLIN);
 	return r < 0 ? err_set(s->err, r, "net", "cannot begin") : 0;
-}
-
-static int tell(const struct serve *s, const struct net_message *m)
-{
-	return send(s->control, m, sizeof(*m), MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
 static int run(struct serve *s)
@@ -336,6 +364,7 @@ int net_serve(int control, struct err *err)
 	resolver_free(s.resolver);
 	names_free(&s.names);
 	loop_free(&s.loop);
+	live_free(&s.live);
 	free(s.block);
 	return r;
 }

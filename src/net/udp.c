@@ -240,6 +240,7 @@ static struct udp_flow *begin(struct udp_socket *s, const struct datagram_path *
 				.socket = s,
 				.used = true,
 				.path = *path,
+				.began = u->loop->now,
 				.name = name };
 	udp_table_add(&u->table, &f->entry, u->loop->now);
 	if (!u->idle.slot)

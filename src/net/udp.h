@@ -67,6 +67,11 @@ void udp_limit(struct udp *u, struct bucket *up, struct bucket *down);
 /* Ends all. */
 void udp_free(struct udp *u);
 
+/* Other rules: cut the flows that they do not allow. How many it were. */
+unsigned udp_check(struct udp *u);
+struct show;
+void udp_show(const struct udp *u, struct show *s);
+
 /* Serve @fd, which is owned from here on, also on failure. 0 or -errno. */
 int udp_add(struct udp *u, int fd, bool v6);
 /* The raw socket for ICMP or ICMPv6; owned likewise. */

@@ -46,6 +46,7 @@ static void send_in(struct udp_flow *f, unsigned count)
 	for (unsigned i = 0; i < count; i++) {
 		b->iov[i].iov_len = b->m[i].msg_len;
 		datagram_answer(&b->m[i].msg_hdr, &f->path, f->socket->v6, &b->control[i]);
+		f->down += b->m[i].msg_len;
 	}
 	while (at < count) {
 		int n = udp_send_many(f->socket->watch.fd, b->m + at, count - at);
@@ -146,6 +147,7 @@ void udp_flow_send(struct udp_flow *f, unsigned first, unsigned count)
 	}
 	for (unsigned i = first; i < first + count; i++) {
 		b->iov[i].iov_len = b->m[i].msg_len;
+		f->up += b->m[i].msg_len;
 		b->out[i] = (struct mmsghdr){
 			.msg_hdr = { .msg_iov = &b->iov[i], .msg_iovlen = 1 },
 		};
@@ -163,6 +165,7 @@ static void release(struct udp_flow *f)
 		struct mmsghdr m = { .msg_hdr = { .msg_iov = &iov, .msg_iovlen = 1 } };
 
 		h->used = false;
+		f->up += h->len;
 		if (send_out(f, &m, 1) < 0) {
 			refuse(f, NET_UNREACHABLE);
 			return;
@@ -237,6 +240,7 @@ static bool settle(struct udp_flow *f, const struct resolver_result *result)
 			refusal = answer;
 			refused = addr;
 		} else if (connect_to(f, a) == 0) {
+			f->peer = *a;
 			f->waiting = false;
 			return true;
 		}

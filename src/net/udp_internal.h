@@ -33,6 +33,8 @@ struct udp_flow {
 	const char *name; /* NULL: a literal address */
 	struct resolver_wait wait;
 	struct udp_held *held;
+	uint64_t began, up, down; /* when; bytes */
+	struct resolver_addr peer;
 	struct loop_watch outer; /* .fd: owned; -1: none */
 	struct loop_task again;
 	struct bucket_wait turn;

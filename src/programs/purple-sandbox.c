@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * purple-sandbox: `purple ps`, `stats`, `stop`, `kill`, `pause`, `resume`,
- * `wait`, `logs` and `rm`: which sandboxes there are, and words to them.
+ * `wait`, `logs`, `rm` and `net`: which sandboxes there are, and words to them.
  *
  * Runs as:  the caller, with the caller's rights; no set-uid, no daemon.
  * Reads:    the state of the caller's own sandboxes in the runtime directory,
@@ -9,7 +9,8 @@
  *           supervisor.
  * Trusts:   the supervisors, which are the caller's own. What the state says of
  *           a command (its name and arguments) is printed escaped; a log is
- *           printed as the command wrote it, as `purple run` would have.
+ *           printed as the command wrote it, as `purple run` would have. What
+ *           purple-net says of its connections is checked, and printed escaped.
  * May call: signals to a supervisor that is suspended; removes what dead
  *           supervisors left, directories and control groups.
  */
@@ -25,6 +26,7 @@ static const struct {
 	{ "ps", cmd_ps },     { "stats", cmd_stats }, { "stop", cmd_stop },
 	{ "kill", cmd_kill }, { "pause", cmd_pause }, { "resume", cmd_resume },
 	{ "wait", cmd_wait }, { "logs", cmd_logs },   { "rm", cmd_rm },
+	{ "net", cmd_net },
 };
 
 int main(int argc, char **argv)

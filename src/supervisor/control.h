@@ -32,6 +32,13 @@
  *	INPUT     -                bytes (after ATTACH); none:   -
  *	                           end of input
  *	RESIZE    rows << 16|cols  - (after ATTACH)              -
+ *	NET_SHOW  -                -                             NET_IS: struct control_net; by
+ *	                                                         SCM_RIGHTS a memfd: struct
+ *	                                                         denials, the rules allowed, those
+ *	                                                         blocked; and one of purple-net's
+ *	                                                         (net/live.h), hostile, if it lives
+ *	NET_ALLOW -                rules, each with its NUL      OK, value: connections that it cut
+ *	NET_DENY  -                likewise                      likewise
  *	any       -                -                             ERROR: struct err
  *
  * `purple stop` sends STOP and WAIT. When the client of an EXEC is gone, its
@@ -62,6 +69,9 @@ enum control_type {
 	CONTROL_SIGNAL,
 	CONTROL_INPUT,
 	CONTROL_RESIZE,
+	CONTROL_NET_SHOW,
+	CONTROL_NET_ALLOW,
+	CONTROL_NET_DENY,
 	CONTROL_REQUESTS, /* below: requests */
 
 	CONTROL_OK = 64,
@@ -70,7 +80,8 @@ enum control_type {
 	CONTROL_EXITED,
 	CONTROL_OUTPUT, /* value: 1 or 2, the stream */
 	CONTROL_STATS_ARE,
-	CONTROL_ENDED
+	CONTROL_ENDED,
+	CONTROL_NET_IS
 };
 
 /* EXEC: bit n: descriptor n shall be the sandbox's own new terminal. */
@@ -99,6 +110,13 @@ struct control_message {
 			int32_t exit_status; /* what `purple run` exits, or would exit, with */
 			char reason[32];     /* as in the report: "exited", "timeout", … */
 		} ended;
+		struct control_net {
+			uint32_t lives; /* purple-net does; else @why it does not */
+			uint32_t locked;
+			uint32_t allow_count, block_count; /* of struct net_rule */
+			uint64_t max_connections, bytes_per_second;
+			char why[160];
+		} net;
 	};
 };
 

@@ -8,6 +8,7 @@
  *	scope.c     where it is, if systemd has to be asked
  *	network.c   purple-net, unless isolated
  *	network_told.c  what it says: refusals, its end
+ *	network_live.c  what is asked of it: `purple net`
  *	publish.c   listens for it on the host's side
  *	register.c  the state directory
  *	server.c    clients of the control socket
@@ -35,6 +36,7 @@
 #include "supervisor/denials.h"
 #include "supervisor/lifecycle.h"
 #include "supervisor/pty.h"
+#include "supervisor/rule_lists.h"
 #include "supervisor/run.h"
 #include "supervisor/state.h"
 
@@ -55,7 +57,9 @@ struct client {
 	int command; /* EXEC: its number in commands[]; -1 */
 	bool waits;  /* to be told of the end */
 	bool attached;
-	uint64_t heard; /* when it last spoke, or came: a count */
+	uint64_t heard;	     /* when it last spoke, or came: a count */
+	uint32_t net_serial; /* what purple-net is to answer for it; 0: nothing */
+	int net_shown;	     /* where it is to show what there is; 0: nowhere */
 };
 
 enum { OUTPUTS = 2, NO_COMMAND = -1, MAIN_COMMAND = 0 };
@@ -117,6 +121,8 @@ struct supervisor {
 	struct command commands[INIT_COMMANDS_MAX];
 	struct output output;
 	struct denials denials;
+	struct rule_lists *rules; /* owned; NULL: still the plan's */
+	uint32_t net_serial;	  /* of the last request to purple-net */
 	char net_error[sizeof(((struct net_message *)0)->text)]; /* of NET_FAILED */
 };
 
@@ -168,6 +174,21 @@ int publish_open(const struct plan *p, int fds[PLAN_LISTENERS_MAX], struct net_s
 		 struct err *e);
 void publish_close(const int *fds, int count);
 
+/* A sealed memfd with what it is told at the start, and the rules now in force; or -errno. */
+int network_block(const struct supervisor *s);
+int network_send(const struct supervisor *s, const struct net_message *m, const int *fds,
+		 unsigned count);
+
+/*
+ * network_live.c: NET_SHOW, NET_ALLOW, NET_DENY of the client @n. Only purple-net's
+ * answer is an answer.
+ */
+void network_request(struct supervisor *s, int n, const struct control_message *m);
+int network_ask(struct supervisor *s, enum net_message_type type, int n);
+void network_answered(struct supervisor *s, const struct net_message *m);
+void network_forget(struct supervisor *s, int n); /* the client is gone */
+void network_abandon(struct supervisor *s);	  /* purple-net is */
+
 /* network_told.c */
 void network_denied(struct supervisor *s, const struct net_message *m);
 /* purple-net is gone, or as good as that. Why is in s->out->network_why from here on. */
@@ -189,6 +210,9 @@ void server_handle(struct supervisor *s, const struct pollfd *fds);
 void server_end(struct supervisor *s); /* tell all that wait, and close */
 void client_close(struct supervisor *s, int n);
 void client_error(struct supervisor *s, int n, const struct err *e);
+/* The descriptors stay the caller's. */
+void client_send(struct supervisor *s, int n, const struct control_message *m, const int *fds,
+		 unsigned nfds);
 
 /*
  * peer.c: may the process that connected to @fd steer the sandbox? -EPERM with @e

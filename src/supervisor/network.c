@@ -56,13 +56,16 @@ static void compose(const struct supervisor *s, struct buf *b)
 	const struct plan *p = s->plan;
 	const struct plan_network *n = &p->network;
 	const struct plan_server *server = plan_items(p, network.servers, struct plan_server);
-	const size_t allow = n->allow.count * sizeof(struct net_rule);
-	const size_t block = n->block.count * sizeof(struct net_rule);
+	const struct rule_lists *now = s->rules;
+	const uint32_t allow_count = now ? now->allow.count : n->allow.count;
+	const uint32_t block_count = now ? now->block.count : n->block.count;
+	const size_t allow = allow_count * sizeof(struct net_rule);
+	const size_t block = block_count * sizeof(struct net_rule);
 	struct net_block head = {
 		.magic = NET_BLOCK_MAGIC,
 		.size = (uint32_t)(sizeof(head) + allow + block),
-		.allow_count = n->allow.count,
-		.block_count = n->block.count,
+		.allow_count = allow_count,
+		.block_count = block_count,
 		.max_connections = n->max_connections,
 		.idle_s = n->idle_s,
 		.bytes_per_second = n->bytes_per_second,
@@ -76,14 +79,17 @@ static void compose(const struct supervisor *s, struct buf *b)
 		memcpy(head.servers[i].addr, server[i].addr, sizeof(server[i].addr));
 	}
 	buf_add(b, &head, sizeof(head));
-	buf_add(b, plan_items(p, network.allow, char), allow);
-	buf_add(b, plan_items(p, network.block, char), block);
+	buf_add(b, now ? (const char *)now->allow.items : plan_items(p, network.allow, char),
+		allow);
+	buf_add(b, now ? (const char *)now->block.items : plan_items(p, network.block, char),
+		block);
 }
 
 /* A sealed memfd, or -errno. */
-static int make_block(const struct supervisor *s)
+int network_block(const struct supervisor *s)
 {
-	_cleanup_buf_ struct buf b = BUF_INIT(PLAN_MAX + sizeof(struct net_block));
+	_cleanup_buf_ struct buf b =
+		BUF_INIT(PLAN_MAX + sizeof(struct net_block) + sizeof(struct rule_lists));
 	int fd, r;
 
 	compose(s, &b);
@@ -102,8 +108,8 @@ static int make_block(const struct supervisor *s)
 	return r;
 }
 
-static int send_message(const struct supervisor *s, const struct net_message *m, const int *fds,
-			unsigned count)
+int network_send(const struct supervisor *s, const struct net_message *m, const int *fds,
+		 unsigned count)
 {
 	struct iovec iov = { (void *)(uintptr_t)m, sizeof(*m) };
 	union {
@@ -163,7 +169,7 @@ static int configure(const struct supervisor *s, int block, struct err *e)
 	if (r < 0)
 		return r;
 	config.count = (uint32_t)r;
-	r = send_message(s, &config, fds, 1 + config.count);
+	r = network_send(s, &config, fds, 1 + config.count);
 	publish_close(fds + 1, (int)config.count);
 	return r < 0 ? err_set(e, r, "network", "tell " PROGRAM " what is allowed") : 0;
 }
@@ -178,7 +184,7 @@ int network_start(struct supervisor *s, struct err *e)
 	if (!supervisor_program(s, PROGRAM, program, sizeof(program)))
 		return err_set(e, ENAMETOOLONG, "network", PROGRAM);
 	r = choose_prefix(s);
-	block = r < 0 ? r : make_block(s);
+	block = r < 0 ? r : network_block(s);
 	if (block < 0)
 		return err_set(e, block, "network", "write down the configuration of " PROGRAM);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
@@ -229,11 +235,11 @@ static void gone(struct supervisor *s)
 static int send_sockets(const struct supervisor *s, const struct net_message *m, const int *fds)
 {
 	const struct timespec pause = { .tv_nsec = 1000000 };
-	int r = send_message(s, m, fds, m->count);
+	int r = network_send(s, m, fds, m->count);
 
 	for (int tries = 0; r == -ETOOMANYREFS && tries < CROWDED_MS; tries++) {
 		nanosleep(&pause, NULL);
-		r = send_message(s, m, fds, m->count);
+		r = network_send(s, m, fds, m->count);
 	}
 	return r;
 }
@@ -284,6 +290,8 @@ static bool read_message(struct supervisor *s)
 		return true;
 	if (m.type == NET_READY) {
 		s->net_ready = true;
+	} else if (m.type == NET_CHANGED || m.type == NET_SHOWN) {
+		network_answered(s, &m);
 	} else if (m.type == NET_DENIED) {
 		network_denied(s, &m);
 	} else if (m.type == NET_FAILED && s->net_ready) {

@@ -55,6 +55,7 @@ void network_bury(struct supervisor *s)
 	else
 		snprintf(why, sizeof(s->out->network_why), "it exited with status %d",
 			 r > 0 ? WEXITSTATUS(status) : -1);
+	network_abandon(s);
 	if (s->net_ready) {
 		char line[256];
 

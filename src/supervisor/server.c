@@ -31,14 +31,21 @@ void client_close(struct supervisor *s, int n)
 		s->output.pending.head.size = 0;
 		s->output.stuck_since = 0;
 	}
+	network_forget(s, n);
 	sys_close(c->fd);
 	*c = (struct client){ .fd = -1, .command = NO_COMMAND };
 }
 
+void client_send(struct supervisor *s, int n, const struct control_message *m, const int *fds,
+		 unsigned nfds)
+{
+	if (control_send(s->clients[n].fd, m, fds, nfds, MSG_DONTWAIT) < 0)
+		client_close(s, n);
+}
+
 static void reply(struct supervisor *s, int n, const struct control_message *m)
 {
-	if (control_send(s->clients[n].fd, m, NULL, 0, MSG_DONTWAIT) < 0)
-		client_close(s, n);
+	client_send(s, n, m, NULL, 0);
 }
 
 static void reply_ok(struct supervisor *s, int n, uint32_t value)
@@ -232,6 +239,10 @@ static void on_request(struct supervisor *s, int n, const struct control_message
 		if (s->clients[n].attached && !output_input(s, m->bytes, len))
 			client_close(s, n);
 		return;
+	case CONTROL_NET_SHOW:
+	case CONTROL_NET_ALLOW:
+	case CONTROL_NET_DENY:
+		return network_request(s, n, m);
 	case CONTROL_RESIZE:
 		return on_resize(s, n, m->head.value);
 	default:

@@ -3,12 +3,14 @@
 import json
 import os
 import shutil
+import signal
+import subprocess
 import textwrap
 
 import pytest
 
 from running import needs_root, ok
-from test_network import HELPERS, OTHER, PRIVATE, SERVER, Box, Host
+from test_network import HELPERS, OTHER, PRIVATE, SERVER, Box, Host, helper_of
 
 pytestmark = [needs_root, pytest.mark.skipif(
     not (shutil.which("dnsmasq", path="/usr/sbin:/usr/bin:/sbin:/bin") and
@@ -236,3 +238,271 @@ def test_the_plan_shows_the_limits(box):
     plan = json.loads(ok(box.purple("plan", "--json", *words)))["network"]
     assert (plan["max_connections"], plan["bytes_per_second"]) == (7, 2 << 20)
     assert "2097152 bytes a second" in ok(box.purple("plan", *words))
+
+
+# A network that runs.
+
+DRIVEN = """
+    kept = {}
+    def do(word, host="example.com", port="8000"):
+        if word == "get":
+            return attempt(host, int(port))
+        if word == "address":
+            return socket.gethostbyname(host)
+        if word == "open":
+            kept[host] = socket.create_connection((host, int(port)), timeout=20)
+        if word in ("open", "echo"):
+            kept[host].sendall(bytes(1000))
+            got = b""
+            while len(got) < 1000:
+                got += kept[host].recv(1000)
+            return "alive"
+        try:
+            return "ended" if kept[host].recv(1) == b"" else "data"
+        except ConnectionResetError:
+            return "cut"
+        except TimeoutError:
+            return "silence"
+    for line in sys.stdin:
+        try:
+            print(do(*line.split()), flush=True)
+        except OSError as e:
+            print(type(e).__name__, flush=True)
+"""
+
+
+class Live:
+    """A sandbox that does what it is told, one line at a time."""
+
+    def __init__(self, box, *words, **policy):
+        self.box = box
+        self.name = f"live-{os.getpid()}-{box.runner.name}"
+        policy = box.policy(policy.pop("allow", ["example.com:8000", "example.com:9000"]), **policy)
+        self.child = subprocess.Popen(
+            box.argv("run", "--name", self.name, "-p", policy, *words, "--", "python3", "-c",
+                     program(DRIVEN)),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            **box.options(stdin=subprocess.PIPE))
+
+    def __call__(self, line):
+        self.child.stdin.write(line + "\n")
+        self.child.stdin.flush()
+        return self.child.stdout.readline().strip()
+
+    def net(self, word, *rules):
+        return self.box.purple("net", word, self.name, *rules)
+
+    def show(self):
+        return json.loads(ok(self.box.purple("net", "show", "--json", self.name)))
+
+    def end(self):
+        _, errors = self.child.communicate(timeout=60)
+        assert self.child.returncode == 0, errors
+        return errors
+
+    def close(self):
+        self.child.kill()
+        self.child.communicate()
+
+
+@pytest.fixture
+def live(box):
+    made = []
+
+    def make(*words, **policy):
+        made.append(Live(box, *words, **policy))
+        return made[-1]
+    yield make
+    for one in made:
+        one.close()
+
+
+def test_allow_and_deny(live):
+    """Of new connections; the address that a name has stays what it is."""
+    box = live()
+    assert box("get") == "served example.com"
+    address = box("address")
+    assert box("get example.com 8001") == "refused" and box("get moved.test") == "no name"
+    ok(box.net("allow", "example.com:8001", "MOVED.test"))
+    assert box("get example.com 8001") == "served example.com"
+    assert box("get moved.test") == "served moved.test"
+    ok(box.net("deny", "example.com:8001", "example.com:8000", "moved.test"))
+    assert box("get example.com 8001") == "refused" and box("get") == "refused"
+    assert box("get moved.test") == "no name"
+    assert box("address") == address, "9000 is still allowed"
+    ok(box.net("allow", "example.com:8000"))
+    assert box("address") == address and box("get") == "served example.com"
+    errors = box.end()
+    assert "example.com:8001" in errors
+
+
+def test_flows_that_are_not_allowed_any_more_are_cut(live):
+    box = live(allow=["example.com", "moved.test"])
+    assert box("open example.com 9000") == "alive" and box("open moved.test 9000") == "alive"
+    done = box.net("deny", "moved.test")
+    assert ok(done) == "1 connection was cut\n"
+    assert box("end moved.test") == "cut"
+    assert box("echo example.com") == "alive"
+    assert [f["host"] for f in box.show()["flows"]] == ["example.com"]
+    # By the address that it has gone to.
+    assert ok(box.net("deny", f"{SERVER}/32")) == "1 connection was cut\n"
+    assert box("end example.com") == "cut"
+    assert box.show()["block"] == [SERVER]
+
+
+def test_what_one_rule_still_allows_is_blocked(live):
+    """A rule that is taken out, and whose target another one allows too."""
+    box = live(allow=["example.com", "example.com:9000"])
+    assert box("open example.com 9000") == "alive"
+    assert ok(box.net("deny", "example.com:9000")) == "1 connection was cut\n"
+    shown = box.show()
+    assert (shown["allow"], shown["block"]) == (["example.com"], ["example.com:9000"])
+    ok(box.net("allow", "example.com:9000"))
+    assert box("open example.com 9000") == "alive"
+    assert box.show()["block"] == []
+
+
+def test_show(live):
+    box = live("--bandwidth=100MBps", block=["10.0.0.0/8"])
+    assert box("open example.com 9000") == "alive" and box("get secret.test") == "no name"
+    shown = box.show()
+    flow, = shown["flows"]
+    assert (flow["protocol"], flow["host"], flow["port"], flow["address"], flow["state"]) == \
+        ("tcp", "example.com", 9000, SERVER, "open")
+    assert (flow["bytes_up"], flow["bytes_down"]) == (1000, 1000)
+    assert 0 <= flow["quiet_ms"] <= flow["age_ms"] < 60000
+    assert shown["network"] == "on" and shown["locked"] is False
+    assert (shown["connections"], shown["max_connections"]) == (1, 1024)
+    assert shown["bytes_per_second"] == 100 << 20
+    assert shown["allow"] == ["example.com:8000", "example.com:9000"]
+    assert shown["block"] == ["10.0.0.0/8"]
+    assert [d["host"] for d in shown["denials"]] == ["secret.test"]
+    text = ok(box.box.purple("net", "show", box.name))
+    for word in ("1 of 1024", "104857600 bytes", "example.com", SERVER, "10.0.0.0/8",
+                 "refused secret.test"):
+        assert word in text, text
+
+
+def test_many_flows_are_shown(live):
+    box = live(allow=["example.com"])
+    for i in range(3):
+        assert box("open example.com 9000") == "alive"
+    # The descriptors of those before are closed with the last reference to each.
+    assert len(box.show()["flows"]) >= 1
+    box.child.stdin.write("".join("get example.com 8000\n" for _ in range(50)))
+    box.child.stdin.flush()
+    for _ in range(10):
+        box.show()
+    assert [box.child.stdout.readline() for _ in range(50)] == ["served example.com\n"] * 50
+
+
+def test_bad_rules_are_told_by_the_policys_parser(live):
+    box = live()
+    assert box("get") == "served example.com"
+    before = box.show()["allow"]
+    for rule, word in (("http://example.com", "a URL"), ("1.2.3", "IPv4"), ("a b", "host name"),
+                       ("10.1.2.3/8", "bits are set"), ("x" * 300, "too long"), ("0x7f.1", "IPv4"),
+                       ("*", "everything"), ("", "no host")):
+        for verb in "allow", "deny":
+            done = box.net(verb, "example.com:1", rule)
+            assert done.returncode == 125 and word in done.stderr, (rule, done)
+    for words in (["net"], ["net", "open", "x"], ["net", "allow"], ["net", "allow", box.name],
+                  ["net", "show"], ["net", "show", "a", "b"], ["net", "show", "no-such"]):
+        assert box.box.purple(*words).returncode == 125, words
+    assert box.show()["allow"] == before
+    assert "443" in box.net("deny", "443").stderr
+    assert "whole top-level domain" in box.net("allow", "*.com").stderr
+
+
+def test_a_blocked_range_is_not_allowed_in_part(live):
+    network = SERVER.rpartition(".")[0] + ".0/24"
+    box = live(allow=["example.com"], block=[network])
+    assert box("get") == "refused"
+    done = box.net("allow", f"{SERVER}:8000")
+    assert done.returncode == 125 and "would still be blocked" in done.stderr
+    ok(box.net("allow", network))
+    assert box("get") == "served example.com" and box.show()["block"] == []
+
+
+def test_new_udp_ports_are_refused(live):
+    box = live(allow=["example.com:8000", "example.com:9000/udp"])
+    assert box("get") == "served example.com"
+    done = box.net("allow", "example.com:9001/udp")
+    assert done.returncode == 125 and "UDP to port 9001" in done.stderr
+    ok(box.net("allow", "moved.test:9000/udp"))
+    assert "moved.test:9000/udp" in box.show()["allow"]
+
+
+def test_no_more_rules_than_there_may_be(live):
+    """And as many at once as fit into a message."""
+    box = live(allow=["example.com"])
+    assert box("get") == "served example.com"
+    for first in range(0, 1020, 170):
+        ok(box.net("allow", *(f"n{i}.example.org:443" for i in range(first, first + 170))))
+    ok(box.net("allow", "a.test", "b.test", "c.test"))
+    done = box.net("allow", "d.test")
+    assert done.returncode == 125 and "1024" in done.stderr
+    done = box.net("deny", *(f"{'x' * 60}{i}.{'y' * 60}.test" for i in range(100)))
+    assert done.returncode == 125 and "too many" in done.stderr
+    assert len(box.show()["allow"]) == 1024 and box.show()["block"] == []
+    assert box("get") == "served example.com"
+
+
+def test_a_locked_policy_stays_as_it_is(live, box):
+    text = box.policy(["example.com:8000", "example.com:9000"])
+    with open(text, "a", encoding="utf-8") as f:
+        f.write("locked: true\n")
+    box.policy = lambda *a, **kw: text
+    one = live()
+    assert one("open example.com 9000") == "alive"
+    for verb in "allow", "deny":
+        done = one.net(verb, "example.com:9000")
+        assert done.returncode == 125 and "locked" in done.stderr
+    assert one("echo example.com") == "alive" and one.show()["locked"] is True
+
+
+def test_an_isolated_one_has_nothing_to_change(box):
+    name = f"iso-{os.getpid()}-{box.runner.name}"
+    box.names.append(name)
+    ok(box.purple("create", name))
+    for words in (["show", name], ["allow", name, "example.com"], ["deny", name, "example.com"]):
+        done = box.purple("net", *words)
+        assert done.returncode == 125 and "isolated" in done.stderr
+
+
+def test_one_in_the_background_notes_its_changes(box):
+    name = f"noted-{os.getpid()}-{box.runner.name}"
+    box.names.append(name)
+    ok(box.purple("run", "--detach", "--name", name, "-p", box.policy(["example.com:8000"]), "--",
+                  "sleep", "600"))
+    ok(box.purple("net", "allow", name, "Moved.test:8000"))
+    ok(box.purple("net", "deny", name, "example.com:8000"))
+    script = HELPERS + "print(attempt('example.com'), attempt('moved.test'), sep='\\n')"
+    assert ok(box.purple("exec", name, "--", "python3", "-c", script)) == \
+        "no name\nserved moved.test\n"
+    assert ok(box.purple("logs", name)).splitlines() == [
+        "purple: network: allowed from here on: moved.test:8000",
+        "purple: network: denied from here on: example.com:8000"]
+
+
+def test_one_that_was_created(box):
+    name = f"made-{os.getpid()}-{box.runner.name}"
+    box.names.append(name)
+    ok(box.purple("create", "-p", box.policy(["example.com:9000"]), name))
+    script = HELPERS + "print(attempt('example.com'))"
+    assert ok(box.purple("exec", name, "--", "python3", "-c", script)) == "refused\n"
+    ok(box.purple("net", "allow", name, "example.com:8000"))
+    assert ok(box.purple("exec", name, "--", "python3", "-c", script)) == "served example.com\n"
+
+
+def test_when_purple_net_is_gone(live):
+    box = live()
+    assert box("open example.com 9000") == "alive"
+    helper = helper_of(box.child.pid)
+    os.kill(helper, signal.SIGKILL)
+    assert box("end example.com") in ("cut", "ended")
+    shown = box.show()
+    assert (shown["network"], shown["network_reason"]) == ("died", "killed by signal 9")
+    done = box.net("allow", "example.com:1")
+    assert done.returncode == 125 and "killed by signal 9" in done.stderr
+    assert box("get") in ("no name", "refused")
