@@ -82,6 +82,10 @@ int dnsd_read(struct dnsd *d, const uint8_t *msg, size_t len, bool tcp, struct d
 	}
 	if (q->type != DNS_A && q->type != DNS_AAAA)
 		return (int)dnsd_plain(q, DNS_NOERROR, tcp, reply);
+	if (!resolver_admits(d->resolver, d->rules, d->names, q->name)) {
+		report_denied(d->report, NET_TOO_MANY_NAMES, q->name, 0, true);
+		return (int)dnsd_plain(q, DNS_REFUSED, tcp, reply);
+	}
 	return 0;
 }
 

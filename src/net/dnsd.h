@@ -5,6 +5,7 @@
  * a server that a rule lists (net/udp.h).
  *
  * - A name that no rule allows: REFUSED, at once; nothing leaves the host.
+ *   The same for more new names under a wildcard than net/newnames.h admits.
  * - An allowed one: A and AAAA are looked up on the host's side, so that a name
  *   that is not there is NXDOMAIN here too; what is handed out are the name's
  *   synthetic addresses (net/names.h), of both families whichever the name has.

@@ -322,6 +322,10 @@ void flow_decide(struct flow *f, const struct host *target)
 		on_result(&f->wait, &itself);
 		return;
 	}
+	if (!resolver_admits(f->flows->resolver, f->flows->rules, f->flows->names, name)) {
+		flow_refuse(f, NET_TOO_MANY_NAMES);
+		return;
+	}
 	f->gated = true;
 	result = resolver_ask(f->flows->resolver, name, &f->wait);
 	if (result)

@@ -72,17 +72,28 @@ void names_own(const struct names *n, struct host *v4, struct host *v6)
 	at_offset(n, OWN, v4, v6);
 }
 
+/* Where @name is in the table, or would be. */
+static uint32_t find(const struct names *n, const char *name)
+{
+	uint32_t at = hash(n, name);
+
+	while (n->table[at] && strcmp(n->text + n->start[n->table[at] - 1], name) != 0)
+		at = (at + 1) % TABLE_SIZE;
+	return at;
+}
+
+bool names_known(const struct names *n, const char *name)
+{
+	return n->table[find(n, name)] != 0;
+}
+
 int names_give(struct names *n, const char *name, struct host *v4, struct host *v6)
 {
-	uint32_t at = hash(n, name), len = (uint32_t)strlen(name) + 1;
+	uint32_t at = find(n, name), len = (uint32_t)strlen(name) + 1;
 
-	for (; n->table[at]; at = (at + 1) % TABLE_SIZE) {
-		uint32_t number = n->table[at] - 1;
-
-		if (!strcmp(n->text + n->start[number], name)) {
-			addresses(n, number, v4, v6);
-			return 0;
-		}
+	if (n->table[at]) {
+		addresses(n, n->table[at] - 1, v4, v6);
+		return 0;
 	}
 	if (n->count == NAMES_MAX || len > NAMES_BYTES - n->text_len)
 		return -ENOSPC;

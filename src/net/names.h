@@ -40,6 +40,9 @@ void names_free(struct names *n);
 /* The addresses of @name (lower case, net/host.h), which gets some if it has none. 0 or -ENOSPC. */
 int names_give(struct names *n, const char *name, struct host *v4, struct host *v6);
 
+/* Has @name got them? */
+bool names_known(const struct names *n, const char *name);
+
 /* The addresses of the resolver, where the proxy is too (net/proxy.h): numbers of the reserved. */
 void names_own(const struct names *n, struct host *v4, struct host *v6);
 

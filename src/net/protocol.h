@@ -103,6 +103,7 @@ enum net_verdict {
 	NET_NO_NAME,	    /* an address that nobody handed out */
 	NET_UNREACHABLE,    /* allowed, but the host's side could not connect */
 	NET_TOO_MANY,	    /* max_connections */
+	NET_TOO_MANY_NAMES, /* new ones under a wildcard, net/newnames.h */
 	NET_VERDICTS
 };
 

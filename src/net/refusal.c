@@ -93,6 +93,13 @@ void refusal_text(const struct refusal *r, char ret[REFUSAL_TEXT_MAX])
 			 "this sandbox's policy allows it\n",
 			 where, r->why);
 		return;
+	case NET_TOO_MANY_NAMES:
+		snprintf(ret, REFUSAL_TEXT_MAX,
+			 "purple: %s is one new name too many under a wildcard of this sandbox's "
+			 "policy\n"
+			 "it can be had later, or by a rule of its own\n",
+			 where);
+		return;
 	case NET_NOT_LISTED:
 	default:
 		snprintf(ret, REFUSAL_TEXT_MAX,

@@ -26,7 +26,8 @@ int resolver_new(struct loop *loop, const struct net_server *servers, unsigned c
 	r->servers_count = count;
 	memcpy(r->servers, servers, count * sizeof(*servers));
 	r->used.older = r->used.newer = &r->used;
-	if (getrandom(&r->key, sizeof(r->key), 0) != sizeof(r->key)) {
+	if (getrandom(&r->key, sizeof(r->key), 0) != sizeof(r->key) ||
+	    newnames_init(&r->newnames) < 0) {
 		free(r);
 		return -EIO;
 	}
@@ -40,6 +41,12 @@ void resolver_free(struct resolver *r)
 		for (unsigned k = 0; r->jobs[i].entry && k < ARRAY_SIZE(r->jobs[i].asks); k++)
 			ask_stop(&r->jobs[i].asks[k]);
 	free(r);
+}
+
+bool resolver_admits(struct resolver *r, const struct net_rules *rules, const struct names *names,
+		     const char *name)
+{
+	return names_known(names, name) || newnames_admit(&r->newnames, rules, name, r->loop->now);
 }
 
 static struct resolver_entry **bucket(struct resolver *r, const char *name)

@@ -30,6 +30,8 @@
 #include "net/config.h"
 #include "net/dns.h"
 #include "net/loop.h"
+#include "net/names.h"
+#include "net/rules.h"
 
 enum {
 	RESOLVER_NAMES = 1024,
@@ -71,6 +73,13 @@ struct resolver_wait {
 int resolver_new(struct loop *loop, const struct net_server *servers, unsigned count,
 		 struct resolver **ret);
 void resolver_free(struct resolver *r);
+
+/*
+ * May @name, which @rules allow, be asked for now? Those of @names may, others
+ * within the limits of net/newnames.h. It counts, so ask it before resolver_ask().
+ */
+bool resolver_admits(struct resolver *r, const struct net_rules *rules, const struct names *names,
+		     const char *name);
 
 /*
  * The result, valid until the next call, if it is known at once; else NULL,

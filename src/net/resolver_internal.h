@@ -3,6 +3,7 @@
 #ifndef PURPLE_NET_RESOLVER_INTERNAL_H
 #define PURPLE_NET_RESOLVER_INTERNAL_H
 
+#include "net/newnames.h"
 #include "net/resolver.h"
 
 struct job;
@@ -55,6 +56,7 @@ struct resolver {
 	struct resolver_entry used; /* head of a ring: .older is the newest, .newer the oldest */
 	struct job jobs[RESOLVER_JOBS];
 	struct tcp_buf tcp[RESOLVER_TCP];
+	struct newnames newnames;
 };
 
 /*

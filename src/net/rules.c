@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/macros.h"
 #include "base/str.h"
 #include "net/special.h"
 
@@ -73,6 +74,21 @@ struct rules_answer rules_lookup(const struct net_rules *r, const char *name)
 		if (name_matches(&r->allow[i], name, true))
 			return (struct rules_answer){ .rule = i };
 	return refused(RULES_NOT_LISTED, NULL);
+}
+
+bool rules_by_wildcard(const struct net_rules *r, const char *name, size_t *ret)
+{
+	size_t first = r->allow_count;
+
+	for (size_t i = 0; i < r->allow_count; i++) {
+		if (!name_matches(&r->allow[i], name, true))
+			continue;
+		if (r->allow[i].host != NET_WILDCARD)
+			return false;
+		first = MIN(first, i);
+	}
+	*ret = first;
+	return first < r->allow_count;
 }
 
 static bool block_matches(const struct net_rule *rule, const struct host *host, uint16_t port,

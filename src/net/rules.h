@@ -62,6 +62,12 @@ struct rules_answer {
 struct rules_answer rules_lookup(const struct net_rules *r, const char *name);
 
 /*
+ * Is it a wildcard alone that allows @name, which is allowed? The first is *ret,
+ * an index in allow.
+ */
+bool rules_by_wildcard(const struct net_rules *r, const char *name, size_t *ret);
+
+/*
  * May the sandbox connect there? For a name this is the first half of the
  * answer: what it resolves to is for rules_dial() to judge.
  */

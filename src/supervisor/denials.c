@@ -15,6 +15,7 @@ static const char *const reasons[NET_VERDICTS] = {
 	[NET_NO_NAME] = "no name",
 	[NET_UNREACHABLE] = "unreachable",
 	[NET_TOO_MANY] = "too many connections",
+	[NET_TOO_MANY_NAMES] = "too many names",
 };
 
 /* What is said of it, where it is more than the reason. */
@@ -24,6 +25,7 @@ static const char *const words[NET_VERDICTS] = {
 	[NET_NO_NAME] = "an address that no look-up has given",
 	[NET_UNREACHABLE] = "allowed, but the host did not get a connection",
 	[NET_TOO_MANY] = "more than network.max_connections",
+	[NET_TOO_MANY_NAMES] = "too many new names under a wildcard in too short a time",
 };
 
 static void copy_name(char *dst, size_t size, const char *src)

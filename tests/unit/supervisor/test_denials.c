@@ -49,7 +49,8 @@ static void test_lines(void **state)
 	add(NET_BLOCKED, "10.0.0.1", 22, false, "", "10.0.0.0/8");
 	add(NET_SPECIAL, "db.example.org", 5432, false, "fd00::1", "");
 	add(NET_TOO_MANY, "", 0, false, "", "");
-	assert_int_equal(d.count, 6);
+	add(NET_TOO_MANY_NAMES, "x1.example.org", 0, true, "", "");
+	assert_int_equal(d.count, 7);
 	line_is(0, "refused example.org:443 (2 times): not listed; to allow: "
 		   "network.allow_outgoing: [\"example.org:443\"]");
 	line_is(1, "refused [2001:db8::1]:53/udp: not listed; to allow: "
@@ -61,6 +62,8 @@ static void test_lines(void **state)
 		   "not listed by address (fd00::1); to allow: "
 		   "network.allow_outgoing: [\"[fd00::1]:5432\"]");
 	line_is(5, "refused a connection: more than network.max_connections");
+	line_is(6,
+		"refused x1.example.org: too many new names under a wildcard in too short a time");
 }
 
 /* What is hostile: no end of the text, verdicts that there are not, the longest of all. */
