@@ -2,6 +2,7 @@
 #include "net/flow.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -41,6 +42,7 @@ int flows_new(struct loop *loop, const struct net_rules *rules, const struct nam
 	fs->report = report;
 	fs->idle_ms = idle_s * UINT64_C(1000);
 	fs->max = max;
+	fs->spare = fcntl(loop->epoll, F_DUPFD_CLOEXEC, 0);
 	*ret = fs;
 	return 0;
 }
@@ -65,6 +67,7 @@ void flows_free(struct flows *fs)
 		close(fs->listeners[i].watch.fd);
 	}
 	pipes_free(&fs->pipes);
+	close_fdp(&fs->spare);
 	free(fs->all);
 	free(fs);
 }
@@ -384,7 +387,6 @@ struct flow *flow_make(struct flows *fs)
 
 static void start(struct flow_listener *l, int fd)
 {
-	const struct linger reset = { .l_onoff = 1 };
 	struct flows *fs = l->flows;
 	const int one = 1;
 	struct host target;
@@ -397,8 +399,7 @@ static void start(struct flow_listener *l, int fd)
 	if (!f) {
 		if (!r)
 			report_denied(fs->report, NET_TOO_MANY, "", 0, false);
-		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-		close(fd);
+		close_socket(&fd, true);
 		return;
 	}
 	f->port = port;
@@ -415,6 +416,25 @@ static void start(struct flow_listener *l, int fd)
 	}
 }
 
+/* There is no descriptor for one that waits: it is not to wait. False: nor the spare one. */
+static bool refuse_one(struct flow_listener *l)
+{
+	struct flows *fs = l->flows;
+	int fd;
+
+	if (fs->spare < 0)
+		fs->spare = fcntl(fs->loop->epoll, F_DUPFD_CLOEXEC, 0);
+	if (fs->spare < 0)
+		return false;
+	close_fdp(&fs->spare);
+	fd = accept4(l->watch.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0)
+		report_denied(fs->report, NET_TOO_MANY, "", 0, false);
+	close_socket(&fd, true);
+	fs->spare = fcntl(fs->loop->epoll, F_DUPFD_CLOEXEC, 0);
+	return fs->spare >= 0;
+}
+
 static void accept_all(struct flow_listener *l)
 {
 	for (unsigned i = 0; i < ACCEPT_AT_ONCE; i++) {
@@ -424,6 +444,8 @@ static void accept_all(struct flow_listener *l)
 			start(l, fd);
 		} else if (errno == EAGAIN) {
 			return;
+		} else if ((errno == EMFILE || errno == ENFILE) && refuse_one(l)) {
+			continue;
 		} else if (errno != ECONNABORTED && errno != EINTR) {
 			loop_set(l->flows->loop, &l->timer, ACCEPT_AGAIN_MS);
 			return;

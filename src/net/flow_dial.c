@@ -49,6 +49,19 @@ static int start_connect(const struct flow *f, const struct resolver_addr *addr)
 	return fd;
 }
 
+/* Without a descriptor it is not the host's network that is at fault. */
+static void give_up(struct flow *f)
+{
+	bool ours = f->error == -EMFILE || f->error == -ENFILE || f->error == -ENOBUFS;
+
+	if (ours && !f->proxy) {
+		report_denied(f->flows->report, NET_TOO_MANY, "", 0, false);
+		flow_end(f, true);
+	} else {
+		flow_refuse(f, NET_UNREACHABLE);
+	}
+}
+
 static void dial_next(struct flow *f)
 {
 	struct loop *loop = f->flows->loop;
@@ -76,7 +89,7 @@ static void dial_next(struct flow *f)
 		return;
 	}
 	if (!pending || loop->now >= f->deadline)
-		flow_refuse(f, NET_UNREACHABLE);
+		give_up(f);
 	else
 		loop_set(loop, &f->timer, f->deadline - loop->now);
 }

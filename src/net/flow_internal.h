@@ -127,6 +127,7 @@ struct flows {
 	struct pipes pipes;
 	struct bucket *up, *down;
 	struct publish *publish;     /* NULL: nothing is */
+	int spare;		     /* a descriptor to accept with when there is no other; -1 */
 	struct flow *free;	     /* a list of those that were in use */
 	struct flow *all;	     /* @max; the first @touched have been in use */
 	uint8_t peek[HELLO_RAW_MAX]; /* the larger of both readers' limits */

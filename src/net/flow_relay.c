@@ -27,6 +27,8 @@ static int fill(struct flow *f, struct flow_way *w, int src)
 		r = pipes_take(&f->flows->pipes, w->pipe);
 		if (r == -EAGAIN)
 			r = -EMFILE;
+		if (r < 0)
+			report_denied(f->flows->report, NET_TOO_MANY, "", 0, false);
 	}
 	if (r == 0) {
 		n = splice(src, NULL, w->pipe[1], NULL, most, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);

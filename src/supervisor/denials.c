@@ -24,7 +24,7 @@ static const char *const words[NET_VERDICTS] = {
 	[NET_OTHER_NAME] = "the request in it was for another name",
 	[NET_NO_NAME] = "an address that no look-up has given",
 	[NET_UNREACHABLE] = "allowed, but the host did not get a connection",
-	[NET_TOO_MANY] = "more than network.max_connections",
+	[NET_TOO_MANY] = "more than network.max_connections, or the host's open files, allow",
 	[NET_TOO_MANY_NAMES] = "too many new names under a wildcard in too short a time",
 };
 

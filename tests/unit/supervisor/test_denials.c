@@ -61,7 +61,8 @@ static void test_lines(void **state)
 	line_is(4, "refused db.example.org:5432: private, of this host, or a metadata service, and "
 		   "not listed by address (fd00::1); to allow: "
 		   "network.allow_outgoing: [\"[fd00::1]:5432\"]");
-	line_is(5, "refused a connection: more than network.max_connections");
+	line_is(5, "refused a connection: more than network.max_connections, or the "
+		   "host's open files, allow");
 	line_is(6,
 		"refused x1.example.org: too many new names under a wildcard in too short a time");
 }
