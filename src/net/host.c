@@ -136,6 +136,11 @@ bool host_is_localhost(const char *name)
 	       (len > tail && strcmp(name + len - tail, ".localhost") == 0);
 }
 
+bool host_is_outside(const char *name)
+{
+	return strcmp(name, HOST_OUTSIDE) == 0;
+}
+
 bool host_is_loopback(const struct host *host)
 {
 	static const uint8_t one[16] = { [15] = 1 }, none[16];

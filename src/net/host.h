@@ -49,6 +49,14 @@ int host_parse_authority(const char *text, size_t len, struct host *ret, uint16_
 /* "localhost" and what ends in ".localhost": RFC 6761 §6.3. */
 bool host_is_localhost(const char *name);
 
+/*
+ * The name by which a sandbox reaches the loopback of the host that it runs on,
+ * where a rule names it; "localhost" is the sandbox's own. Nobody else has a say
+ * in ".internal", which ICANN has set aside for private use.
+ */
+#define HOST_OUTSIDE "host.purple.internal"
+bool host_is_outside(const char *name);
+
 /* Is it the machine itself: such a name, or an address of loopback or of no host (0.0.0.0, ::)? */
 bool host_is_loopback(const struct host *host);
 

@@ -11,6 +11,12 @@
 #include "net/resolver_internal.h"
 
 static const struct resolver_result failed = { .rcode = DNS_SERVFAIL };
+static const struct resolver_result outside = {
+	.ttl = RESOLVER_TTL_MAX,
+	.expires = UINT64_MAX,
+	.count = 2,
+	.addrs = { { .v6 = 1, .addr[15] = 1 }, { .addr = { 127, 0, 0, 1 } } },
+};
 
 int resolver_new(struct loop *loop, const struct net_server *servers, unsigned count,
 		 struct resolver **ret)
@@ -193,8 +199,11 @@ static int begin(struct resolver *r, struct resolver_entry *e)
 const struct resolver_result *resolver_ask(struct resolver *r, const char *name,
 					   struct resolver_wait *w)
 {
-	struct resolver_entry *e = find(r, name);
+	struct resolver_entry *e;
 
+	if (host_is_outside(name)) /* no server is asked for it, or believed */
+		return &outside;
+	e = find(r, name);
 	if (e) {
 		unlist(e);
 		list_newest(r, e);

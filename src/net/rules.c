@@ -30,6 +30,9 @@ static bool wildcard_matches(const char *name, const char *suffix, bool bounded)
 
 static bool name_matches(const struct net_rule *rule, const char *name, bool bounded)
 {
+	/* The host itself is never meant by "443" or "*.internal". */
+	if (bounded && rule->host != NET_NAME && host_is_outside(name))
+		return false;
 	switch (rule->host) {
 	case NET_ANY:
 		return true;
@@ -165,6 +168,8 @@ struct rules_answer rules_dial(const struct net_rules *r, const struct host *hos
 	if (find_block(r, &a, port, udp, &rule))
 		return blocked(rule);
 	special = special_find(&a, &prefix);
+	if (host->kind == HOST_NAME && host_is_outside(host->name)) /* the resolver's own answer */
+		return answer;
 	if (special && !find_allow(r, &a, port, udp, prefix, &rule))
 		return refused(RULES_SPECIAL, special->name);
 	return answer;

@@ -10,6 +10,8 @@
  *   ".example.org", never example.org itself. An allowing wildcard takes at
  *   most RULES_WILDCARD_LABELS labels of together RULES_WILDCARD_BYTES bytes:
  *   a bound on what one look-up carries out. A blocking one has no limit.
+ * - HOST_OUTSIDE is the loopback of the host that the sandbox runs on. A rule
+ *   of exactly this name reaches it, no wildcard, and none without a host.
  * - A rule without a host ("443") allows every name, no literal address: an
  *   address is reached by an address rule only.
  * - An allowing rule is for TCP, or with "/udp" for UDP. A blocking one is for

@@ -281,6 +281,12 @@ int check_net_rule(struct arena *a, const char *text, const char **ret, struct c
 
 	if (check_rule(a, text, ret, why, &r) < 0)
 		return -EINVAL;
+	if ((r.host == NET_NAME && streq(r.name, "localhost")) ||
+	    (r.host == NET_V4 && r.addr[0] == 127))
+		why_set(why,
+			"%.64s is the sandbox itself; what listens on this host's loopback is "
+			"host.purple.internal",
+			text);
 	if (r.host == NET_WILDCARD && !strchr(r.name, '.'))
 		why_set(why, "%.64s allows a whole top-level domain", text);
 	if (r.prefix == 0 && (r.host == NET_V4 || r.host == NET_V6))

@@ -165,7 +165,8 @@ const struct policy_key policy_keys[] = {
 	  .form = "\"api.example.com:443\"", .option = "allow-net",
 	  .help = "Where connections may go: \"443\" (any host), \"api.example.com\" (any port), "
 		  "\"*.example.com:443\", \"10.0.0.0/8:5432\", \"8.8.8.8:53/udp\", "
-		  "\"[2001:db8::/32]:443\". Nothing else is reachable. Before "
+		  "\"[2001:db8::/32]:443\". Nothing else is reachable. "
+		  "\"host.purple.internal:5432\" is port 5432 of this host's own loopback. Before "
 		  "the name of a wildcard stand up to 4 labels of up to 96 bytes in all, and "
 		  "after 100 different names it takes a new one every 2 seconds. A rule for UDP "
 		  "(\"…/udp\") names the port, which no program inside can then have for itself. "

@@ -183,6 +183,16 @@ def test_a_wildcard(box):
     assert ok(box.run(script, ["*.example.org:8000"])) == "served a.example.org\nno name\n"
 
 
+def test_the_hosts_loopback_has_a_name_that_a_rule_must_say(box):
+    script = "print(*(attempt('host.purple.internal', p) for p in (8000, 8001)), sep='\\n')"
+    assert ok(box.run(script, ["host.purple.internal:8000"])) == \
+        "served host.purple.internal\nrefused\n"
+    assert ok(box.run(script, ["8000", "*.purple.internal:8000"])) == "no name\nno name\n"
+    assert ok(box.run(script, ["host.purple.internal:8000"], ["127.0.0.0/8", "::1"])) == \
+        "refused\nrefused\n"
+    assert "host.purple.internal" not in box.host.queries()
+
+
 def test_another_name_never_leaves(box):
     assert ok(box.run("print(attempt('secret.test'))", ["example.com:8000"])) == "no name\n"
     assert "secret.test" not in box.host.queries()

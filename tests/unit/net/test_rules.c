@@ -135,6 +135,25 @@ static void test_wildcards(void **state)
 	assert_int_equal(tcp(r, name, 443), RULES_NOT_LISTED);
 }
 
+static void test_host_itself(void **state)
+{
+	struct fixture f;
+	const struct net_rules *r = rules(&f, "host.purple.internal:5432 443 *.purple.internal",
+					  "");
+
+	assert_int_equal(tcp(r, "host.purple.internal", 5432), RULES_ALLOWED);
+	assert_int_equal(dial(r, "host.purple.internal", "127.0.0.1", 5432), RULES_ALLOWED);
+	assert_int_equal(dial(r, "host.purple.internal", "::1", 5432), RULES_ALLOWED);
+	assert_int_equal(tcp(r, "host.purple.internal", 443), RULES_NOT_LISTED);
+	assert_int_equal(tcp(r, "host.purple.internal", 80), RULES_NOT_LISTED);
+	assert_int_equal(dial(r, "other.purple.internal", "127.0.0.1", 5432), RULES_SPECIAL);
+	r = rules(&f, "443 *.purple.internal", "");
+	assert_int_equal(rules_lookup(r, "host.purple.internal").verdict, RULES_NOT_LISTED);
+	r = rules(&f, "host.purple.internal:5432", "127.0.0.0/8");
+	assert_int_equal(dial(r, "host.purple.internal", "127.0.0.1", 5432), RULES_BLOCKED);
+	assert_int_equal(dial(r, "host.purple.internal", "::1", 5432), RULES_ALLOWED);
+}
+
 static void test_any_host(void **state)
 {
 	struct fixture f;
@@ -357,11 +376,11 @@ static void test_prefixes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_empty_is_nothing), cmocka_unit_test(test_names),
-		cmocka_unit_test(test_wildcards),	 cmocka_unit_test(test_any_host),
-		cmocka_unit_test(test_addresses),	 cmocka_unit_test(test_special_ranges),
-		cmocka_unit_test(test_listing),		 cmocka_unit_test(test_blocked_addresses),
-		cmocka_unit_test(test_prefixes),
+		cmocka_unit_test(test_empty_is_nothing),  cmocka_unit_test(test_names),
+		cmocka_unit_test(test_host_itself),	  cmocka_unit_test(test_wildcards),
+		cmocka_unit_test(test_any_host),	  cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_special_ranges),	  cmocka_unit_test(test_listing),
+		cmocka_unit_test(test_blocked_addresses), cmocka_unit_test(test_prefixes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
