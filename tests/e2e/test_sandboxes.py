@@ -354,7 +354,7 @@ def answer(s):
 
 @pytest.mark.parametrize("bad", [
     b"\x50", message(STATS)[:12], os.urandom(4096), b"GET / HTTP/1.1\r\n\r\n", message(0),
-    message(12), message(64), message(2 ** 32 - 1), message(STATS)[:8] + b"\xff" * 8,
+    message(63), message(64), message(2 ** 32 - 1), message(STATS)[:8] + b"\xff" * 8,
 ], ids=["byte", "half", "random", "http", "type-0", "no-request", "answer", "type-max", "size-max"])
 def test_what_is_no_message(as_user, boxes, bad):
     """One answer, and the end of the connection: also for who is silent after it."""
