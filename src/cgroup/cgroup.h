@@ -128,10 +128,12 @@ void cg_close(struct cg_leaf *l);
 
 /*
  * Remove leaves at @s that nobody locks, killing what still runs in them, after
- * looking at no more than @most of them, from a place that @seed picks.
- * Returns how many were removed.
+ * looking at no more than @most of them, from a place that @seed picks. Those whose
+ * id is @known to live are passed over unseen; NULL: none is. Returns how many were
+ * removed.
  */
-unsigned cg_sweep(const struct cg_site *s, unsigned most, uint64_t seed);
+unsigned cg_sweep(const struct cg_site *s, unsigned most, uint64_t seed,
+		  bool (*known)(const char *id, void *arg), void *arg);
 
 /*
  * Where there is no group: the tree of processes below PID 1 of the sandbox,

@@ -155,6 +155,8 @@ struct sweep {
 	int base;
 	bool v2;
 	unsigned left, removed;
+	bool (*known)(const char *id, void *arg);
+	void *known_arg;
 };
 
 static void remove_everywhere(struct sweep *w, const char *name)
@@ -176,9 +178,10 @@ static void remove_everywhere(struct sweep *w, const char *name)
 static int look_at(const char *name, void *arg)
 {
 	struct sweep *w = arg;
+	const char *id = str_after(name, CG_PREFIX);
 	int fd;
 
-	if (!str_after(name, CG_PREFIX))
+	if (!id || (w->known && w->known(id, w->known_arg)))
 		return 0;
 	if (w->left == 0)
 		return 1;
@@ -194,9 +197,12 @@ static int look_at(const char *name, void *arg)
 	return 0;
 }
 
-unsigned cg_sweep(const struct cg_site *s, unsigned most, uint64_t seed)
+unsigned cg_sweep(const struct cg_site *s, unsigned most, uint64_t seed,
+		  bool (*known)(const char *id, void *arg), void *arg)
 {
-	struct sweep w = { .site = s, .v2 = s->v2[0] != '\0', .left = most };
+	struct sweep w = {
+		.site = s, .v2 = s->v2[0] != '\0', .left = most, .known = known, .known_arg = arg
+	};
 	long from = (long)(seed * 0x9e3779b97f4a7c15ULL >> 33); /* below 2^31, spread */
 
 	if (s->kind == CG_NONE || s->kind == CG_SCOPE)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -70,17 +71,22 @@ static void add_json(struct buf *b, const struct sandbox *s)
 	buf_puts(b, "}");
 }
 
-static void put_age(char *to, size_t size, uint64_t started_ms)
+static uint64_t wall_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static void put_age(char *to, size_t size, uint64_t now, uint64_t started_ms)
 {
 	static const struct {
 		unsigned seconds;
 		char unit;
 	} units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' }, { 1, 's' } };
-	struct timespec t;
-	uint64_t now, age;
+	uint64_t age;
 
-	clock_gettime(CLOCK_REALTIME, &t);
-	now = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 	if (!started_ms) {
 		str_copy(to, size, "-");
 		return;
@@ -95,60 +101,66 @@ static void put_age(char *to, size_t size, uint64_t started_ms)
 }
 
 enum { COLUMNS = 5 }; /* with the width of their widest; then the command */
-typedef char row[COLUMNS][CELL];
+struct row {
+	const char *cells[COLUMNS], *command;
+	char state[CELL], age[CELL];
+};
 
-static void make_row(row r, const struct sandbox *s)
+static void make_row(struct row *r, const struct sandbox *s, uint64_t now)
 {
 	const struct sandbox_state *t = &s->state;
 
-	str_copy(r[0], CELL, t->name);
-	str_copy(r[1], CELL, t->id[0] ? t->id : "-");
-	if (!s->readable)
-		str_copy(r[2], CELL, unreadable(s));
-	else if (t->phase == SANDBOX_ENDED)
-		snprintf(r[2], CELL, "ended: %d, %.31s", t->exit_status, t->reason);
-	else
-		str_copy(r[2], CELL, sandbox_phase_names[t->phase]);
-	put_age(r[3], CELL, t->started_ms);
-	str_copy(r[4], CELL, t->profile[0] ? t->profile : "-");
+	r->cells[0] = t->name;
+	r->cells[1] = t->id[0] ? t->id : "-";
+	r->cells[2] = s->readable ? sandbox_phase_names[t->phase] : unreadable(s);
+	if (s->readable && t->phase == SANDBOX_ENDED) {
+		snprintf(r->state, CELL, "ended: %d, %.31s", t->exit_status, t->reason);
+		r->cells[2] = r->state;
+	}
+	put_age(r->age, CELL, now, t->started_ms);
+	r->cells[3] = r->age;
+	r->cells[4] = t->profile[0] ? t->profile : "-";
+	r->command = t->command;
 }
 
-static void put_row(struct buf *b, row r, const size_t *widths, const char *command, size_t screen)
+static void put_row(struct buf *b, const struct row *r, const size_t *widths, size_t screen)
 {
 	size_t used = 0;
 
 	for (int i = 0; i < COLUMNS; i++) {
-		put_cell(b, r[i], widths[i], true);
-		buf_puts(b, "  ");
+		put_cell(b, r->cells[i], widths[i], true);
+		buf_add(b, "  ", 2);
 		used += widths[i] + 2;
 	}
-	put_cell(b, command, screen > used + 8 ? screen - used : 0, false);
-	buf_puts(b, "\n");
+	put_cell(b, r->command, screen > used + 8 ? screen - used : 0, false);
+	buf_add(b, "\n", 1);
 }
 
 static void put_table(struct buf *b, const struct sandboxes *l, bool ended)
 {
-	static row head = { "NAME", "ID", "STATE", "SINCE", "PROFILE" };
+	static const struct row head = { .cells = { "NAME", "ID", "STATE", "SINCE", "PROFILE" },
+					 .command = "COMMAND" };
 	struct winsize w = { .ws_col = 0 };
+	uint64_t now = wall_ms();
 	size_t widths[COLUMNS];
-	row r;
+	static struct row r;
 
 	ioctl(STDOUT_FILENO, TIOCGWINSZ, &w);
 	for (int i = 0; i < COLUMNS; i++)
-		widths[i] = strlen(head[i]);
+		widths[i] = strlen(head.cells[i]);
 	for (size_t n = 0; n < l->count; n++) {
-		if (!ended && !l->items[n].live)
+		if (!ended && !l->items[n]->live)
 			continue;
-		make_row(r, &l->items[n]);
+		make_row(&r, l->items[n], now);
 		for (int i = 0; i < COLUMNS; i++)
-			widths[i] = MAX(widths[i], cell_width(r[i]));
+			widths[i] = MAX(widths[i], cell_width(r.cells[i]));
 	}
-	put_row(b, head, widths, "COMMAND", w.ws_col);
+	put_row(b, &head, widths, w.ws_col);
 	for (size_t n = 0; n < l->count; n++) {
-		if (!ended && !l->items[n].live)
+		if (!ended && !l->items[n]->live)
 			continue;
-		make_row(r, &l->items[n]);
-		put_row(b, r, widths, l->items[n].state.command, w.ws_col);
+		make_row(&r, l->items[n], now);
+		put_row(b, &r, widths, w.ws_col);
 	}
 }
 
@@ -171,6 +183,10 @@ int cmd_ps(int argc, char **argv)
 
 	if (r == 1)
 		return 0;
+	if (r == 0 && quiet && json) {
+		r = err_set(&e, EPROTO, "usage", "--quiet and --json exclude each other");
+		err_remedy(&e, "%s", line.usage);
+	}
 	if (r == 0)
 		r = sandboxes_load(&l, &e);
 	if (r < 0)
@@ -182,13 +198,13 @@ int cmd_ps(int argc, char **argv)
 	if (json)
 		buf_puts(&b, "[");
 	for (size_t n = 0; n < l.count; n++) {
-		if (!all && !l.items[n].live)
+		if (!all && !l.items[n]->live)
 			continue;
 		if (json) {
 			buf_puts(&b, first ? "\n" : ",\n");
-			add_json(&b, &l.items[n]);
+			add_json(&b, l.items[n]);
 		} else {
-			buf_printf(&b, "%s\n", l.items[n].state.name);
+			buf_printf(&b, "%s\n", l.items[n]->state.name);
 		}
 		first = false;
 	}

@@ -171,10 +171,10 @@ static int measure_all(char **names, int count, struct measured **ret, size_t *f
 		return command_failed(&e);
 	}
 	for (size_t i = 0; i < most; i++) {
-		if (!count && !l.items[i].live)
+		if (!count && !l.items[i]->live)
 			continue;
 		memset(&e, 0, sizeof(e));
-		if (measure(count ? names[i] : l.items[i].state.name, &(*ret)[*found], &e) == 0)
+		if (measure(count ? names[i] : l.items[i]->state.name, &(*ret)[*found], &e) == 0)
 			(*found)++;
 		else if (count)
 			*failed = command_failed(&e);

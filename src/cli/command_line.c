@@ -128,12 +128,23 @@ int command_output(const struct buf *out)
 	return command_failed(&e);
 }
 
+/* How much of @s, from its begin, shows as it is, a byte a column: most of all cells. */
+static size_t plain_length(const char *s)
+{
+	size_t n = 0;
+
+	while (s[n] >= 0x20 && s[n] < 0x7f && s[n] != '\\')
+		n++;
+	return n;
+}
+
 /* Characters, each one column: names and numbers are; of others the last cell only suffers. */
 size_t cell_width(const char *s)
 {
-	size_t width = 0;
+	size_t width = plain_length(s);
 	char out[5];
 
+	s += width;
 	while (*s) {
 		s += str_printable(s, out);
 		width += out[0] == '\\' && out[1] ? strlen(out) : 1;
@@ -141,11 +152,24 @@ size_t cell_width(const char *s)
 	return width;
 }
 
+static void put_blanks(struct buf *b, size_t n)
+{
+	static const char blanks[] = "                                ";
+
+	for (; n > 0; n -= MIN(n, sizeof(blanks) - 1))
+		buf_add(b, blanks, MIN(n, sizeof(blanks) - 1));
+}
+
 void put_cell(struct buf *b, const char *s, size_t columns, bool pad)
 {
-	size_t width = 0, all = columns && !pad ? cell_width(s) : 0;
+	size_t width = 0, all = columns && !pad ? cell_width(s) : 0, plain = plain_length(s);
 	char out[5];
 
+	if (all <= columns) {
+		buf_add(b, s, plain);
+		width = plain;
+		s += plain;
+	}
 	while (*s) {
 		size_t n = str_printable(s, out), w = out[0] == '\\' && out[1] ? strlen(out) : 1;
 
@@ -157,6 +181,6 @@ void put_cell(struct buf *b, const char *s, size_t columns, bool pad)
 		width += w;
 		s += n;
 	}
-	for (; pad && width < columns; width++)
-		buf_add(b, " ", 1);
+	if (pad && width < columns)
+		put_blanks(b, columns - width);
 }

@@ -91,7 +91,7 @@ static bool judge(int dir, const char *entry, struct sandbox *s)
 		return r == 0 && s->state.phase == SANDBOX_ENDED;
 	}
 	if (r < 0) {
-		memset(&s->state, 0, sizeof(s->state));
+		s->state = (struct sandbox_state){ .workspace = "", .command = "" };
 		str_copy(s->state.name, sizeof(s->state.name), entry);
 		s->readable = false;
 		s->damaged = r == -EBADMSG;
@@ -101,34 +101,106 @@ static bool judge(int dir, const char *entry, struct sandbox *s)
 
 static int by_start(const void *a, const void *b)
 {
-	const struct sandbox_state *x = &((const struct sandbox *)a)->state;
-	const struct sandbox_state *y = &((const struct sandbox *)b)->state;
+	const struct sandbox_state *x = &(*(struct sandbox *const *)a)->state;
+	const struct sandbox_state *y = &(*(struct sandbox *const *)b)->state;
 
 	if (x->started_ms != y->started_ms)
 		return x->started_ms < y->started_ms ? -1 : 1;
 	return strcmp(x->name, y->name);
 }
 
-static int more_room(struct sandboxes *l)
-{
-	size_t room = l->room ? l->room * 2 : 64;
-	struct sandbox *items;
-
-	if (l->count < l->room)
-		return 0;
-	items = realloc(l->items, room * sizeof(*items));
-	if (!items)
-		return -ENOMEM;
-	l->items = items;
-	l->room = room;
-	return 0;
-}
-
 void sandboxes_sweep(int all)
 {
 	if (all >= 0)
 		state_sweep(all, 0);
-	cg_sweep(cg_here(), UINT32_MAX, 0);
+	cg_sweep(cg_here(), UINT32_MAX, 0, NULL, NULL);
+}
+
+/* The ids of those that live, to be found fast: their groups need not be looked at. */
+struct ids {
+	const struct sandboxes *list;
+	uint32_t *slots; /* number + 1 of an item; 0: free */
+	size_t mask;
+};
+
+static size_t slot_of(const struct ids *t, const char *id)
+{
+	size_t h = 0;
+
+	for (const char *c = id; *c; c++)
+		h = h * 33 + (unsigned char)*c;
+	for (h &= t->mask; t->slots[h]; h = (h + 1) & t->mask)
+		if (streq(t->list->items[t->slots[h] - 1]->state.id, id))
+			break;
+	return h;
+}
+
+static bool is_known(const char *id, void *arg)
+{
+	const struct ids *t = arg;
+
+	return t->slots[slot_of(t, id)] != 0;
+}
+
+/* One that was killed before it was written down has left a group all the same. */
+static void sweep_groups(const struct sandboxes *l)
+{
+	_cleanup_free_ uint32_t *slots = NULL;
+	struct ids ids = { .list = l, .mask = 1 };
+
+	while (ids.mask < l->count * 2)
+		ids.mask = ids.mask * 2 + 1;
+	slots = ids.slots = calloc(ids.mask + 1, sizeof(*slots));
+	for (size_t i = 0; slots && i < l->count; i++)
+		if (l->items[i]->live && l->items[i]->readable)
+			slots[slot_of(&ids, l->items[i]->state.id)] = (uint32_t)i + 1;
+	cg_sweep(cg_here(), UINT32_MAX, 0, slots ? is_known : NULL, &ids);
+}
+
+/*
+ * The fast way to what judge() finds out, for one that lives or is a record. False:
+ * neither is sure. Until it runs, PID 1 may hold the lock a little longer than the
+ * supervisor does.
+ */
+static bool is_plain(int all, const char *entry, struct sandbox *s)
+{
+	int r = state_look(all, entry, &s->state);
+	enum sandbox_phase phase = s->state.phase;
+
+	s->readable = true;
+	s->damaged = false;
+	s->live = r == 1 && phase != SANDBOX_ENDED;
+	if (!s->live)
+		return r >= 0 && phase == SANDBOX_ENDED;
+	return phase == SANDBOX_RUNNING || phase == SANDBOX_PAUSED || !is_gone(s->state.supervisor);
+}
+
+/* Many have the same workspace, or the same command. */
+static const char *keep(struct sandboxes *l, const char *text, const char *last)
+{
+	return last && streq(text, last) ? last : arena_strdup(&l->memory, text);
+}
+
+static int add(struct sandboxes *l, const struct sandbox *s)
+{
+	const struct sandbox_state *last = l->count ? &l->items[l->count - 1]->state : NULL;
+	struct sandbox **items = l->items, *one = arena_alloc(&l->memory, sizeof(*one));
+
+	if (l->count == l->room) {
+		l->room = l->room ? l->room * 2 : 64;
+		items = realloc(items, l->room * sizeof(struct sandbox *));
+	}
+	if (items)
+		l->items = items;
+	if (!items || !one)
+		return -ENOMEM;
+	*one = *s;
+	one->state.workspace = keep(l, s->state.workspace, last ? last->workspace : NULL);
+	one->state.command = keep(l, s->state.command, last ? last->command : NULL);
+	if (!one->state.workspace || !one->state.command)
+		return -ENOMEM;
+	items[l->count++] = one;
+	return 0;
 }
 
 int sandboxes_load(struct sandboxes *l, struct err *e)
@@ -147,29 +219,36 @@ int sandboxes_load(struct sandboxes *l, struct err *e)
 		return err_set(e, errno, "state", "list the sandboxes");
 	while ((entry = readdir(d))) {
 		_cleanup_close_ int dir = -1;
+		struct sandbox s;
 
 		if (!sandbox_name_ok(entry->d_name))
 			continue;
-		if (more_room(l) < 0)
+		if (entry->d_type != DT_DIR || !is_plain(all, entry->d_name, &s)) {
+			dir = openat(all, entry->d_name,
+				     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+			if (dir < 0)
+				continue;
+			if (!judge(dir, entry->d_name, &s)) {
+				dead = true;
+				continue;
+			}
+		}
+		if (add(l, &s) < 0)
 			return err_set(e, ENOMEM, "state", "list the sandboxes");
-		dir = openat(all, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (dir < 0)
-			continue;
-		if (judge(dir, entry->d_name, &l->items[l->count]))
-			l->count++;
-		else
-			dead = true;
 	}
-	/* One that was killed before it was written down has left a group all the same. */
-	sandboxes_sweep(dead ? all : -1);
+	if (dead)
+		sandboxes_sweep(all);
+	else
+		sweep_groups(l);
 	if (l->count > 1)
-		qsort(l->items, l->count, sizeof(*l->items), by_start);
+		qsort(l->items, l->count, sizeof(struct sandbox *), by_start);
 	return 0;
 }
 
 void sandboxes_free(struct sandboxes *l)
 {
 	free(l->items);
+	arena_free(&l->memory);
 	*l = SANDBOXES_INIT;
 }
 
@@ -317,8 +396,7 @@ int sandbox_hear_fds(int fd, const char *name, enum control_type want,
 	return hear(fd, name, false, want, answer, fds, nfds, e);
 }
 
-int sandbox_ask(int fd, const char *name, enum control_type request, uint32_t value,
-		enum control_type want, struct control_message *answer, struct err *e)
+int sandbox_tell(int fd, const char *name, enum control_type request, uint32_t value, struct err *e)
 {
 	int r = control_send_value(fd, request, value, 0);
 
@@ -327,7 +405,15 @@ int sandbox_ask(int fd, const char *name, enum control_type request, uint32_t va
 	/* -EPIPE: what it said before it went is still to be read. */
 	if (r < 0 && r != -EPIPE)
 		return err_set(e, r, "state", "ask the supervisor of %s", name);
-	return sandbox_hear(fd, name, false, want, answer, e);
+	return 0;
+}
+
+int sandbox_ask(int fd, const char *name, enum control_type request, uint32_t value,
+		enum control_type want, struct control_message *answer, struct err *e)
+{
+	int r = sandbox_tell(fd, name, request, value, e);
+
+	return r < 0 ? r : sandbox_hear(fd, name, false, want, answer, e);
 }
 
 bool sandbox_wait_unlocked(int dir, int ms)

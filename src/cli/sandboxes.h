@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "supervisor/control.h"
@@ -23,11 +24,12 @@ struct sandbox {
 };
 
 struct sandboxes {
-	struct sandbox *items; /* by the time of their start, then by name */
+	struct sandbox **items; /* by the time of their start, then by name */
 	size_t count, room;
+	struct arena memory; /* what they point to */
 };
 
-#define SANDBOXES_INIT ((struct sandboxes){ .items = NULL })
+#define SANDBOXES_INIT ((struct sandboxes){ .memory = ARENA_INIT(64 << 20) })
 
 /*
  * All that there are, records too. What dead supervisors left is removed, their
@@ -39,8 +41,8 @@ void sandboxes_free(struct sandboxes *l);
 
 /* One, open. */
 struct found_sandbox {
-	int all, dir; /* owned */
-	struct sandbox sandbox;
+	int all, dir;		/* owned */
+	struct sandbox sandbox; /* its texts are not kept */
 };
 
 #define FOUND_SANDBOX_INIT ((struct found_sandbox){ .all = -1, .dir = -1 })
@@ -66,6 +68,9 @@ int sandbox_talk(const struct found_sandbox *f, bool wake, struct err *e);
 /* Send, and receive its answer, of type @want. */
 int sandbox_ask(int fd, const char *name, enum control_type request, uint32_t value,
 		enum control_type want, struct control_message *answer, struct err *e);
+/* Only the former. */
+int sandbox_tell(int fd, const char *name, enum control_type request, uint32_t value,
+		 struct err *e);
 /* Only the latter. @patient: however long it takes. */
 int sandbox_hear(int fd, const char *name, bool patient, enum control_type want,
 		 struct control_message *answer, struct err *e);

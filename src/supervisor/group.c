@@ -101,5 +101,5 @@ void group_end(struct supervisor *s, bool count)
 	cg_remove(&s->leaf);
 	s->has_leaf = false;
 	/* What others left, who were killed, a little at each end. */
-	cg_sweep(cg_here(), 16, (uint64_t)s->jail.pid1);
+	cg_sweep(cg_here(), 16, (uint64_t)s->jail.pid1, NULL, NULL);
 }

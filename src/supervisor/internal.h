@@ -98,10 +98,11 @@ struct supervisor {
 
 	int signals;
 	int all, dir, listener; /* the state directories, ours, the control socket */
-	int init;		/* our end of purple-init's socket */
-	int init_theirs;	/* until it is ready */
-	int theirs[3];		/* 0-2 of a detached command, until it has them */
-	bool served;		/* server_init() was called */
+	struct state_file state_file;
+	int init;	 /* our end of purple-init's socket */
+	int init_theirs; /* until it is ready */
+	int theirs[3];	 /* 0-2 of a detached command, until it has them */
+	bool served;	 /* server_init() was called */
 	bool ready, main_ended;
 	bool told_state; /* the state file could not be written: said once */
 	int main_status;

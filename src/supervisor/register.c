@@ -19,13 +19,14 @@ static uint64_t wall_ms(void)
 }
 
 /* The arguments in one line. */
-static void join_command(char *to, size_t size, char *const *argv)
+static const char *join_command(char *const *argv)
 {
+	static _cold_data_ char to[SANDBOX_TEXT];
 	static const char more[] = "…";
 	size_t n = 0;
 
 	for (; *argv; argv++) {
-		size_t len = strlen(*argv), room = size - sizeof(more) - n;
+		size_t len = strlen(*argv), room = sizeof(to) - sizeof(more) - n;
 
 		if (len + 1 > room) {
 			/* Not within a character. */
@@ -33,7 +34,7 @@ static void join_command(char *to, size_t size, char *const *argv)
 				;
 			memcpy(to + n, *argv, len);
 			memcpy(to + n + len, more, sizeof(more));
-			return;
+			return to;
 		}
 		if (n > 0)
 			to[n++] = ' ';
@@ -41,6 +42,7 @@ static void join_command(char *to, size_t size, char *const *argv)
 		n += len;
 	}
 	to[n] = '\0';
+	return to;
 }
 
 static void describe(struct supervisor *s)
@@ -57,9 +59,8 @@ static void describe(struct supervisor *s)
 	if (t->started_ms == 0)
 		t->started_ms = wall_ms();
 	str_copy(t->profile, sizeof(t->profile), profile ? profile : "");
-	str_copy(t->workspace, sizeof(t->workspace),
-		 s->launch->workspace ? s->launch->workspace : "");
-	join_command(t->command, sizeof(t->command), s->launch->argv);
+	t->workspace = s->launch->workspace;
+	t->command = join_command(s->launch->argv);
 	str_copy(s->out->id, sizeof(s->out->id), t->id);
 	str_copy(s->out->name, sizeof(s->out->name), t->name);
 }
@@ -86,7 +87,7 @@ int register_claim(struct supervisor *s, struct err *e)
 		return s->dir;
 	s->state.phase = s->phase;
 	s->state.pid1 = s->jail.pid1 > 0 ? s->jail.pid1 : 0;
-	r = state_write(s->dir, &s->state);
+	r = state_write(s->dir, &s->state_file, &s->state);
 	if (r < 0)
 		err_set(e, r, "state", "write %s/sandboxes/%s/state", s->request->runtime,
 			s->state.name);
@@ -96,6 +97,7 @@ int register_claim(struct supervisor *s, struct err *e)
 				    : 0;
 	}
 	if (r < 0) {
+		sys_close(TAKE_FD(s->state_file.fd));
 		state_remove(s->all, s->state.name, TAKE_FD(s->dir));
 		s->listener = -1;
 	}
@@ -142,7 +144,7 @@ void register_update(struct supervisor *s)
 		return;
 	s->state.phase = s->phase;
 	s->state.pid1 = s->jail.pid1 > 0 ? s->jail.pid1 : 0;
-	r = state_write(s->dir, &s->state);
+	r = state_write(s->dir, &s->state_file, &s->state);
 	if (r < 0 && !s->told_state) {
 		struct err e = { 0 };
 
@@ -166,5 +168,6 @@ void register_end(struct supervisor *s)
 		sys_call(SYS_unlinkat, s->dir, "control", 0);
 		sys_close(TAKE_FD(s->dir));
 	}
+	sys_close(TAKE_FD(s->state_file.fd));
 	sys_close(TAKE_FD(s->all));
 }

@@ -386,7 +386,8 @@ static int highest_fd(const struct supervisor *s)
 			    s->output.fds[0], s->output.fds[1],
 			    s->output.log,    s->theirs[0],
 			    s->theirs[1],     s->theirs[2],
-			    s->net,	      s->request->ready_fd };
+			    s->net,	      s->request->ready_fd,
+			    s->state_file.fd };
 	int last = -1;
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
@@ -461,6 +462,7 @@ static void init(struct supervisor *s, const struct plan *plan, struct launch *l
 	s->pty = PTY_INIT;
 	s->phase = SANDBOX_STARTING;
 	s->signals = s->all = s->dir = s->listener = s->init = s->init_theirs = s->net = -1;
+	s->state_file = STATE_FILE_INIT;
 	s->status_for_why = -1;
 	s->theirs[0] = s->theirs[1] = s->theirs[2] = -1;
 	launch->init_socket = launch->cgroup_fd = launch->last_fd = -1;

@@ -5,7 +5,8 @@
  * sandbox is.
  *
  *	state     struct sandbox_state as text, key=value lines, control
- *	          characters escaped, replaced atomically
+ *	          characters escaped, a checksum; written over where it is, by one
+ *	          write(2): a reader that meets it sees so, and reads again
  *	control   the supervisor's socket, see supervisor/control.h
  *	log       output of a detached command (log.1: older), ≤ 10 MiB each
  *
@@ -15,6 +16,10 @@
  *	unlocked, state=ended     a record, kept for ps -a, wait, logs and rm
  *	unlocked otherwise        left by a supervisor that was killed (the kernel
  *	                          has then killed what ran inside): to be removed
+ *
+ * It holds the state file's lock as well, which is only for who lists many: a
+ * record and a proof of life by one open file. One that is not locked proves
+ * nothing: then the directory's is asked.
  *
  * A state file that is cut off or rubbish counts as the last. Everything is by
  * descriptor; names are checked before they are used. For the static launcher
@@ -63,8 +68,9 @@ struct sandbox_state {
 	int exit_status;	       /* ended only */
 	char reason[32];	       /* ended only: as in the report */
 	char profile[SANDBOX_NAME_MAX + 1];
-	char workspace[SANDBOX_TEXT];
-	char command[SANDBOX_TEXT]; /* arguments, joined by blanks, cut with "…" */
+	/* Borrowed, cut to less than SANDBOX_TEXT; of one that was read: until the next is. */
+	const char *workspace;
+	const char *command; /* arguments, joined by blanks, cut with "…" */
 };
 
 /* 12 characters of [a-z2-7] from getrandom(2). */
@@ -92,9 +98,22 @@ int state_open(int all, const char *name);
 /* Does somebody hold the lock? Asked by a shared lock that is dropped at once. */
 bool state_is_live(int dir);
 
-int state_write(int dir, const struct sandbox_state *s);
-/* -EBADMSG: rubbish. */
+/* The state file of our own sandbox, open and locked from the first state_write() on. */
+struct state_file {
+	int fd; /* owned; -1: not yet */
+	size_t size;
+};
+
+#define STATE_FILE_INIT ((struct state_file){ .fd = -1 })
+
+int state_write(int dir, struct state_file *f, const struct sandbox_state *s);
+/* -EBADMSG: rubbish; then @s is empty. */
 int state_read(int dir, struct sandbox_state *s);
+/*
+ * The same of the sandbox @name in @all. 1: and its supervisor lives, or died so
+ * recently that one of its processes still holds the lock; 0: ask state_is_live().
+ */
+int state_look(int all, const char *name, struct sandbox_state *s);
 
 /*
  * Remove the directory @name, which is open (and locked by us) as @dir, with all

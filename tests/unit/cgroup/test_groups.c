@@ -442,11 +442,11 @@ static void test_sweep(void **state)
 	memcpy(name, dead.name, sizeof(name));
 	pid = start(&dead, scatter);
 	usleep(50000);
-	assert_int_equal(cg_sweep(&site, 0, 1), 0);
+	assert_int_equal(cg_sweep(&site, 0, 1, NULL, NULL), 0);
 	cg_close(&dead); /* as a supervisor that dies does */
 	/* Somebody else who sweeps may be at it: then we pass it over. */
 	for (uint64_t seed = 0; seed < 100 && first_is_there(name); seed++) {
-		cg_sweep(&site, 1000, seed);
+		cg_sweep(&site, 1000, seed, NULL, NULL);
 		usleep(10000);
 	}
 	assert_gone(name);
@@ -467,7 +467,7 @@ static void test_race(void **state)
 	sweeper = fork();
 	if (sweeper == 0)
 		for (uint64_t i = 0;; i++)
-			cg_sweep(&site, 16, i << 20);
+			cg_sweep(&site, 16, i << 20, NULL, NULL);
 	for (int i = 0; i < 100; i++) {
 		make(&l, &(struct plan_limits){ .controllers = site.controllers & BIT(PIDS) },
 		     NULL);
@@ -561,8 +561,8 @@ int main(void)
 	if (fork() == 0)
 		return cmocka_run_group_tests(tests, NULL, NULL);
 	wait(&status);
-	cg_sweep(&site, 1000, 0);
+	cg_sweep(&site, 1000, 0, NULL, NULL);
 	only_version_1(&kept);
-	cg_sweep(&site, 1000, 0);
+	cg_sweep(&site, 1000, 0, NULL, NULL);
 	return status != 0;
 }

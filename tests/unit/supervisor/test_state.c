@@ -46,8 +46,20 @@ static int claim(const char *name)
 	return state_claim(all, name, &e);
 }
 
+/* Written by one that does not live on: its lock is given up. */
+static int write_state(int dir, const struct sandbox_state *s)
+{
+	struct state_file f = STATE_FILE_INIT;
+	int r = state_write(dir, &f, s);
+
+	if (f.fd >= 0)
+		close(f.fd);
+	return r;
+}
+
 static struct sandbox_state example(void)
 {
+	static char command[SANDBOX_TEXT];
 	struct sandbox_state s = { .id = "abcdefghij23",
 				   .name = "box",
 				   .phase = SANDBOX_RUNNING,
@@ -58,10 +70,11 @@ static struct sandbox_state example(void)
 				   .started_ms = 1234567890123,
 				   .exit_status = 3,
 				   .reason = "timeout",
-				   .profile = "default" };
+				   .profile = "default",
+				   .workspace = "/a b\\x\n\x1b[31m/é",
+				   .command = command };
 
-	strcpy(s.workspace, "/a b\\x\n\x1b[31m/é");
-	memset(s.command, '\n', sizeof(s.command) - 1);
+	memset(command, '\n', sizeof(command) - 1);
 	return s;
 }
 
@@ -71,7 +84,7 @@ static void test_round_trip(void **state)
 	int dir = claim("box");
 
 	assert_true(dir >= 0);
-	assert_int_equal(state_write(dir, &s), 0);
+	assert_int_equal(write_state(dir, &s), 0);
 	assert_int_equal(state_read(dir, &got), 0);
 	assert_memory_equal(&got.started_ms, &s.started_ms, sizeof(s.started_ms));
 	assert_string_equal(got.workspace, s.workspace);
@@ -90,16 +103,19 @@ static void test_cut(void **state)
 	int dir = claim("box");
 	struct buf b = BUF_INIT(65536);
 
-	assert_int_equal(state_write(dir, &s), 0);
+	assert_int_equal(write_state(dir, &s), 0);
 	assert_int_equal(read_file_at(dir, "state", &b), 0);
-	for (size_t n = 0; n < b.len; n += n < 400 ? 1 : 97) {
+	b.len = (size_t)(strstr(b.data, "\nend=") + strlen("\nend=0123456789abcdef\n") - b.data);
+	for (size_t n = 0; n < b.len; n += n < 400 ? 7 : 97) {
 		assert_int_equal(write_file_atomic(dir, "state", b.data, n, 0600), 0);
 		assert_int_equal(state_read(dir, &got), -EBADMSG);
 	}
-	for (size_t n = 0; n < 200; n++) {
+	assert_int_equal(write_file_atomic(dir, "state", b.data, b.len, 0600), 0);
+	assert_int_equal(state_read(dir, &got), 0);
+	for (size_t n = 0; n < 200; n += 3) {
 		b.data[n] ^= 0x10;
 		assert_int_equal(write_file_atomic(dir, "state", b.data, b.len, 0600), 0);
-		state_read(dir, &got);
+		assert_int_equal(state_read(dir, &got), -EBADMSG);
 		b.data[n] ^= 0x10;
 	}
 	buf_free(&b);
@@ -109,6 +125,44 @@ static void test_cut(void **state)
 	assert_int_equal(state_read(dir, &got), -ENOENT);
 	assert_int_equal(symlinkat("/etc/passwd", dir, "state"), 0);
 	assert_int_equal(state_read(dir, &got), -EBADMSG);
+	close(dir);
+}
+
+/* What is written over while it is read is never taken for half of each. */
+static void test_written_over(void **state)
+{
+	enum { ROUNDS = 20000 };
+	struct sandbox_state s = example(), got;
+	struct state_file f = STATE_FILE_INIT;
+	static char longest[SANDBOX_TEXT];
+	int dir = claim("box"), status;
+	pid_t reader;
+
+	memset(longest, 'x', sizeof(longest) - 1);
+	assert_int_equal(state_write(dir, &f, &s), 0);
+	reader = fork();
+	for (int n = 0; reader == 0 && n < ROUNDS; n++) {
+		if (state_look(all, "box", &got) != 1)
+			_exit(2);
+		if ((got.exit_status == 3) != (got.command[0] == '\n') ||
+		    (got.exit_status == 3) != (got.phase == SANDBOX_RUNNING))
+			_exit(3);
+	}
+	if (reader == 0)
+		_exit(0);
+	for (int n = 0; waitpid(reader, &status, WNOHANG) == 0; n++) {
+		const char *const texts[] = { "short", longest };
+		struct sandbox_state other = s;
+
+		other.exit_status = 4;
+		other.phase = SANDBOX_STOPPING;
+		other.command = texts[n / 2 % 2];
+		assert_int_equal(state_write(dir, &f, n % 2 ? &s : &other), 0);
+	}
+	assert_int_equal(status, 0);
+	close(f.fd);
+	assert_int_equal(state_look(all, "box", &got), 0);
+	assert_int_equal(state_look(all, "nobody", &got), -ENOENT);
 	close(dir);
 }
 
@@ -144,7 +198,7 @@ static void test_a_live_one_keeps_its_name(void **state)
 	struct sandbox_state s = example();
 	int dir = claim("box"), other;
 
-	state_write(dir, &s);
+	write_state(dir, &s);
 	other = state_open(all, "box");
 	assert_true(state_is_live(other));
 	assert_int_equal(claim("box"), -EEXIST);
@@ -161,12 +215,12 @@ static void test_remains_go_and_records_stay(void **state)
 	struct sandbox_state s = example();
 	int dir = claim("box");
 
-	state_write(dir, &s);
+	write_state(dir, &s);
 	close(dir); /* as a SIGKILL does */
 	dir = claim("box");
 	assert_true(dir >= 0);
 	s.phase = SANDBOX_ENDED;
-	state_write(dir, &s);
+	write_state(dir, &s);
 	close(dir);
 	assert_int_equal(claim("box"), -EEXIST);
 	dir = claim("other"); /* dies before it has written anything */
@@ -201,7 +255,7 @@ static void test_race(void **state)
 				continue;
 			}
 			s.supervisor = getpid();
-			if (state_write(dir, &s) < 0 || state_read(dir, &got) < 0 ||
+			if (write_state(dir, &s) < 0 || state_read(dir, &got) < 0 ||
 			    got.supervisor != getpid())
 				_exit(3);
 			if (n % 2) {
@@ -243,6 +297,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_round_trip, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cut, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_written_over, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_names, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_live_one_keeps_its_name, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_remains_go_and_records_stay, setup, teardown),
