@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <string.h>
+#include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "base/str.h"
-#include "cli/sandboxes.h"
+#include "base/fd.h"
+#include "cli/targets.h"
 
-enum { LOCK_TRIES = 500, GONE_MS = 1000 };
+/* So many at once: each takes three descriptors. */
+enum { LOCK_TRIES = 500, BATCH = 256 };
 
 static const char *const help[] = {
 	"Removes the records and logs of sandboxes that have ended.",
@@ -19,25 +20,10 @@ static const char *const help[] = {
 	NULL,
 };
 
-static int end_it(const struct found_sandbox *f, struct err *e)
-{
-	static struct control_message answer;
-	const char *name = f->sandbox.state.name;
-	int r = 0, fd = sandbox_talk(f, true, e);
-
-	if (fd < 0)
-		return fd;
-	control_send_value(fd, CONTROL_WAIT, 0, 0);
-	r = sandbox_ask(fd, name, CONTROL_KILL, 0, CONTROL_OK, &answer, e);
-	if (r == 0)
-		r = sandbox_hear(fd, name, true, CONTROL_ENDED, &answer, e);
-	close(fd);
-	return r;
-}
-
-static int remove_it(struct found_sandbox *f, const char *name, struct err *e)
+static int remove_it(struct found_sandbox *f, struct err *e)
 {
 	const struct timespec pause = { .tv_nsec = 10000000 };
+	const char *name = f->sandbox.state.name;
 	struct stat a, b;
 	int r;
 
@@ -54,30 +40,45 @@ static int remove_it(struct found_sandbox *f, const char *name, struct err *e)
 	return r < 0 ? err_set(e, r, "state", "remove %s", name) : 0;
 }
 
-static int rm(const char *name, bool force, struct err *e)
+static void refuse_live(struct targets *t)
 {
-	_cleanup_sandbox_ struct found_sandbox f = FOUND_SANDBOX_INIT;
-	int r = sandbox_find(&f, name, e);
+	for (int i = 0; i < t->count; i++) {
+		struct target *one = &t->items[i];
+		const char *name = one->found.sandbox.state.name;
+		struct err e = { 0 };
 
-	if (r < 0) {
-		if (force && f.dir < 0 && e->code == EPROTO)
-			memset(e, 0, sizeof(*e));
-		return err_is_set(e) ? r : 0;
+		if (one->failed || !one->found.sandbox.live)
+			continue;
+		err_set(&e, EPROTO, "state", "the sandbox %s is still there", name);
+		err_remedy(&e, "`purple stop %s` first, or `purple rm -f %s`", name, name);
+		target_failed(t, one, &e);
 	}
-	name = f.sandbox.state.name;
-	if (f.sandbox.live && !force) {
-		err_set(e, EPROTO, "state", "the sandbox %s is still there", name);
-		err_remedy(e, "`purple stop %s` first, or `purple rm -f %s`", name, name);
-		return -EPROTO;
+}
+
+static int rm(char **names, int count, bool force)
+{
+	_cleanup_targets_ struct targets t = {
+		.end_ok = true, .remains_ok = true, .find_only = !force, .none_ok = force
+	};
+	int r = targets_open(&t, names, count, force);
+
+	if (r)
+		return r;
+	if (force) {
+		targets_watch(&t);
+		targets_ask(&t, CONTROL_KILL, 0);
+		targets_wait(&t);
+	} else {
+		refuse_live(&t);
 	}
-	if (f.sandbox.live)
-		r = end_it(&f, e);
-	if (r < 0 && sandbox_wait_unlocked(f.dir, GONE_MS)) {
-		/* It ended while we spoke to it. */
-		memset(e, 0, sizeof(*e));
-		r = 0;
+	for (int i = 0; i < t.count; i++) {
+		struct target *one = &t.items[i];
+		struct err e = { 0 };
+
+		if (one->found.dir >= 0 && !one->failed && remove_it(&one->found, &e) < 0)
+			target_failed(&t, one, &e);
 	}
-	return r < 0 ? r : remove_it(&f, name, e);
+	return t.failed;
 }
 
 int cmd_rm(int argc, char **argv)
@@ -94,10 +95,9 @@ int cmd_rm(int argc, char **argv)
 		return 0;
 	if (r < 0)
 		return command_failed(&e);
-	for (int i = 0; i < names; i++) {
-		memset(&e, 0, sizeof(e));
-		if (rm(argv[i], force, &e) < 0)
-			status = command_failed(&e);
+	for (int i = 0; i < names; i += BATCH) {
+		r = rm(argv + i, MIN(names - i, BATCH), force);
+		status = r ? r : status;
 	}
 	return status;
 }
