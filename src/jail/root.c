@@ -401,9 +401,34 @@ static int make_dir(struct jail *j, const struct plan_mount *m)
 	return fd < 0 ? fail(j, fd, "make the directory", m) : grant(j, m, fd);
 }
 
+/* The content of a file: @text, where PMF_IDS is set with the command's ids put in. 0 or -errno. */
+static long write_content(struct jail *j, int fd, const struct plan_mount *m)
+{
+	const char *text = plan_string(j->plan, m->data);
+	long n = 0;
+
+	while (text && *text && n >= 0) {
+		size_t len = m->flags & PMF_IDS ? strcspn(text + 1, "{") + 1 : m->data.len;
+		bool uid = m->flags & PMF_IDS && strncmp(text, "{uid}", 5) == 0;
+		bool gid = m->flags & PMF_IDS && strncmp(text, "{gid}", 5) == 0;
+
+		if (uid || gid) {
+			char id[16];
+
+			snprintf(id, sizeof(id), "%u", uid ? j->launch->uid : j->launch->gid);
+			n = sys_write(fd, id, strlen(id));
+			len = 5;
+		} else {
+			n = sys_write(fd, text, len);
+		}
+		text += len;
+	}
+	return n < 0 ? n : 0;
+}
+
 static int make_file(struct jail *j, const struct plan_mount *m)
 {
-	const char *last, *data = plan_string(j->plan, m->data);
+	const char *last;
 	int parent = open_parent(j, plan_string(j->plan, m->target), &last), fd;
 	long n = 0;
 
@@ -412,8 +437,8 @@ static int make_file(struct jail *j, const struct plan_mount *m)
 	fd = parent_is_ours(j, parent)
 		     ? sys_openat2(parent, last, O_WRONLY | O_CREAT | O_EXCL, m->mode, BENEATH)
 		     : -EROFS;
-	if (fd >= 0 && data)
-		n = sys_write(fd, data, m->data.len);
+	if (fd >= 0)
+		n = write_content(j, fd, m);
 	sys_close(fd); /* a file open for writing would keep the root from becoming read-only */
 	if (fd < 0 || n < 0)
 		return fail(j, fd < 0 ? fd : (int)n, "write", m);

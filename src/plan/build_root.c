@@ -215,36 +215,52 @@ static void match_etc(void *arg, const char *name)
 	}
 }
 
-static void etc_files(struct builder *b)
+/* Who is inside has a name. As root the ids are the workspace's owner's: the launch knows them. */
+static void etc_users(struct builder *b)
 {
 	const struct host *h = b->host;
 	const char *home = b->policy->filesystem.home == HOME_NONE || !h->home ? "/" : h->home;
-	const char *user = h->user ? h->user : "user";
-	const struct {
+	const char *user = h->root || !h->user ? "user" : h->user;
+	struct plan_mount m = { .kind = PM_FILE,
+				.mode = 0644,
+				.flags = h->root ? (uint32_t)PMF_IDS : 0 };
+	char uid[16] = "{uid}", gid[16] = "{gid}";
+
+	if (!h->root) {
+		snprintf(uid, sizeof(uid), "%u", h->uid);
+		snprintf(gid, sizeof(gid), "%u", h->gid);
+	}
+	m.data = builder_str(
+		b, !h->root && h->uid == 0
+			   ? arena_printf(&b->arena,
+					  "root:x:0:0:root:%s:/bin/sh\n"
+					  "nobody:x:65534:65534:nobody:/:/bin/false\n",
+					  home)
+			   : arena_printf(&b->arena,
+					  "root:x:0:0:root:%s:/bin/sh\n%s:x:%s:%s:%s:%s:/bin/sh\n"
+					  "nobody:x:65534:65534:nobody:/:/bin/false\n",
+					  h->root ? home : "/", user, uid, gid, user, home));
+	add(b, m, NULL, "/etc/passwd");
+	m.data = builder_str(b, !h->root && h->gid == 0
+					? "root:x:0:\nnogroup:x:65534:\n"
+					: arena_printf(&b->arena,
+						       "root:x:0:\n%s:x:%s:\nnogroup:x:65534:\n",
+						       user, gid));
+	add(b, m, NULL, "/etc/group");
+}
+
+static void etc_files(struct builder *b)
+{
+	static const struct {
 		const char *path, *text;
 	} files[] = {
-		/* As root the ids inside are those of the workspace: both names resolve. */
-		{ "/etc/passwd",
-		  h->root || h->uid == 0
-			  ? arena_printf(&b->arena,
-					 "root:x:0:0:root:%s:/bin/sh\n"
-					 "nobody:x:65534:65534:nobody:/:/bin/false\n",
-					 home)
-			  : arena_printf(&b->arena,
-					 "root:x:0:0:root:/:/bin/sh\n%s:x:%u:%u:%s:%s:/bin/sh\n"
-					 "nobody:x:65534:65534:nobody:/:/bin/false\n",
-					 user, h->uid, h->gid, user, home) },
-		{ "/etc/group", h->gid == 0 ? "root:x:0:\nnogroup:x:65534:\n"
-					    : arena_printf(&b->arena,
-							   "root:x:0:\n%s:x:%u:\n"
-							   "nogroup:x:65534:\n",
-							   user, h->gid) },
 		{ "/etc/hosts", "127.0.0.1 localhost purple\n::1 localhost purple\n" },
 		/* Any address would do: all that goes to port 53 is answered by purple-net. */
 		{ "/etc/resolv.conf", "nameserver " PLAN_RESOLVER "\n" },
 	};
 	size_t count = ARRAY_SIZE(files) - (b->head.network.flags & PN_ON ? 0 : 1);
 
+	etc_users(b);
 	for (size_t i = 0; i < count; i++) {
 		struct plan_mount m = { .kind = PM_FILE,
 					.mode = 0644,

@@ -164,6 +164,8 @@ static bool check_mount(struct check *c, const struct plan_mount *m)
 		return fail(c, "mount: bad mode");
 	if (m->flags & ~(uint32_t)PMF_ALL)
 		return fail(c, "mount: unknown flag");
+	if ((m->flags & PMF_IDS) && m->kind != PM_FILE)
+		return fail(c, "mount: ids where no content is");
 	if (m->landlock & ~(uint64_t)LANDLOCK_FS_ALL)
 		return fail(c, "mount: unknown Landlock right");
 	if (k->rdev != (m->rdev != 0))

@@ -67,7 +67,8 @@ enum plan_mount_flags {
 	PMF_IDMAP = 1 << 5,	/* as root: shift ids into the sandbox's range */
 	PMF_IS_FILE = 1 << 6,	/* the source is no directory */
 	PMF_OUTSIDE = 1 << 7,	/* as root: opened by the launcher, which can reach it */
-	PMF_ALL = (1 << 8) - 1
+	PMF_IDS = 1 << 8,	/* PM_FILE: "{uid}" and "{gid}" in @data are the command's ids */
+	PMF_ALL = (1 << 9) - 1
 };
 
 struct plan_mount {

@@ -273,6 +273,18 @@ def test_git_over_ssh(ssh):
     clone_and_push(ssh, f"ssh://root@ssh.{DOMAIN}{path}", [f"ssh.{DOMAIN}:22"], setup)
 
 
+def test_ssh_of_root_in_the_directory_of_another(ssh):
+    """Inside it is that user, whom the host may not know."""
+    need("ssh")
+    if ssh.runner.uid != 0:
+        pytest.skip("of root")
+    for path in (ssh.runner.workspace, *ssh.runner.workspace.iterdir()):
+        os.chown(path, 1001, 1001)
+    out = ok(ssh.run("coding-agent", "ssh", *ssh.ssh, f"root@ssh.{DOMAIN}", "echo here",
+                     allow=[f"ssh.{DOMAIN}:22"]))
+    assert out == "here\n"
+
+
 def test_ssh_refused(ssh):
     need("ssh")
     allow = [f"ssh.{DOMAIN}:443"]

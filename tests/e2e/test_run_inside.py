@@ -200,6 +200,22 @@ def test_workspace_of_an_owner_outside_the_range(as_user):
 
 
 @needs_root
+@pytest.mark.parametrize("owner", [0, 1001, 65533])
+def test_who_is_inside_has_a_name(as_user, owner):
+    """ssh and others refuse to work for one without; as root it is the workspace's owner."""
+    other = as_user.base / "other"
+    other.mkdir()
+    os.chown(other, owner, owner + 1 if owner == 1001 else owner)
+    out = ok(shell(as_user, """
+        id -un; id -gn
+        test "$(getent passwd $(id -u) | cut -d: -f3,4)" = "$(id -u):$(id -g)"
+        test "$(getent group $(id -g) | cut -d: -f3)" = "$(id -g)"
+    """, options=["-w", other]))
+    name = as_user.name if as_user.uid else "user" if owner else "root"
+    assert out.split() == [name, name]
+
+
+@needs_root
 def test_root_does_not_work_with_host_ids(as_user):
     """What root starts runs under ids that are nobody's on the host."""
     with start(as_user, "sleep", "100") as p:

@@ -202,6 +202,8 @@ static void test_mounts(void **state)
 	expect(&b, "mount: unknown kind");
 	ITEM(&b, mounts, struct plan_mount, 0)->flags = PMF_ALL + 1;
 	expect(&b, "mount: unknown flag");
+	ITEM(&b, mounts, struct plan_mount, 0)->flags = PMF_IDS;
+	expect(&b, "mount: ids where no content is");
 	ITEM(&b, mounts, struct plan_mount, 0)->mode = 010000;
 	expect(&b, "mount: bad mode");
 	ITEM(&b, mounts, struct plan_mount, 1)->source.off = 0;
