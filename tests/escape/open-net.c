@@ -10,6 +10,7 @@
 #include "net/dns.h"
 #include "net/hello.h"
 #include "net/http.h"
+#include "net/newnames.h"
 #include "net/rules.h"
 #include "net/special.h"
 
@@ -109,4 +110,11 @@ WRAPPED(void, flow_follow_start, struct flow *f, const struct http_head *head)
 {
 	if (!off("follow"))
 		__real_flow_follow_start(f, head);
+}
+
+/* How many new names a wildcard lets out. */
+WRAPPED(bool, newnames_admit, struct newnames *n, const struct net_rules *rules, const char *name,
+	uint64_t now)
+{
+	return off("newnames") || __real_newnames_admit(n, rules, name, now);
 }
