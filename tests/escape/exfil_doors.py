@@ -6,6 +6,7 @@ as a service, a descriptor or a second sandbox; and changes to what keeps packet
 import contextlib
 import os
 import socket
+import struct
 import subprocess
 
 from canary import OTHER
@@ -57,6 +58,8 @@ def heard_by(listener, token):
 @contextlib.contextmanager
 def connection(lab, keywords):
     with in_namespace(lab.canary.ns, socket.create_connection, (OTHER, 9000)) as conn:
+        # Ended by one packet at once: the canary shall not hear of it later.
+        conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         yield Given(call=keywords(conn.fileno()), names={"fd": conn.fileno()})
 
 
@@ -123,6 +126,8 @@ SERVICES = [
         setup=abstract),
     Row("inherited", ("off:step:CLOSE_FDS",),
         send("tcp", OTHER, 9000, "TOKEN", options=["--fd={fd}"]), setup=left_open),
+    Row("descriptors", ("off:step:CLOSE_FDS",), lambda token: ["/probes/fds"], setup=left_open,
+        seen=True),
     Row("standard-input", ("run:stdio",), send("tcp", OTHER, 9000, "TOKEN", options=["--fd=0"]),
         setup=as_input, status=125),
     Row("neighbour", NET, send("tcp", "127.0.0.1", NEIGHBOUR_PORT, "TOKEN"), setup=neighbour),
@@ -143,6 +148,7 @@ GREP = "grep -l 'outside:' /proc/[0-9]*/net/dev && exit 1; exit 0"
 KERNEL = [
     Row("families", ("off:seccomp",), door("families"), seen=True),
     Row("vsock", ("off:seccomp",), probe("call", "vsock"), seen=True),
+    Row("netlink-protocols", ("off:seccomp",), door("netlinks"), seen=True),
     Row("io_uring", ("off:seccomp", *NET), door("uring", OTHER, "9000", "TOKEN")),
     Row("interfaces", NET, probe("net", "interfaces"), seen=True),
     Row("proc-net", NET, lambda token: ["sh", "-c", GREP], seen=True),

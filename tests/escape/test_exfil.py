@@ -33,10 +33,11 @@ class NetLab(Lab):
     def __init__(self, runner, tools, canary, open_prefix):
         super().__init__(runner, tools)
         self.canary = canary
+        self.profile = "default"
         self.open_purple = open_prefix / "bin" / "purple"
 
     def network(self, allow, block=(), incoming=()):
-        self.write_policy("default")
+        self.write_policy(self.profile)
         with open(self.policy, "a", encoding="ascii") as file:
             file.write(f"network:\n  isolated: false\n  dns_servers: ['{DNS}']\n"
                        f"  allow_outgoing: {list(allow)}\n  blocked_ips: {list(block)}\n"
@@ -152,6 +153,16 @@ def test_way_out(row, as_user, lab, quiet, loud):
     else:
         assert done.returncode in (CONTAINED, ESCAPED), said(done)
         assert heard, f"without {row.guards} the canary hears nothing\n{said(done)}"
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_contained_under_an_agents_profile(part, as_user, lab, quiet):
+    lab.profile = "coding-agent"
+    for row in ROWS[part::4]:
+        lab.network(row.allow, row.block)
+        done, heard, strange = attempt(row, lab, quiet)
+        assert done.returncode in (row.status, CANNOT), f"{row.id}: {said(done)}"
+        assert not heard and not strange, f"{row.id}: {heard} {strange}\n{said(done)}"
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if len(row.guards) > 1 and row.alone],

@@ -6,6 +6,7 @@
  * door abstract NAME TEXT the same, of an abstract socket
  * door rights PATH TEXT   send what listens at PATH a descriptor with TEXT in it
  * door families           sockets of other families than the usual ones
+ * door netlinks           sockets of netlink(7) but NETLINK_ROUTE
  * door route|rule|address|link|ruleset  change it, by netlink(7)
  * door unshare            a user and a network namespace of one's own
  * door tun PATH           an interface, by a device that is made at PATH
@@ -98,6 +99,14 @@ static void families(void)
 	if (there)
 		verdict(ESCAPED, "%d came through to the kernel", there);
 	verdict(CONTAINED, "no other family");
+}
+
+static void netlinks(void)
+{
+	for (int protocol = 1; protocol < 32; protocol++)
+		if (socket(16 /* AF_NETLINK */, SOCK_RAW, protocol) >= 0)
+			verdict(ESCAPED, "a socket of protocol %d", protocol);
+	verdict(CONTAINED, "routes alone");
 }
 
 /* ---- netlink(7), rtnetlink(7) ---- */
@@ -335,6 +344,8 @@ int main(int argc, char **argv)
 		judge(unshare(CLONE_NEWUSER | CLONE_NEWNET), what);
 	if (strcmp(what, "families") == 0)
 		families();
+	if (strcmp(what, "netlinks") == 0)
+		netlinks();
 	if (strcmp(what, "getfd") == 0)
 		get_control_socket();
 	usage("door WHAT ...");

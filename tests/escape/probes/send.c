@@ -9,6 +9,7 @@
  *	--bind=ADDR       as the source
  *	--device=NAME     SO_BINDTODEVICE
  *	--freebind        IP_FREEBIND
+ *	--transparent     IP_TRANSPARENT
  *	--broadcast       SO_BROADCAST
  *	--route=ADDR      a loose source route (RFC 791 §3.1) through ADDR
  *	--fastopen        the first piece in the SYN (MSG_FASTOPEN)
@@ -30,7 +31,7 @@
 #include "probe.h"
 
 enum { WAIT_MS = 5000, DNS_PORT = 53, PIECE_MAX = 16384, PACKET = 17, VSOCK = 40, FREEBIND = 15 };
-enum { V6_FREEBIND = 78, DCCP = 6 };
+enum { V6_FREEBIND = 78, TRANSPARENT = 19, DCCP = 6 };
 
 static const struct kind {
 	const char *name;
@@ -199,6 +200,8 @@ static void apply(int fd, int family, const char *arg)
 		set(fd, IPPROTO_IP, FREEBIND, &one, sizeof(one));
 	} else if (strcmp(arg, "--freebind") == 0) {
 		set(fd, IPPROTO_IPV6, V6_FREEBIND, &one, sizeof(one));
+	} else if (strcmp(arg, "--transparent") == 0) {
+		set(fd, IPPROTO_IP, TRANSPARENT, &one, sizeof(one));
 	} else if (strcmp(arg, "--broadcast") == 0) {
 		set(fd, SOL_SOCKET, SO_BROADCAST, &one, sizeof(one));
 	} else if ((s = value_of(arg, "--route="))) {
