@@ -85,6 +85,7 @@ struct flow {
 	bool gated;	  /* the client's first bytes have not been judged */
 	bool client_done; /* it has ended its stream */
 	bool broken;	  /* the server's side has an error */
+	bool cut;	  /* comes in: the server has reset it, and the error was read */
 	struct host host; /* where to: the name, or the literal address */
 	uint16_t port;
 	struct resolver_wait wait;

@@ -37,6 +37,8 @@ static int fill(struct flow *f, struct flow_way *w, int src)
 	bucket_give(w->bucket, most - (size_t)MAX(n, 0));
 	if (r < 0)
 		return r;
+	if (!n && f->cut && w == &f->up)
+		return -ECONNRESET; /* all that there was, but no end */
 	if (!n)
 		w->eof = true;
 	w->begun |= n > 0;
@@ -154,10 +156,6 @@ static void on_outer(struct loop_watch *w, uint32_t events)
 {
 	struct flow *f = LOOP_OWNER(w, struct flow, outer);
 
-	if (events & EPOLLERR && f->inside) {
-		flow_end(f, true);
-		return;
-	}
 	if (events & EPOLLERR)
 		f->broken = true; /* what came before that can still be read */
 	if (events & EPOLLRDHUP)

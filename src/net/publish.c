@@ -131,7 +131,6 @@ static void renew(struct publish_socket *s)
 		close_fdp(&s->watch.fd); /* no kernel is known to refuse it */
 		return;
 	}
-	read_error(s->watch.fd);
 	give(s);
 }
 
@@ -241,11 +240,24 @@ static void enter(struct flow *f)
 
 void publish_event(struct flow *f, uint32_t events)
 {
+	int r;
+
 	if (f->phase == FLOW_RELAY) {
 		if (events & EPOLLERR)
 			f->broken = true;
 		flow_relay(f);
-	} else if (read_error(f->inner.fd) < 0) {
+		return;
+	}
+	r = read_error(f->inner.fd);
+	if (r == -ECONNRESET || r == -EPIPE) {
+		/*
+		 * It was connected, and what came before the reset is still there to
+		 * be read. EPIPE: its proper end too; tcp_reset() in the kernel.
+		 */
+		f->broken = true;
+		f->cut = r == -ECONNRESET;
+		entered(f);
+	} else if (r < 0) {
 		loop_remove(f->flows->loop, &f->inner);
 		if (other_family(f))
 			enter(f);

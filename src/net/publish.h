@@ -16,9 +16,10 @@
  * the local port, and resets a peer that has not ended. So it is done only when
  * the connection is closed (TCP_INFO; TIME_WAIT is not the socket's any more),
  * or is to be reset. What the peer has still to take is waited for, up to
- * PUBLISH_LINGER_MS. It leaves an error behind, which is read. One socket does
- * not do for both families: an IPv6 one that was connected to ::ffff:127.0.0.1
- * goes on to send as IPv4 for good, so that ::1 never answers.
+ * PUBLISH_LINGER_MS. The error that it leaves is cleared by the next connect(2),
+ * tcp_connect_init(). One socket does not do for both families: an IPv6 one that
+ * was connected to ::ffff:127.0.0.1 goes on to send as IPv4 for good, so that
+ * ::1 never answers.
  */
 #ifndef PURPLE_NET_PUBLISH_H
 #define PURPLE_NET_PUBLISH_H

@@ -31,7 +31,8 @@ RESET = struct.pack("ii", 1, 0)
 
 # Serves port 8080 of each address that is named. The first line says what is wanted: `echo`, what
 # follows comes back; `sum`, its length and digest, at its end; `give N` bytes; `reset`; `hold`, a
-# greeting, and an answer to each line. "wait" before an address: only when told so.
+# greeting, and an answer to each line; `told`, a greeting, and how it ended is printed. "wait"
+# before an address: only when told so.
 SERVER = r"""
 import hashlib, os, socket, struct, sys, threading
 def serve(c):
@@ -55,6 +56,7 @@ def serve(c):
         while line := f.readline():
             c.sendall(line)
     elif word == "told":
+        c.sendall(b"held\n")
         try:
             f.read()
             print("end", flush=True)
@@ -150,7 +152,8 @@ class Box:
     """Sandboxes of one user, started in the host's side; all are gone at the end."""
 
     def __init__(self, host, runner):
-        self.host, self.runner, self.children, self.names = host, runner, [], []
+        self.host, self.runner = host, runner
+        self.children, self.timers, self.names = [], [], []
 
     def argv(self, *words):
         who = [] if self.runner.uid == 0 else [
@@ -176,6 +179,8 @@ class Box:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             cwd=self.runner.workspace, env=self.runner.env)
         self.children.append(child)
+        self.timers.append(threading.Timer(2 * DEADLINE, child.kill))
+        self.timers[-1].start()
         line = child.stdout.readline()
         assert line == ready + "\n", child.communicate(timeout=60)
         return child
@@ -197,6 +202,8 @@ class Box:
                                  *command)
 
     def close(self):
+        for timer in self.timers:
+            timer.cancel()
         for child in self.children:
             child.kill()
             child.communicate()
@@ -333,11 +340,13 @@ def test_resets_are_passed_on(box):
     s.close()
     s = box.host.connect("127.0.0.1")
     s.sendall(b"told\n")
+    assert greeted(s)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     s.close()
     assert child.stdout.readline() == "reset\n"
     s = box.host.connect("127.0.0.1")
     s.sendall(b"told\n")
+    assert greeted(s)
     s.close()
     assert child.stdout.readline() == "end\n"
 
@@ -345,7 +354,7 @@ def test_resets_are_passed_on(box):
 def test_before_the_server_listens_clients_are_reset(box):
     child = box.serve(["8080"], "wait", "127.0.0.1", ready="waiting")
     for address in LOOPBACK:
-        with box.host.connect(address) as s, pytest.raises(ConnectionResetError):
+        with pytest.raises(ConnectionResetError), box.host.connect(address) as s:
             s.recv(1)
     child.stdin.write("\n")
     child.stdin.flush()

@@ -270,6 +270,43 @@ static void test_server_resets(void **state)
 	}
 }
 
+/*
+ * What the server said before its reset is for the client, also if all comes at once:
+ * its end, if there was one, or else the reset.
+ */
+static void test_said_before_a_reset(void **state)
+{
+	for (int i = 0; i < 40; i++) {
+		bool ends = i % 2, known = i % 4 / 2;
+		char got[8] = "";
+		int c = client(), s = server(side.server4);
+
+		if (known) { /* to the relay, as a connection */
+			send_all(s, "so");
+			assert_int_equal(recv(c, got, 2, MSG_WAITALL), 2);
+		}
+		kill(side.child, SIGSTOP);
+		assert_int_equal(waitpid(side.child, NULL, WUNTRACED), side.child);
+		send_all(s, known ? " far" : "so far");
+		if (ends)
+			shutdown(s, SHUT_WR);
+		reset(s);
+		kill(side.child, SIGCONT);
+		if (known)
+			assert_int_equal(recv(c, got + 2, 4, MSG_WAITALL), 4);
+		else
+			assert_int_equal(recv(c, got, 6, MSG_WAITALL), 6);
+		assert_string_equal(got, "so far");
+		if (ends) {
+			assert_int_equal(recv(c, got, 1, 0), 0);
+			close(c);
+		} else {
+			expect_reset(c);
+		}
+		exchange();
+	}
+}
+
 /* Also what the pipes hold, and what the kernel has of it on the way. */
 static void test_reset_in_the_middle(void **state)
 {
@@ -376,6 +413,7 @@ int main(void)
 		TEST(test_server_ends_first),
 		TEST(test_client_resets),
 		TEST(test_server_resets),
+		TEST(test_said_before_a_reset),
 		TEST(test_reset_in_the_middle),
 		TEST(test_late_reader),
 		TEST(test_nobody_listens),
