@@ -162,11 +162,12 @@ int dns_parse_answer(const uint8_t *msg, size_t len, uint16_t id, const char *na
 
 /*
  * Of the data of an SVCB or HTTPS record (RFC 9460 §2.2) what the sandbox may
- * have: mandatory, alpn, no-default-alpn, port. Without ECH keys the name in a
- * ClientHello is true; without address hints addresses come from A and AAAA
- * alone. Writes at most @len bytes to @ret and returns how many; 0: leave the
- * record out, for it makes a dropped key mandatory. @target: the name it
- * points to, "" for the owner itself. -EBADMSG.
+ * have: mandatory, alpn, no-default-alpn, port; of an alias (priority 0) the
+ * target alone. Without ECH keys the name in a ClientHello is true; without
+ * address hints addresses come from A and AAAA alone. Writes at most @len bytes
+ * to @ret and returns how many; 0: leave the record out, for it makes a dropped
+ * key mandatory. @target: the name it points to, "" for the owner itself.
+ * -EBADMSG.
  */
 int dns_svcb_filter(const uint8_t *data, size_t len, uint8_t *ret,
 		    char target[HOST_NAME_MAX_LEN + 1]);

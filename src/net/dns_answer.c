@@ -9,7 +9,7 @@
 #include "net/dns_internal.h"
 
 /* RFC 9460 §14.3.2. */
-enum { SVCB_MANDATORY = 0, SVCB_PORT = 3 };
+enum { SVCB_MANDATORY = 0, SVCB_ALPN = 1, SVCB_NO_DEFAULT_ALPN = 2, SVCB_PORT = 3 };
 
 /* An upstream message whose answer section has been looked through. */
 struct message {
@@ -181,6 +181,23 @@ static int mandatory_is_dropped(const uint8_t *p, size_t len)
 	return dropped;
 }
 
+/* Is the value of a key that is kept as RFC 9460 §7 has it? */
+static bool value_is_good(int key, const uint8_t *p, size_t len)
+{
+	if (key == SVCB_NO_DEFAULT_ALPN)
+		return len == 0;
+	if (key == SVCB_PORT)
+		return len == 2;
+	if (key != SVCB_ALPN)
+		return true;
+	if (len == 0)
+		return false;
+	for (; len > 0; len -= 1u + p[0], p += 1 + p[0])
+		if (p[0] == 0 || p[0] >= len)
+			return false;
+	return true;
+}
+
 int dns_svcb_filter(const uint8_t *data, size_t len, uint8_t *ret,
 		    char target[HOST_NAME_MAX_LEN + 1])
 {
@@ -209,7 +226,9 @@ int dns_svcb_filter(const uint8_t *data, size_t len, uint8_t *ret,
 			if (dropped)
 				return dropped < 0 ? dropped : 0;
 		}
-		if (key <= SVCB_PORT) {
+		if (!value_is_good(key, data + at + 4, size - 4))
+			return -EBADMSG;
+		if (key <= SVCB_PORT && dns_get16(data) != 0) {
 			memcpy(ret + out, data + at, size);
 			out += size;
 		}

@@ -63,6 +63,8 @@ int dnsd_read(struct dnsd *d, const uint8_t *msg, size_t len, bool tcp, struct d
 {
 	int r = dns_parse_query(msg, len, q);
 	struct rules_answer verdict;
+	bool service, admitted;
+	size_t prefix = 0;
 	struct host addr;
 
 	if (r < 0)
@@ -75,14 +77,17 @@ int dnsd_read(struct dnsd *d, const uint8_t *msg, size_t len, bool tcp, struct d
 		return (int)answer_proxy(d, q, tcp, reply);
 	if (dns_parse_reverse(q->name, &addr) == 0)
 		return (int)answer_reverse(d, q, &addr, tcp, reply);
-	verdict = rules_lookup(d->rules, q->name);
+	service = dnsd_is_service(q->type);
+	verdict = service ? dnsd_service_lookup(d, q, &prefix) : rules_lookup(d->rules, q->name);
 	if (verdict.verdict != RULES_ALLOWED) {
-		report_refused(d->report, &verdict, q->name, NULL, 0, true);
+		report_refused(d->report, &verdict, q->name + prefix, NULL, 0, true);
 		return (int)dnsd_plain(q, DNS_REFUSED, tcp, reply);
 	}
-	if (q->type != DNS_A && q->type != DNS_AAAA)
+	if (q->type != DNS_A && q->type != DNS_AAAA && !service)
 		return (int)dnsd_plain(q, DNS_NOERROR, tcp, reply);
-	if (!resolver_admits(d->resolver, d->rules, d->names, q->name)) {
+	admitted = prefix ? resolver_admits_service(d->resolver, verdict.rule, q->name)
+			  : resolver_admits(d->resolver, d->rules, d->names, q->name);
+	if (!admitted) {
 		report_denied(d->report, NET_TOO_MANY_NAMES, q->name, 0, true);
 		return (int)dnsd_plain(q, DNS_REFUSED, tcp, reply);
 	}
@@ -167,8 +172,10 @@ void dnsd_free(struct dnsd *d)
 	for (unsigned i = 0; i < DNSD_TCP; i++)
 		if (d->conns[i].used)
 			dnsd_conn_close(&d->conns[i]);
-	for (unsigned i = 0; i < DNSD_PENDING; i++)
+	for (unsigned i = 0; i < DNSD_PENDING; i++) {
 		resolver_forget(&d->pending[i].wait);
+		records_forget(&d->pending[i].records);
+	}
 	for (unsigned i = 0; i < d->sockets_count; i++) {
 		loop_remove(d->loop, &d->sockets[i].watch);
 		loop_not_later(&d->sockets[i].again);

@@ -9,7 +9,13 @@
  * - An allowed one: A and AAAA are looked up on the host's side, so that a name
  *   that is not there is NXDOMAIN here too; what is handed out are the name's
  *   synthetic addresses (net/names.h), of both families whichever the name has.
- *   Other types have no data.
+ * - SRV, SVCB, HTTPS of an allowed name, and of its services ("_xmpp._tcp.",
+ *   "_dns.", "_8443._https." before it, each a new name of net/newnames.h):
+ *   looked up each time. Of SRV those whose target and port the rules allow; of
+ *   SVCB the same; of HTTPS those that lead to the name itself, for a client's
+ *   ClientHello would disagree with any other (net/flow.h). Without ECH keys and
+ *   address hints, see dns_svcb_filter(); what is malformed is left out.
+ * - Other types have no data.
  * - Reverse: the name of a synthetic address; NXDOMAIN for all others.
  * - localhost and what ends in it: loopback (RFC 6761 §6.3). The proxy's name
  *   (net/proxy.h): the resolver's own addresses.

@@ -11,6 +11,7 @@
 void dnsd_conn_close(struct dnsd_conn *c)
 {
 	resolver_forget(&c->wait);
+	records_forget(&c->records);
 	loop_clear(c->dnsd->loop, &c->timer);
 	loop_remove(c->dnsd->loop, &c->watch);
 	close(c->watch.fd);
@@ -58,6 +59,14 @@ static bool take(struct dnsd_conn *c, size_t len)
 	}
 	if (r > 0) {
 		set_reply(c, (size_t)r);
+		return flush(c);
+	}
+	if (dnsd_is_service(c->query.type)) {
+		c->waiting = records_ask(c->dnsd->resolver, c->query.name, c->query.type,
+					 &c->records) == 0;
+		if (c->waiting)
+			return true;
+		set_reply(c, dnsd_plain(&c->query, DNS_SERVFAIL, true, c->out + 2));
 		return flush(c);
 	}
 	result = resolver_ask(c->dnsd->resolver, c->query.name, &c->wait);
@@ -121,6 +130,16 @@ static void on_result(struct resolver_wait *w, const struct resolver_result *res
 	pump(c);
 }
 
+static void on_records(struct records_wait *w, unsigned rcode, const struct dns_answer *answer,
+		       const uint8_t *msg)
+{
+	struct dnsd_conn *c = LOOP_OWNER(w, struct dnsd_conn, records);
+
+	c->waiting = false;
+	set_reply(c, dnsd_service_answer(c->dnsd, &c->query, rcode, answer, msg, true, c->out + 2));
+	pump(c);
+}
+
 void dnsd_accept(struct loop_watch *w, uint32_t events)
 {
 	struct dnsd *d = LOOP_OWNER(w, struct dnsd_socket, watch)->dnsd;
@@ -143,7 +162,8 @@ void dnsd_accept(struct loop_watch *w, uint32_t events)
 					 .used = true,
 					 .watch = { .fn = on_event, .fd = fd },
 					 .timer.fn = on_timer,
-					 .wait.fn = on_result };
+					 .wait.fn = on_result,
+					 .records.fn = on_records };
 		loop_set(d->loop, &c->timer, DNSD_IDLE_MS);
 		if (loop_add(d->loop, &c->watch, EPOLLIN | EPOLLOUT) < 0)
 			dnsd_conn_close(c);

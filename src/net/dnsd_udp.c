@@ -29,6 +29,18 @@ static void on_result(struct resolver_wait *w, const struct resolver_result *res
 	p->socket = NULL;
 }
 
+static void on_records(struct records_wait *w, unsigned rcode, const struct dns_answer *answer,
+		       const uint8_t *msg)
+{
+	struct dnsd_pending *p = LOOP_OWNER(w, struct dnsd_pending, records);
+	uint8_t reply[DNSD_REPLY_MAX];
+	size_t len = dnsd_service_answer(p->socket->dnsd, &p->query, rcode, answer, msg, false,
+					 reply);
+
+	send_reply(p->socket, &p->path, reply, len);
+	p->socket = NULL;
+}
+
 static void handle(struct dnsd_socket *s, const struct datagram_path *path, const uint8_t *msg,
 		   size_t len)
 {
@@ -50,7 +62,16 @@ static void handle(struct dnsd_socket *s, const struct datagram_path *path, cons
 		send_reply(s, path, reply, dnsd_plain(&q, DNS_SERVFAIL, false, reply));
 		return;
 	}
-	*p = (struct dnsd_pending){ .path = *path, .query = q, .wait.fn = on_result };
+	*p = (struct dnsd_pending){
+		.path = *path, .query = q, .wait.fn = on_result, .records.fn = on_records
+	};
+	if (dnsd_is_service(q.type)) {
+		if (records_ask(s->dnsd->resolver, q.name, q.type, &p->records) == 0)
+			p->socket = s;
+		else
+			send_reply(s, path, reply, dnsd_plain(&q, DNS_SERVFAIL, false, reply));
+		return;
+	}
 	result = resolver_ask(s->dnsd->resolver, q.name, &p->wait);
 	if (result)
 		send_reply(s, path, reply, dnsd_answer(s->dnsd, &q, result, false, reply));

@@ -61,12 +61,15 @@ static bool spend(struct newnames *n, size_t rule, uint64_t now)
 bool newnames_admit(struct newnames *n, const struct net_rules *rules, const char *name,
 		    uint64_t now)
 {
-	uint64_t h;
 	size_t rule;
 
-	if (!rules_by_wildcard(rules, name, &rule))
-		return true;
-	h = hash(n, name);
+	return !rules_by_wildcard(rules, name, &rule) || newnames_admit_under(n, rule, name, now);
+}
+
+bool newnames_admit_under(struct newnames *n, size_t rule, const char *name, uint64_t now)
+{
+	uint64_t h = hash(n, name);
+
 	if (keep(n, h, false))
 		return true;
 	if (!spend(n, MIN(rule, (size_t)NET_RULES_MAX - 1), now))

@@ -7,9 +7,9 @@
  *
  * A token bucket for each wildcard rule: NEWNAMES_BURST names at once, then one
  * every NEWNAMES_MS. A name that an exact rule allows too, or a rule without a
- * host, is not counted. What was admitted stays so while it is among the last
- * NEWNAMES_SETS * NEWNAMES_WAYS or so; the caller asks nobody about a name that
- * has its addresses (names_known()).
+ * host, is not counted, unless it is that of a service (net/dnsd.h). What was admitted stays so
+ * while it is among the last NEWNAMES_SETS * NEWNAMES_WAYS or so; the caller asks nobody about a
+ * name that has its addresses (names_known()).
  *
  * Memory is within the structure. Times: milliseconds, CLOCK_MONOTONIC.
  */
@@ -40,5 +40,8 @@ int newnames_init(struct newnames *n);
 /* May @name, which @rules allow, be asked for? If so it counts. */
 bool newnames_admit(struct newnames *n, const struct net_rules *rules, const char *name,
 		    uint64_t now);
+
+/* The same for one that counts under @rule, an index in its list, whatever kind that is of. */
+bool newnames_admit_under(struct newnames *n, size_t rule, const char *name, uint64_t now);
 
 #endif

@@ -46,6 +46,9 @@ void resolver_free(struct resolver *r)
 	for (unsigned i = 0; r && i < RESOLVER_JOBS; i++)
 		for (unsigned k = 0; r->jobs[i].entry && k < ARRAY_SIZE(r->jobs[i].asks); k++)
 			ask_stop(&r->jobs[i].asks[k]);
+	for (unsigned i = 0; r && i < RESOLVER_RECORDS; i++)
+		if (r->records[i].wait)
+			ask_stop(&r->records[i].ask);
 	free(r);
 }
 
@@ -53,6 +56,11 @@ bool resolver_admits(struct resolver *r, const struct net_rules *rules, const st
 		     const char *name)
 {
 	return names_known(names, name) || newnames_admit(&r->newnames, rules, name, r->loop->now);
+}
+
+bool resolver_admits_service(struct resolver *r, size_t rule, const char *name)
+{
+	return newnames_admit_under(&r->newnames, rule, name, r->loop->now);
 }
 
 static struct resolver_entry **bucket(struct resolver *r, const char *name)
@@ -156,7 +164,7 @@ static void complete(struct resolver *r, struct resolver_entry *e)
 		drop(r, e);
 }
 
-void resolver_answered(struct ask *a, const struct dns_answer *answer)
+static void on_answered(struct ask *a, const struct dns_answer *answer, const uint8_t *msg)
 {
 	struct resolver_entry *e = a->job->entry;
 	struct ask *other = &a->job->asks[a == &a->job->asks[0]];
@@ -188,9 +196,12 @@ static int begin(struct resolver *r, struct resolver_entry *e)
 	e->job = job;
 	e->result = (struct resolver_result){ .ttl = UINT32_MAX };
 	for (unsigned i = 0; i < ARRAY_SIZE(types); i++)
-		job->asks[i] = (struct ask){
-			.resolver = r, .job = job, .name = e->name, .type = types[i], .watch.fd = -1
-		};
+		job->asks[i] = (struct ask){ .resolver = r,
+					     .fn = on_answered,
+					     .job = job,
+					     .name = e->name,
+					     .type = types[i],
+					     .watch.fd = -1 };
 	ask_start(&job->asks[0]);
 	ask_start(&job->asks[1]);
 	return 0;

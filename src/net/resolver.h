@@ -17,6 +17,8 @@
  * RESOLVER_TTL_MIN (a look-up and the connection after it are one question)
  * and RESOLVER_TTL_MAX; failures and empty answers are not kept.
  *
+ * Records of other types are asked for each time, and not kept.
+ *
  * Limits: RESOLVER_NAMES names kept, the longest unused goes; RESOLVER_JOBS
  * asked for at a time, RESOLVER_TCP sockets of those over TCP. What is over
  * them fails as if no server had answered.
@@ -37,7 +39,9 @@ enum {
 	RESOLVER_NAMES = 1024,
 	RESOLVER_JOBS = 128,
 	RESOLVER_TCP = 16,
-	RESOLVER_TIMERS = 2 * RESOLVER_JOBS,
+	RESOLVER_RECORDS = 32, /* look-ups of other types at a time */
+	RESOLVER_TIMERS = 2 * RESOLVER_JOBS + RESOLVER_RECORDS,
+	RESOLVER_FDS = RESOLVER_TIMERS, /* at most one of each */
 	RESOLVER_ADDRS = 2 * DNS_ADDRS_MAX,
 	RESOLVER_TRY_MS = 1500,
 	RESOLVER_PATIENCE_MS = 200,
@@ -90,5 +94,24 @@ const struct resolver_result *resolver_ask(struct resolver *r, const char *name,
 
 /* Wait no more. Nothing happens if it does not. */
 void resolver_forget(struct resolver_wait *w);
+
+/* The same for @name, which is @rule's service: it counts as a new one under that rule. */
+bool resolver_admits_service(struct resolver *r, size_t rule, const char *name);
+
+/* Part of whoever waits for records of another type than A and AAAA. */
+struct records_wait {
+	/*
+	 * @answer and @msg, which it points into, are valid during the call; NULL
+	 * if there is none. @rcode: NOERROR, NXDOMAIN or SERVFAIL; NOERROR also
+	 * where servers answered but none of them well-formed.
+	 */
+	void (*fn)(struct records_wait *w, unsigned rcode, const struct dns_answer *answer,
+		   const uint8_t *msg);
+	struct record_job *job; /* NULL: it waits for nothing */
+};
+
+/* Ask for SRV, SVCB or HTTPS. 0: w->fn is called, never from in here; -EBUSY. */
+int records_ask(struct resolver *r, const char *name, uint16_t type, struct records_wait *w);
+void records_forget(struct records_wait *w);
 
 #endif

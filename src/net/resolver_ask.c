@@ -32,12 +32,12 @@ void ask_stop(struct ask *a)
 	loop_clear(a->resolver->loop, &a->timer);
 }
 
-static void finish(struct ask *a, const struct dns_answer *answer)
+static void finish(struct ask *a, const struct dns_answer *answer, const uint8_t *msg)
 {
 	ask_stop(a);
 	a->done = true;
 	a->rcode = answer ? answer->rcode : DNS_SERVFAIL;
-	resolver_answered(a, answer);
+	a->fn(a, answer, msg);
 }
 
 static unsigned tries_max(const struct ask *a)
@@ -90,13 +90,14 @@ static bool take(struct ask *a, const uint8_t *msg, size_t len)
 	struct dns_answer answer;
 	int r = dns_parse_answer(msg, len, a->id, a->name, a->type, &answer);
 
+	a->rubbish |= r == -EBADMSG || r == -ELOOP;
 	if (r == -ENOMSG && !a->tcp && ++a->stray < RESOLVER_STRAY)
 		return false;
 	if (r == 0 && answer.truncated && !a->tcp)
 		go_tcp(a);
 	else if (r == 0 && !answer.truncated &&
 		 (answer.rcode == DNS_NOERROR || answer.rcode == DNS_NXDOMAIN))
-		finish(a, &answer);
+		finish(a, &answer, msg);
 	else
 		next_try(a);
 	return true;
@@ -191,7 +192,7 @@ static void next_try(struct ask *a)
 {
 	ask_stop(a);
 	if (a->tries >= tries_max(a)) {
-		finish(a, NULL);
+		finish(a, NULL, NULL);
 		return;
 	}
 	a->server = a->tries++ % a->resolver->servers_count;
@@ -201,7 +202,7 @@ static void next_try(struct ask *a)
 
 void ask_start(struct ask *a)
 {
-	a->done = false;
+	a->done = a->rubbish = false;
 	a->tries = 0;
 	a->watch = (struct loop_watch){ .fn = on_event, .fd = -1 };
 	a->timer = (struct loop_timer){ .fn = on_timer };

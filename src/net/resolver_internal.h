@@ -17,10 +17,13 @@ struct tcp_buf { /* one message with its length in front, RFC 1035 §4.2.2 */
 /* One question for one type, to one server after the other. */
 struct ask {
 	struct resolver *resolver;
-	struct job *job;
+	/* When it is done; @answer is NULL when no server gave one, @msg is what it points into. */
+	void (*fn)(struct ask *a, const struct dns_answer *answer, const uint8_t *msg);
+	struct job *job; /* of addresses */
 	const char *name;
 	uint16_t type, id;
 	bool done;
+	bool rubbish;	/* a server gave an answer that is none */
 	unsigned rcode; /* when done */
 	unsigned tries, stray;
 	unsigned server;	 /* that is being asked */
@@ -34,6 +37,12 @@ struct ask {
 struct job {
 	struct resolver_entry *entry; /* NULL: free */
 	struct ask asks[2];
+};
+
+struct record_job {
+	struct records_wait *wait; /* NULL: free */
+	struct ask ask;
+	char name[HOST_NAME_MAX_LEN + 1];
 };
 
 struct resolver_entry {
@@ -55,21 +64,19 @@ struct resolver {
 	struct resolver_entry entries[RESOLVER_NAMES];
 	struct resolver_entry used; /* head of a ring: .older is the newest, .newer the oldest */
 	struct job jobs[RESOLVER_JOBS];
+	struct record_job records[RESOLVER_RECORDS];
 	struct tcp_buf tcp[RESOLVER_TCP];
 	struct newnames newnames;
 };
 
 /*
- * Begin to ask; ask->resolver, job, name and type are set. It ends with
- * resolver_answered(), never from within here.
+ * Begin to ask; ask->resolver, fn, name and type are set. It ends with
+ * ask->fn(), never from within here.
  */
 void ask_start(struct ask *a);
 /* Close what it has open. */
 void ask_stop(struct ask *a);
 /* The other family has what is needed: end soon. */
 void ask_hurry(struct ask *a);
-
-/* @answer is NULL when no server gave one. */
-void resolver_answered(struct ask *a, const struct dns_answer *answer);
 
 #endif

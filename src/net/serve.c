@@ -28,7 +28,7 @@
 enum {
 	RESOLV_CONF_MAX = 64 << 10,
 	/* Of what is no flow: sockets of the resolver and of DNS, the sandbox's, idle pipes. */
-	OTHER_FDS = 2 * RESOLVER_JOBS + DNSD_TCP + NET_SOCKETS_MAX + 2 * PIPES_KEPT + 32,
+	OTHER_FDS = RESOLVER_FDS + DNSD_TCP + NET_SOCKETS_MAX + 2 * PIPES_KEPT + 32,
 };
 
 struct serve {

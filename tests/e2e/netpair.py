@@ -29,7 +29,7 @@ TCP, DNS_TCP, DNS_UDP, UDP, ICMP = range(1, 6)
 NOT_LISTED, BLOCKED, SPECIAL, OTHER_NAME, NO_NAME, UNREACHABLE, TOO_MANY, TOO_MANY_NAMES = range(
     1, 9)
 NOERROR, SERVFAIL, NXDOMAIN, REFUSED = 0, 2, 3, 5
-A, PTR, MX, AAAA, HTTPS = 1, 12, 15, 28, 65
+A, PTR, MX, AAAA, SRV, SVCB, HTTPS = 1, 12, 15, 28, 33, 64, 65
 
 DEADLINE = 30
 
@@ -343,7 +343,7 @@ def question(name, kind):
 
 
 def query(server, name, kind, port=53, tcp=False, timeout=DEADLINE):
-    """(rcode, [address or name]) of a question to @server."""
+    """(rcode, [address, name, or data of the record]) of a question to @server."""
     asked = question(name, kind)
     ident = int.from_bytes(os.urandom(2), "big")
     text = struct.pack("!6H", ident, 0x0100, 1, 0, 0, 0) + asked
@@ -368,6 +368,8 @@ def query(server, name, kind, port=53, tcp=False, timeout=DEADLINE):
         at += 12 + length
         if rtype in (A, AAAA):
             out.append(socket.inet_ntop(socket.AF_INET if rtype == A else socket.AF_INET6, data))
+        elif rtype in (SRV, SVCB, HTTPS):
+            out.append(data)
         elif rtype == PTR:
             parts = []
             while data[0]:

@@ -314,7 +314,7 @@ def test_an_answer_on_its_way_stays_whole(start):
     engine = start(bytes_per_second=65536)
     with Client(engine, 85) as c:
         c.send(get())
-        c.until(b"\r\n\r\n")
+        c.until(b"\r\n\r\n" + b"x" * 4096)
         c.send(get("other.example"))
         engine.denied(net.OTHER_NAME, "web.example", 85)
         assert not c.rest().strip(b"x")

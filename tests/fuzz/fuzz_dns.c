@@ -62,6 +62,44 @@ static void query(const uint8_t *data, size_t size)
 	require(strcmp(copy.name, q.name) == 0 && copy.type == q.type && copy.id == q.id);
 }
 
+/* Behind the target nothing but what the sandbox may have. */
+static void check_kept(const uint8_t *data, size_t len)
+{
+	size_t at = 2;
+
+	while (data[at] != 0)
+		at += 1u + data[at];
+	at++;
+	require(at <= len && (data[0] != 0 || data[1] != 0 || at == len));
+	while (at < len) {
+		require(len - at >= 4 && data[at] == 0 && data[at + 1] <= 3);
+		at += 4u + (size_t)(data[at + 2] << 8 | data[at + 3]);
+	}
+	require(at == len);
+}
+
+/* What was read is given on, and read again. */
+static void serve(const struct dns_answer *a)
+{
+	static uint8_t buf[DNS_MESSAGE_MAX];
+	struct dns_query q;
+	struct dns_answer again;
+	struct dns_reply r;
+	size_t len = (size_t)dns_write_query(buf, sizeof(buf), 1, "_a._tcp.example.org", DNS_SRV);
+
+	require(dns_parse_query(buf, len, &q) == 0);
+	dns_reply_start(&r, buf, sizeof(buf), &q, DNS_NOERROR, true);
+	for (unsigned i = 0; i < a->count; i++)
+		require(dns_reply_add_srv(&r, a->srv[i].priority, a->srv[i].weight, a->srv[i].port,
+					  a->srv[i].target, a->ttl) == 0);
+	len = dns_reply_finish(&r);
+	require(dns_parse_answer(buf, len, 1, q.name, DNS_SRV, &again) == 0);
+	require(again.count == a->count);
+	for (unsigned i = 0; i < a->count; i++)
+		require(again.srv[i].port == a->srv[i].port &&
+			strcmp(again.srv[i].target, a->srv[i].target) == 0);
+}
+
 static void filter(const uint8_t *data, size_t len)
 {
 	char target[HOST_NAME_MAX_LEN + 1], again[HOST_NAME_MAX_LEN + 1];
@@ -72,6 +110,7 @@ static void filter(const uint8_t *data, size_t len)
 	n = dns_svcb_filter(data, len, out, target);
 	require(n == -EBADMSG || (n >= 0 && (size_t)n <= len));
 	if (n > 0) {
+		check_kept(out, (size_t)n);
 		require(dns_svcb_filter(out, (size_t)n, twice, again) == n);
 		require(memcmp(out, twice, (size_t)n) == 0 && strcmp(target, again) == 0);
 	}
@@ -90,6 +129,8 @@ static void upstream(uint8_t *data, size_t size, uint16_t type)
 	require(r == 0 || r == -EBADMSG || r == -ENOMSG || r == -ELOOP);
 	require(r == 0 || a.count == 0);
 	require(a.count <= DNS_ADDRS_MAX && a.ttl <= INT32_MAX);
+	if (r == 0 && type == DNS_SRV)
+		serve(&a);
 	if (type != DNS_HTTPS)
 		return;
 	for (unsigned i = 0; i < a.count; i++) {

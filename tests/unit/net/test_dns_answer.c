@@ -310,6 +310,16 @@ static void test_svcb(void **state)
 		{ "\0\1\0\0\0\0\4\0\5\0\1\0\5\0\1E", 16, 0 },
 		{ "\0\1\0\0\0\0\2\0\3\0\3\0\2\1\xbb", 15, 15 }, /* mandatory: port */
 		{ "\0\1\0\0\2\0\0", 7, 7 },			/* no-default-alpn */
+		{ "\0\1\0\0\2\0\1x", 8, -EBADMSG },
+		{ "\0\1\0\0\1\0\0", 7, -EBADMSG },    /* alpn: empty */
+		{ "\0\1\0\0\1\0\1\0", 8, -EBADMSG },  /* an empty one in it */
+		{ "\0\1\0\0\1\0\2\2h", 9, -EBADMSG }, /* a cut one */
+		{ "\0\1\0\0\1\0\4\2h2\0", 11, -EBADMSG },
+		{ "\0\1\0\0\1\0\6\2h2\2h3", 13, 13 },
+		{ "\0\1\0\0\3\0\1\1", 8, -EBADMSG }, /* port: of one byte, of three */
+		{ "\0\1\0\0\3\0\3\0\1\1", 10, -EBADMSG },
+		{ "\0\0\0\0\3\0\2\1\xbb", 9, 3 }, /* an alias has no parameters */
+		{ "\0\0\0\0\3\0\3\1\xbb", 9, -EBADMSG },
 		{ "\0\1\0\0\3\0", 6, -EBADMSG },
 		{ "\0\1\0\0\0\0\1\0", 8, -EBADMSG },
 		{ "\0\1\0\0\0\0\0", 7, -EBADMSG },
