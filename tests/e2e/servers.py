@@ -116,7 +116,8 @@ class World:
             "\nextendedKeyUsage=serverAuth\n")
         for line in (
                 f"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=Tests"
-                f" -keyout {self.base}/ca.key -out {self.authority} -addext basicConstraints=critical,CA:TRUE"
+                f" -keyout {self.base}/ca.key -out {self.authority}"
+                " -addext basicConstraints=critical,CA:TRUE"
                 " -addext keyUsage=critical,keyCertSign",
                 f"req -newkey rsa:2048 -nodes -subj /CN={DOMAIN} -keyout {self.key}"
                 f" -out {self.base}/request",
