@@ -22,7 +22,7 @@ DEVICE, FAR = "outside", "far"  # a pair; what goes into the first is outside
 PORTS = (1, 22, 80, 443, 853, 9000, 9001)
 A, CNAME, AAAA = 1, 5, 28
 NAMES = {"ok.example": WEB, "lan.example": LAN, "meta.example": METADATA,
-         "home.example": "127.0.0.1", "host.purple.internal": "127.0.0.1"}
+         "home.example": "127.0.0.1"}
 CNAMES = {"alias.example": "lan.example"}
 
 IP_VERSION = {0x0800: 4, 0x86dd: 6}

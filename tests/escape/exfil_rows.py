@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from canary import (ADDRESS, COMPATIBLE, DEVICE, LAN, METADATA, NAT64, OTHER, OTHER6, PUBLIC_DNS,
                     PUBLIC_DNS6, SIX_TO_FOUR, WEB)
 
-NAME = "ok.example"
+NAME, HOST = "ok.example", "host.purple.internal"
 ALLOW = (f"{NAME}:443", f"{NAME}:80", f"{NAME}:9000", "*.wild.example:443", f"{ADDRESS}:9000")
 REACHES = (("tcp", WEB, 443), ("tcp", WEB, 80), ("tcp", WEB, 9000), ("tcp", ADDRESS, 9000))
 
@@ -142,8 +142,6 @@ NAMES = [
     Row("dns-wildcard-many", ("net:newnames",), send("udp", RESOLVER, 53, *(
         ("+" if i else "", question(f"n{i}.wild.example")) for i in range(MANY)),
         ("+", question("TOKEN.wild.example")))),
-    Row("host-name", (*LOOKUP, "net:connect", "net:dial"),
-        send("tcp", "host.purple.internal", 9000, "TOKEN")),
     Row("dns-reverse", TYPES,
         send("udp", RESOLVER, 53, question("TOKEN.8.8.8.in-addr.arpa", 12))),
     Row("dns-other-server", ("off:net",),
@@ -207,6 +205,18 @@ TCP = [
     Row("6to4", SPECIAL, send("tcp6", SIX_TO_FOUR, 9000, "TOKEN"), allow=ANY6),
     Row("6to4-blocked", ("net:embedded",), send("tcp6", SIX_TO_FOUR, 9000, "TOKEN"),
         allow=("[2002::/16]",), block=(OTHER,)),
+
+    Row("blocked", RULES, send("tcp", OTHER, 9000, "TOKEN"), allow=ANY4, block=(OTHER,)),
+    Row("blocked-mapped", RULES, send("tcp6", f"::ffff:{OTHER}", 9000, "TOKEN"),
+        allow=ANY4 + ANY6, block=(OTHER,)),
+
+    # The host by its name, where no rule has exactly that.
+    *(Row(f"host-{case}", (*LOOKUP, *RULES), send("tcp", HOST, 9000, "TOKEN"), allow=allow)
+      for case, allow in (("name", ALLOW), ("wildcard", ("*.internal:9000",)),
+                          ("port", ("9000",)))),
+    Row("host-other-port", RULES, send("tcp", HOST, 9000, "TOKEN"), allow=(f"{HOST}:9001",)),
+    Row("host-other-name", SPECIAL, send("tcp", "home.example", 9000, "TOKEN"),
+        allow=(f"{HOST}:9000", "home.example:9000"), reaches=()),
 
     # Names that lead to such.
     *(Row(f"rebinding-{name}", SPECIAL, send("tcp", f"{name}.example", port, "TOKEN"),

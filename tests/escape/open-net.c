@@ -74,12 +74,6 @@ WRAPPED(bool, host_is_loopback, const struct host *host)
 	return !off("loopback") && __real_host_is_loopback(host);
 }
 
-/* ::ffff:a.b.c.d is a.b.c.d. */
-WRAPPED(struct host, special_unmap, const struct host *addr)
-{
-	return off("unmap") ? *addr : __real_special_unmap(addr);
-}
-
 /* The name in a ClientHello. */
 WRAPPED(enum hello_result, hello_read, struct hello_reader *r, const uint8_t *data, size_t len,
 	struct hello *ret)
