@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is said of a network: refusals, and the rules and connections of one that runs."""
+import contextlib
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import textwrap
+import threading
 
 import pytest
 
+import netpair as net
 from running import needs_root, ok
 from test_network import HELPERS, OTHER, PRIVATE, SERVER, Box, Host, helper_of
 
@@ -249,6 +253,13 @@ DRIVEN = """
             return attempt(host, int(port))
         if word == "address":
             return socket.gethostbyname(host)
+        if word == "udp":
+            if host not in kept:
+                kept[host] = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                kept[host].settimeout(20)
+                kept[host].connect((host, int(port)))
+            kept[host].send(bytes(700))
+            return len(kept[host].recv(1000))
         if word == "open":
             kept[host] = socket.create_connection((host, int(port)), timeout=20)
         if word in ("open", "echo"):
@@ -431,6 +442,48 @@ def test_new_udp_ports_are_refused(live):
     assert done.returncode == 125 and "UDP to port 9001" in done.stderr
     ok(box.net("allow", "moved.test:9000/udp"))
     assert "moved.test:9000/udp" in box.show()["allow"]
+
+
+@pytest.fixture
+def datagrams(host):
+    """Something on the host's side that sends back what comes to UDP port 9002."""
+    def make():
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s.bind((SERVER, 9002))
+        return s
+
+    def echo():
+        while (got := s.recvfrom(2000))[1]:
+            s.sendto(*got)
+    ns = os.open(f"/proc/{host.servers.pid}/ns/net", os.O_RDONLY)
+    s = net.in_namespace(ns, make)
+    os.close(ns)
+    thread = threading.Thread(target=echo, daemon=True)
+    thread.start()
+    yield
+    with contextlib.suppress(OSError):  # it is not connected, but that wakes the thread
+        s.shutdown(socket.SHUT_RDWR)
+    thread.join()
+    s.close()
+
+
+def test_udp_flows_are_shown_and_cut(live, datagrams):
+    box = live(allow=["example.com:9002/udp", f"{SERVER}:9002/udp"])
+    assert box("udp example.com 9002") == "700" and box(f"udp {SERVER} 9002") == "700"
+    shown = {f["host"]: f for f in box.show()["flows"]}
+    assert set(shown) == {"example.com", SERVER}
+    for flow in shown.values():
+        assert (flow["protocol"], flow["port"], flow["address"]) == ("udp", 9002, SERVER)
+        assert (flow["bytes_up"], flow["bytes_down"]) == (700, 700)
+    assert ok(box.net("deny", "example.com:9002/udp")) == "1 connection was cut\n"
+    assert box("udp example.com 9002") == "ConnectionRefusedError"
+    assert box(f"udp {SERVER} 9002") == "700"
+    # Of the address, whatever the name.
+    ok(box.net("allow", "example.com:9002/udp"))
+    assert box("udp example.com 9002") == "700"
+    assert ok(box.net("deny", f"{SERVER}/24".replace("34/24", "0/24"))) == \
+        "2 connections were cut\n"
+    assert box("udp example.com 9002") == "ConnectionRefusedError"
 
 
 def test_no_more_rules_than_there_may_be(live):

@@ -271,6 +271,37 @@ def test_stopped(canary, box, run):
     assert not alive(helper)
 
 
+def holds(pid, what):
+    for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            if what in os.readlink(fd):
+                return True
+    return False
+
+
+def test_killed_while_somebody_asks(canary, box, run):
+    name = f"asked-{os.getpid()}-{box.runner.name}"
+    one = run("""
+        s = socket.create_connection(("example.com", 9000), timeout=60)
+        print("open", flush=True)
+        sys.stdin.readline()
+    """, name=name)
+    assert one.line() == "open"
+    helper = one.helper()
+    os.kill(helper, signal.SIGSTOP)
+    asked = [subprocess.Popen(box.argv("net", *words), stderr=subprocess.PIPE, text=True,
+                              **box.options())
+             for words in (["show", name], ["deny", name, "example.com:9000"])]
+    # The supervisor has heard the first, and waits for nothing itself.
+    assert eventually(lambda: holds(one.child.pid, "memfd:shown"), 20)
+    ok(box.purple("stats", name))
+    os.kill(helper, signal.SIGKILL)
+    for child in asked:
+        _, errors = child.communicate(timeout=60)
+        assert child.returncode == 125 and "killed by signal 9" in errors, errors
+    one.end("\n")
+
+
 # The first stays and is used throughout; then many more.
 MANY = WAYS + """
     import resource
