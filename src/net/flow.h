@@ -8,7 +8,8 @@
  * what a name resolves to is asked once, each address held against the rules,
  * and what is left dialled in the manner of RFC 8305: IPv6 first, families in
  * turn, the next one after FLOW_NEXT_MS or a failure, FLOW_ATTEMPTS at a time,
- * the first that answers is the one.
+ * the first that answers is the one. After FLOW_TRY_MS a silent one makes room for
+ * the next; where another was refused, the last ones have no longer than that.
  *
  * The gate: a client's first bytes towards a name wait until they are known to
  * be for that name: a ClientHello's server_name, an HTTP/1 request's Host. No
@@ -41,8 +42,8 @@
  *
  * Limits: @max flows, more are reset; FLOW_GATE_MS for the first bytes once
  * there is one, and for all that is said to the proxy; FLOW_LINGER_MS for a
- * refused client to read its answer; FLOW_CONNECT_MS to connect; @idle_s without a byte either way.
- * Memory is allocated at flows_new().
+ * refused client to read its answer; FLOW_CONNECT_MS to connect in all; @idle_s without a byte
+ * either way. Memory is allocated at flows_new().
  */
 #ifndef PURPLE_NET_FLOW_H
 #define PURPLE_NET_FLOW_H
@@ -59,6 +60,7 @@ enum {
 	FLOW_ATTEMPTS = 3,
 	FLOW_ADDRS = 16,
 	FLOW_NEXT_MS = 250, /* RFC 8305 §5 */
+	FLOW_TRY_MS = 5000, /* two retransmissions of a SYN, tcp(7) */
 	FLOW_CONNECT_MS = 30000,
 	FLOW_GATE_MS = 10000,
 	FLOW_LINGER_MS = 2000,

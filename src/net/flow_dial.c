@@ -65,17 +65,24 @@ static void give_up(struct flow *f)
 static void dial_next(struct flow *f)
 {
 	struct loop *loop = f->flows->loop;
-	struct flow_attempt *slot = NULL;
-	unsigned pending = 0;
+	struct flow_attempt *slot = NULL, *oldest = NULL;
 
 	for (unsigned i = 0; i < FLOW_ATTEMPTS; i++) {
-		if (f->attempts[i].watch.fd < 0)
-			slot = &f->attempts[i];
-		else
-			pending++;
+		struct flow_attempt *a = &f->attempts[i];
+
+		if (a->watch.fd < 0)
+			slot = a;
+		else if (!oldest || a->since < oldest->since)
+			oldest = a;
+	}
+	/* One that is silent makes room for an address that nobody has tried. */
+	if (!slot && f->next < f->count && loop->now - oldest->since >= FLOW_TRY_MS) {
+		drop(oldest);
+		slot = oldest;
 	}
 	while (slot && f->next < f->count) {
 		slot->addr = f->next++;
+		slot->since = loop->now;
 		slot->watch.fd = start_connect(f, &f->addrs[slot->addr]);
 		if (slot->watch.fd < 0) {
 			f->error = slot->watch.fd;
@@ -88,8 +95,13 @@ static void dial_next(struct flow *f)
 		loop_set(loop, &f->timer, FLOW_NEXT_MS);
 		return;
 	}
-	if (!pending || loop->now >= f->deadline)
+	/* The others say no at once: those that are silent have no 30 s. */
+	if (f->told_no && f->next >= f->count)
+		f->deadline = MIN(f->deadline, loop->now + FLOW_TRY_MS);
+	if (!oldest || loop->now >= f->deadline)
 		give_up(f);
+	else if (f->next < f->count)
+		loop_set(loop, &f->timer, oldest->since + FLOW_TRY_MS - loop->now);
 	else
 		loop_set(loop, &f->timer, f->deadline - loop->now);
 }
@@ -104,6 +116,7 @@ static void on_attempt(struct loop_watch *w, uint32_t events)
 	if (getsockopt(w->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 || error) {
 		f->error = -error;
 		drop(a);
+		f->told_no = true;
 		dial_next(f);
 		return;
 	}

@@ -40,7 +40,8 @@ enum flow_proxy {
 struct flow_attempt {
 	struct flow *flow;
 	struct loop_watch watch; /* .fd: owned; -1: none */
-	unsigned addr;		 /* which of the flow's */
+	uint64_t since;
+	unsigned addr; /* which of the flow's */
 };
 
 /* One way. */
@@ -85,6 +86,7 @@ struct flow {
 	bool gated;	  /* the client's first bytes have not been judged */
 	bool client_done; /* it has ended its stream */
 	bool broken;	  /* the server's side has an error */
+	bool told_no;	  /* an attempt was refused by whoever is there */
 	bool cut;	  /* comes in: the server has reset it, and the error was read */
 	struct host host; /* where to: the name, or the literal address */
 	uint16_t port;

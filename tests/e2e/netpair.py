@@ -21,6 +21,7 @@ MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
 
 WEB4, WEB6 = "93.184.215.14", "2606:2800:21f::14"
 DEAD6, DROP6 = "2606:2800:21f::dead", "2606:2800:21f::d"  # nobody's; dropped without a word
+DROPS6 = [f"2606:2800:21f::d:{i}" for i in range(1, 5)]  # dropped too, of an Outer that has them
 DNS_PORT = 5353
 PREFIX = bytes.fromhex("fd00aabbccddeeff")
 
@@ -106,7 +107,8 @@ class Outer:
                                    *addresses)]
         ).encode())
         sh(self.ns, "nft", f"add table ip6 t; add chain ip6 t i "
-           f"{{ type filter hook input priority 0; }}; add rule ip6 t i ip6 daddr {DROP6} drop")
+           f"{{ type filter hook input priority 0; }}; add rule ip6 t i ip6 daddr "
+           f"{{ {', '.join([DROP6] + DROPS6)} }} drop")
         self.dnsmasq = subprocess.Popen(
             ["dnsmasq", "--keep-in-foreground", "--no-resolv", "--no-hosts", "--user=root",
              "--conf-file=/dev/null", "--pid-file=", "--listen-address=127.0.0.1",

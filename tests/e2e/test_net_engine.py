@@ -15,6 +15,7 @@ import struct
 import subprocess
 import tempfile
 import threading
+import time
 
 import pytest
 
@@ -35,8 +36,10 @@ RECORDS = [
     f"drop6.example,{net.WEB4},{net.DROP6}", "private.example,10.9.8.7", "home.example,127.0.0.1",
     f"secret.example,{net.WEB4}",
 ]
+# In this order, IPv6 alone.
+SILENT = [f"last.example,{address}" for address in (*net.DROPS6, net.WEB6)]
 NAMES = ["web.example", "v4.example", "v6.example", "dead6.example", "drop6.example",
-         "private.example", "home.example", "absent.example"]
+         "private.example", "home.example", "absent.example", "last.example"]
 BIG = 48 << 20
 
 
@@ -116,7 +119,8 @@ def outer(base):
     def serve_tls(conn):
         with context.wrap_socket(conn, server_side=True) as tls:
             serve_http(tls)
-    side = net.Outer(base, RECORDS)
+    side = net.Outer(base, RECORDS + SILENT, [f"{a}/128" for a in net.DROPS6],
+                     ["--no-round-robin"])
     stalled = threading.Event()
     for port, handler in ((80, serve_http), (8080, serve_http), (443, serve_tls), (25, serve_banner),
                           (7, serve_echo), (1000, serve_big), (1001, serve_reset),
@@ -316,6 +320,22 @@ def test_nobody_listens(engine):
     with pytest.raises(ConnectionResetError):
         get(engine, "web.example", 81, b"x")
     engine.denied(net.UNREACHABLE, "web.example", 81)
+
+
+def test_silence_beside_a_refusal(engine):
+    """One address says no at once, the other nothing: no 30 s for that."""
+    begun = time.monotonic()
+    with pytest.raises(ConnectionResetError):
+        get(engine, "drop6.example", 81, b"x")
+    engine.denied(net.UNREACHABLE, "drop6.example", 81)
+    assert time.monotonic() - begun < 20
+
+
+def test_many_silent_addresses(engine):
+    """The one that answers is behind more than are tried at a time."""
+    begun = time.monotonic()
+    assert b"served" in get(engine, "last.example", 80, HTTP % b"last.example")
+    assert time.monotonic() - begun < 25
 
 
 def test_without_redirection(start):
