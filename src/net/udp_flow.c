@@ -225,13 +225,14 @@ static bool settle(struct udp_flow *f, const struct resolver_result *result)
 {
 	struct rules_answer answer, refusal = { .verdict = RULES_ALLOWED };
 	struct host name = { .kind = HOST_NAME }, addr, refused;
+	const unsigned count = result->count;
 
 	if (f->name)
 		memcpy(name.name, f->name, strlen(f->name) + 1);
-	for (unsigned i = 0; i < 2 * result->count; i++) {
-		const struct resolver_addr *a = &result->addrs[i % result->count];
+	for (unsigned i = 0; i < 2 * count; i++) {
+		const struct resolver_addr *a = &result->addrs[i < count ? i : i - count];
 
-		if ((a->v6 == f->socket->v6) != (i < result->count))
+		if ((a->v6 == f->socket->v6) != (i < count))
 			continue;
 		addr = host_of(a);
 		answer = rules_dial(f->udp->rules, f->name ? &name : &addr, &addr, f->socket->port,
