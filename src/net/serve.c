@@ -252,7 +252,7 @@ static int listen_outside(struct serve *s)
 static int read_config(struct serve *s)
 {
 	struct pollfd readable = { .fd = s->control, .events = POLLIN };
-	int fds[NET_SOCKETS_MAX], r;
+	int fds[NET_SOCKETS_MAX] = { -1 }, r;
 	struct net_message m = {};
 	unsigned count;
 
