@@ -31,10 +31,10 @@ RESET = struct.pack("ii", 1, 0)
 
 # Serves port 8080 of each address that is named. The first line says what is wanted: `echo`, what
 # follows comes back; `sum`, its length and digest, at its end; `give N` bytes; `reset`; `hold`, a
-# greeting, and an answer to each line; `told`, a greeting, and how it ended is printed. "wait"
-# before an address: only when told so.
+# greeting, and an answer to each line; `told`, a greeting, and how it ended is printed; `fill`,
+# as much as can be sent to who does not read. "wait" before an address: only when told so.
 SERVER = r"""
-import hashlib, os, socket, struct, sys, threading
+import hashlib, os, select, socket, struct, sys, threading
 def serve(c):
     f = c.makefile("rb")
     word, _, more = f.readline().decode().strip().partition(" ")
@@ -62,6 +62,13 @@ def serve(c):
             print("end", flush=True)
         except ConnectionResetError:
             print("reset", flush=True)
+    elif word == "fill":
+        c.setblocking(False)
+        while select.select([], [c], [], 0.5)[1]:
+            c.send(bytes(65536))
+        print("full", flush=True)
+        c.setblocking(True)
+        f.read()
     if word == "reset":
         c.sendall(b"so far")
         c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -128,6 +135,8 @@ class Host:
             self.connect(address, port).close()
         except ConnectionRefusedError:
             return True
+        except ConnectionResetError:  # somebody listened, but no more
+            return False
         return False
 
     def listen(self, address, port=8080):
@@ -572,8 +581,8 @@ def test_nobody_is_let_in_while_the_last_bytes_go_out(box):
     def refused_before_it_ends():
         child = box.serve(["8080"])
         with box.host.connect("127.0.0.1") as s:
-            s.sendall(b"give %d\n" % (64 << 20))
-            assert s.recv(1)
+            s.sendall(b"fill\n")
+            assert child.stdout.readline() == "full\n"
             helper = helper_of(child.pid)
             child.kill()
             assert eventually(lambda: box.host.refuses("127.0.0.1"), 20)
