@@ -432,8 +432,8 @@ static const struct rule network_rules[] = {
 	  "see the line \"user\"" },
 	{ failed, DOC_NOTE,
 	  "{error}: a policy with network.isolated: false cannot be held here; isolated ones can",
-	  "modprobe -a nf_tables nft_chain_nat nft_redir   (CONFIG_NF_TABLES_INET, "
-	  "CONFIG_NFT_NAT, CONFIG_NFT_REDIR)" },
+	  "modprobe -a nf_tables nft_chain_nat nft_ct nft_redir   (CONFIG_NF_TABLES_INET, "
+	  "CONFIG_NFT_CT, CONFIG_NFT_NAT, CONFIG_NFT_REDIR)" },
 	{ 0 },
 };
 

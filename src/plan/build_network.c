@@ -139,8 +139,10 @@ static int try_rules(struct builder *b)
 		err_set(b->e, r, "plan",
 			"network.isolated: false: this kernel does not let a user namespace "
 			"make the nf_tables rules that it needs");
-		err_remedy(b->e, "load the modules nf_tables, nft_chain_nat and nft_redir, or run "
-				 "isolated; `purple doctor` says more");
+		err_remedy(
+			b->e,
+			"load the modules nf_tables, nft_chain_nat, nft_ct and nft_redir, or run "
+			"isolated; `purple doctor` says more");
 		return r;
 	}
 	if (v6)

@@ -4,6 +4,15 @@
  * messages that PID 1 sends. As nft(8) would write them:
  *
  *	table inet purple {
+ *		chain raw {
+ *			type filter hook output priority -300; policy accept;
+ *			tcp sport 1 accept
+ *			ip daddr 127.0.0.0/8 notrack
+ *			ip6 daddr ::1 notrack
+ *			tcp sport 53 notrack
+ *			tcp dport 53 notrack
+ *			meta l4proto != tcp notrack
+ *		}
  *		chain output {
  *			type nat hook output priority -100; policy accept;
  *			tcp dport 53 accept
@@ -14,7 +23,10 @@
  *	}
  *
  * Port 53 needs no rule: every address is local, so it arrives at the socket
- * that is bound there. The kernel is asked to acknowledge each message.
+ * that is bound there. What is not redirected leaves no entry in the kernel's
+ * connection tracking; the answers of the port that all else is redirected to
+ * have one, also to a client that bound itself to 127.0.0.1. The kernel is asked to acknowledge
+ *each message.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -30,10 +42,13 @@
 #include "plan/builder.h"
 
 #define TABLE "purple"
-#define CHAIN "output"
+#define CHAIN_NAT "output"
+#define CHAIN_RAW "raw"
 
-enum { BATCH_MAX = 4096, MESSAGE_MAX = 1024, OFFSET_DPORT = 2, OFFSET_DADDR4 = 16 };
-enum { OFFSET_DADDR6 = 24, PRIORITY_NAT = -100 /* NF_IP_PRI_NAT_DST */ };
+enum { BATCH_MAX = 8192, MESSAGE_MAX = 1024 };
+enum { OFFSET_SPORT = 0, OFFSET_DPORT = 2, OFFSET_DADDR4 = 16, OFFSET_DADDR6 = 24 };
+/* linux/netfilter_ipv4.h: NF_IP_PRI_RAW, before connection tracking; NF_IP_PRI_NAT_DST. */
+enum { PRIORITY_RAW = -300, PRIORITY_NAT = -100 };
 
 struct batch {
 	char room[BATCH_MAX];
@@ -69,7 +84,7 @@ static void add_table(struct batch *t)
 	nftnl_table_free(table);
 }
 
-static void add_chain(struct batch *t)
+static void add_chain(struct batch *t, const char *name, const char *type, int priority)
 {
 	struct nftnl_chain *chain = nftnl_chain_alloc();
 
@@ -77,10 +92,10 @@ static void add_chain(struct batch *t)
 	if (!chain)
 		return;
 	nftnl_chain_set_str(chain, NFTNL_CHAIN_TABLE, TABLE);
-	nftnl_chain_set_str(chain, NFTNL_CHAIN_NAME, CHAIN);
-	nftnl_chain_set_str(chain, NFTNL_CHAIN_TYPE, "nat");
+	nftnl_chain_set_str(chain, NFTNL_CHAIN_NAME, name);
+	nftnl_chain_set_str(chain, NFTNL_CHAIN_TYPE, type);
 	nftnl_chain_set_u32(chain, NFTNL_CHAIN_HOOKNUM, NF_INET_LOCAL_OUT);
-	nftnl_chain_set_s32(chain, NFTNL_CHAIN_PRIO, PRIORITY_NAT);
+	nftnl_chain_set_s32(chain, NFTNL_CHAIN_PRIO, priority);
 	nftnl_chain_set_u32(chain, NFTNL_CHAIN_POLICY, NF_ACCEPT);
 	nftnl_chain_nlmsg_build_payload(begin(t, NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL),
 					chain);
@@ -98,19 +113,21 @@ static struct nftnl_expr *add_expr(struct batch *t, struct nftnl_rule *rule, con
 	return e;
 }
 
-/* The value in register 1 is @size bytes at @value, or the rule ends here. */
-static void compare(struct batch *t, struct nftnl_rule *rule, const void *value, uint32_t size)
+/* The value in register 1 is (or is not) @size bytes at @value, or the rule ends here. */
+static void compare(struct batch *t, struct nftnl_rule *rule, uint32_t op, const void *value,
+		    uint32_t size)
 {
 	struct nftnl_expr *e = add_expr(t, rule, "cmp");
 
 	if (!e)
 		return;
 	nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_OP, NFT_CMP_EQ);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_OP, op);
 	nftnl_expr_set(e, NFTNL_EXPR_CMP_DATA, value, size);
 }
 
-static void match_meta(struct batch *t, struct nftnl_rule *rule, uint32_t key, uint8_t value)
+static void match_meta(struct batch *t, struct nftnl_rule *rule, uint32_t key, uint32_t op,
+		       uint8_t value)
 {
 	struct nftnl_expr *e = add_expr(t, rule, "meta");
 
@@ -118,7 +135,7 @@ static void match_meta(struct batch *t, struct nftnl_rule *rule, uint32_t key, u
 		return;
 	nftnl_expr_set_u32(e, NFTNL_EXPR_META_KEY, key);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_META_DREG, NFT_REG_1);
-	compare(t, rule, &value, sizeof(value));
+	compare(t, rule, op, &value, sizeof(value));
 }
 
 static void match_payload(struct batch *t, struct nftnl_rule *rule, uint32_t base, uint32_t offset,
@@ -132,7 +149,7 @@ static void match_payload(struct batch *t, struct nftnl_rule *rule, uint32_t bas
 	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE, base);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, size);
-	compare(t, rule, value, size);
+	compare(t, rule, NFT_CMP_EQ, value, size);
 }
 
 static void accept_it(struct batch *t, struct nftnl_rule *rule)
@@ -161,7 +178,7 @@ static void redirect(struct batch *t, struct nftnl_rule *rule, uint16_t port)
 	nftnl_expr_set_u32(e, NFTNL_EXPR_REDIR_REG_PROTO_MAX, NFT_REG_1);
 }
 
-static struct nftnl_rule *new_rule(struct batch *t)
+static struct nftnl_rule *new_rule(struct batch *t, const char *chain)
 {
 	struct nftnl_rule *rule = nftnl_rule_alloc();
 
@@ -170,7 +187,7 @@ static struct nftnl_rule *new_rule(struct batch *t)
 		return NULL;
 	nftnl_rule_set_u32(rule, NFTNL_RULE_FAMILY, NFPROTO_INET);
 	nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, TABLE);
-	nftnl_rule_set_str(rule, NFTNL_RULE_CHAIN, CHAIN);
+	nftnl_rule_set_str(rule, NFTNL_RULE_CHAIN, chain);
 	return rule;
 }
 
@@ -185,34 +202,62 @@ static void add_rule(struct batch *t, struct nftnl_rule *rule)
 		nftnl_rule_free(rule);
 }
 
-static void add_rules(struct batch *t)
+/* What accepts, or keeps from tracking, what the rule has matched. */
+typedef void end_rule(struct batch *t, struct nftnl_rule *rule);
+
+static void notrack(struct batch *t, struct nftnl_rule *rule)
+{
+	add_expr(t, rule, "notrack");
+}
+
+static void add_tcp_port(struct batch *t, const char *chain, uint32_t offset, uint16_t port,
+			 end_rule *end_it)
+{
+	struct nftnl_rule *rule = new_rule(t, chain);
+	const uint16_t value = htons(port);
+
+	match_meta(t, rule, NFT_META_L4PROTO, NFT_CMP_EQ, IPPROTO_TCP);
+	match_payload(t, rule, NFT_PAYLOAD_TRANSPORT_HEADER, offset, &value, sizeof(value));
+	end_it(t, rule);
+	add_rule(t, rule);
+}
+
+static void add_loopback(struct batch *t, const char *chain, end_rule *end_it)
 {
 	static const uint8_t loopback4 = 127, loopback6[16] = { [15] = 1 };
-	const uint16_t dns = htons(PLAN_DNS_PORT);
-	struct nftnl_rule *rule;
+	struct nftnl_rule *rule = new_rule(t, chain);
 
-	rule = new_rule(t);
-	match_meta(t, rule, NFT_META_L4PROTO, IPPROTO_TCP);
-	match_payload(t, rule, NFT_PAYLOAD_TRANSPORT_HEADER, OFFSET_DPORT, &dns, sizeof(dns));
-	accept_it(t, rule);
-	add_rule(t, rule);
-
-	rule = new_rule(t);
-	match_meta(t, rule, NFT_META_NFPROTO, NFPROTO_IPV4);
+	match_meta(t, rule, NFT_META_NFPROTO, NFT_CMP_EQ, NFPROTO_IPV4);
 	match_payload(t, rule, NFT_PAYLOAD_NETWORK_HEADER, OFFSET_DADDR4, &loopback4,
 		      sizeof(loopback4));
-	accept_it(t, rule);
+	end_it(t, rule);
 	add_rule(t, rule);
 
-	rule = new_rule(t);
-	match_meta(t, rule, NFT_META_NFPROTO, NFPROTO_IPV6);
+	rule = new_rule(t, chain);
+	match_meta(t, rule, NFT_META_NFPROTO, NFT_CMP_EQ, NFPROTO_IPV6);
 	match_payload(t, rule, NFT_PAYLOAD_NETWORK_HEADER, OFFSET_DADDR6, loopback6,
 		      sizeof(loopback6));
-	accept_it(t, rule);
+	end_it(t, rule);
+	add_rule(t, rule);
+}
+
+static void add_rules(struct batch *t)
+{
+	struct nftnl_rule *rule;
+
+	add_tcp_port(t, CHAIN_RAW, OFFSET_SPORT, PLAN_TCP_PORT, accept_it);
+	add_loopback(t, CHAIN_RAW, notrack);
+	add_tcp_port(t, CHAIN_RAW, OFFSET_SPORT, PLAN_DNS_PORT, notrack);
+	add_tcp_port(t, CHAIN_RAW, OFFSET_DPORT, PLAN_DNS_PORT, notrack);
+	rule = new_rule(t, CHAIN_RAW);
+	match_meta(t, rule, NFT_META_L4PROTO, NFT_CMP_NEQ, IPPROTO_TCP);
+	notrack(t, rule);
 	add_rule(t, rule);
 
-	rule = new_rule(t);
-	match_meta(t, rule, NFT_META_L4PROTO, IPPROTO_TCP);
+	add_tcp_port(t, CHAIN_NAT, OFFSET_DPORT, PLAN_DNS_PORT, accept_it);
+	add_loopback(t, CHAIN_NAT, accept_it);
+	rule = new_rule(t, CHAIN_NAT);
+	match_meta(t, rule, NFT_META_L4PROTO, NFT_CMP_EQ, IPPROTO_TCP);
 	redirect(t, rule, PLAN_TCP_PORT);
 	add_rule(t, rule);
 }
@@ -228,7 +273,8 @@ int build_nft(struct buf *ret)
 	nftnl_batch_begin(mnl_nlmsg_batch_current(t.b), t.seq++);
 	end(&t);
 	add_table(&t);
-	add_chain(&t);
+	add_chain(&t, CHAIN_RAW, "filter", PRIORITY_RAW);
+	add_chain(&t, CHAIN_NAT, "nat", PRIORITY_NAT);
 	add_rules(&t);
 	nftnl_batch_end(mnl_nlmsg_batch_current(t.b), t.seq++);
 	end(&t);

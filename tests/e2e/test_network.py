@@ -317,6 +317,70 @@ def start(box, script, allow, *options):
         **box.options(stdin=subprocess.PIPE))
 
 
+def tracked(supervisor, helper):
+    """How many connections the kernel tracks in the sandbox's network namespace."""
+    for child in children_of(supervisor):
+        if child != helper:
+            return int(subprocess.run(
+                ["nsenter", f"--net=/proc/{child}/ns/net", "cat",
+                 "/proc/sys/net/netfilter/nf_conntrack_count"], check=True, capture_output=True,
+                timeout=20).stdout)
+    raise AssertionError("no sandbox")
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/sys/net/netfilter/nf_conntrack_count"),
+                    reason="the kernel does not say how many connections it tracks")
+def test_what_is_not_redirected_is_not_tracked(box):
+    """Loopback, look-ups, datagrams: no entry of the kernel's. One that is redirected has one."""
+    script = f"""
+        l = socket.create_server(("127.0.0.1", 8000), backlog=100)
+        l6 = socket.create_server(("::1", 8000), family=socket.AF_INET6, backlog=100)
+        kept = [socket.create_connection((a, 8000)) for a in ("127.0.0.1", "::1") for _ in range(50)]
+        for i in range(50):
+            u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            u.connect(("{SERVER}", 1000 + i))
+            u.send(b"x")
+            u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            u.connect(("9.9.9.9", 53))
+            u.send(bytes.fromhex("0001010000010000000000000765786d61706c6503636f6d0000010001"))
+            u.recv(1000)
+        d = socket.create_connection(("9.9.9.9", 53))
+        print("ready", flush=True)
+        sys.stdin.readline()
+        far = socket.socket()
+        far.bind(("127.0.0.1", 0))
+        far.connect(("{SERVER}", 8000))
+        far.sendall(b"GET / HTTP/1.0\\r\\nHost: here\\r\\n\\r\\n")
+        print(b" 200 " in far.recv(100), flush=True)
+        sys.stdin.readline()
+        for i in range(2000):
+            s = socket.socket()
+            s.setblocking(False)
+            s.connect_ex(("{OTHER}", 1 + i))
+            s.close()
+        print("many", flush=True)
+        sys.stdin.readline()
+    """
+    child = start(box, script, [f"{SERVER}:8000"])
+
+    def go_on(expect):
+        child.stdin.write("\n")
+        child.stdin.flush()
+        assert child.stdout.readline() == expect
+    try:
+        assert child.stdout.readline() == "ready\n"
+        helper = helper_of(child.pid)
+        assert tracked(child.pid, helper) == 0
+        go_on("True\n")
+        assert tracked(child.pid, helper) == 1
+        go_on("many\n")
+        assert tracked(child.pid, helper) <= 2001
+        assert child.communicate("\n", timeout=60)[1].count("refused") > 0
+    finally:
+        child.kill()
+        child.wait()
+
+
 ASK_TWICE = """
     print(attempt("example.com"), flush=True)
     sys.stdin.readline()

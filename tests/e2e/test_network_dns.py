@@ -58,6 +58,7 @@ RECORDS = [
     ("web.example", HTTPS, svcb("a.wild.example", 4, alpn=ALPN)),
     ("web.example", HTTPS, svcb("secret.example", 5, alpn=ALPN)),
     ("web.example", HTTPS, svcb("a.wild.example", 0)),
+    ("web.example", HTTPS, svcb("web.example", 0)),
     ("web.example", HTTPS, svcb(priority=6, mandatory=b"\0\5", ech=b"E")),
     ("_8443._https.web.example", HTTPS, svcb("web.example", alpn=ALPN, port=PORT)),
     ("b.wild.example", HTTPS, svcb(alpn=ALPN)[:-1]),
@@ -69,6 +70,7 @@ RECORDS = [
     ("_dns.web.example", SVCB, svcb("secret.example", alpn=b"\x03dot")),
     ("_dns.web.example", SVCB, svcb("a.wild.example", 0, alpn=ALPN)),
     ("_dns.web.example", SVCB, svcb("secret.example", 0)),
+    ("_dns.wild.example", SVCB, svcb("", 0)),
 ]
 
 
@@ -152,6 +154,7 @@ def test_svcb(engine):
     assert code == NOERROR
     assert sorted(records) == [svcb("a.wild.example", 0),
                                svcb("a.wild.example", alpn=b"\x03dot")]
+    assert engine.ask("_dns.wild.example", SVCB) == (NOERROR, [])  # "not here"
     assert engine.ask("_dns.secret.example", SVCB) == (REFUSED, [])
 
 
