@@ -3,7 +3,8 @@
 """What Purple costs, beside the floor, bubblewrap and crun: one table for each question.
 
 Start-up; one more command in a running sandbox (running.py); many alive at once
-(scale.py); memory; system calls. All rows of the first two come from one
+(scale.py); a network by name (network.py);
+memory; system calls. All rows of the first two come from one
 interleaved run each (bench/spawn.c), so that only their ratios matter, not the
 machine's mood. As root they run twice, as root and as an unprivileged user. A
 row whose program is not there, or cannot work here, says so and the rest goes
@@ -24,19 +25,21 @@ import sys
 import tempfile
 import time
 
+import network
 import running
 import scale
 from common import (Alive, Place, Target, identity, is_tiny, pss_kb, row_of, settled_kb, spawn,
                     tree, works)
 
 UNPRIVILEGED = 12345
-TABLES = ["start", "running", "scale", "memory", "calls"]
+TABLES = ["start", "running", "scale", "network", "memory", "calls"]
 
 # What is measured, as a ratio of two rows, and what it should be at most.
 START_TARGETS = [
     ("purple run / floor", "purple", "floor", 1.25),
     ("purple run / bare spawn", "purple", "bare", 6.5),
     ("purple run / bwrap, 10 binds + filter", "purple", "bwrap-10", 0.45),
+    ("a network by name / purple run", "purple-net", "purple", 1.30),
 ]
 # The same with limits that need a control group, by the version that the host has.
 GROUP_TARGETS = {1: 1.20, 2: 1.10}
@@ -118,7 +121,7 @@ def density(place, uid, argv, count):
 def memory(place, uid, sandboxes):
     rows = {}
     for key, (_, argv) in place.sandboxes().items():
-        if key in ("bare", "purple-group"):
+        if key in ("bare", "purple-group", "purple-net"):
             continue
         if argv is None:
             rows[key] = {"error": "not there"}
@@ -204,6 +207,9 @@ def arguments():
                         help="alive at once for the memory rows; 0 leaves them out")
     parser.add_argument("--scale", type=int, default=100,
                         help="alive at once for the scale table; 0 leaves it out")
+    parser.add_argument("--network-rounds", type=int, default=5)
+    parser.add_argument("--flows", type=int, default=2000,
+                        help="idle connections at once for the network table")
     parser.add_argument("--only", choices=TABLES, action="append",
                         help="this table; may be given more than once")
     args = parser.parse_args()
@@ -229,6 +235,11 @@ def measure(place, args, users, report):
             result = report["scale"][who] = scale.measure(place, uid, args.scale)
             scale.show(who, result, args.scale)
             yield from scale.targets(who, result, args.scale)
+        if "network" in args.only:
+            result = report["network"][who] = network.measure(place, uid, args.network_rounds,
+                                                              args.flows)
+            network.show(who, result)
+            yield from network.targets(who, result)
         sys.stdout.flush()
     uid = users[-1][1]
     if "memory" in args.only and args.sandboxes > 0:
@@ -256,7 +267,8 @@ def main():
     load = os.getloadavg()[0]
     report = {"kernel": platform.release(), "machine": platform.machine(),
               "cpus": os.cpu_count(), "load": load, "rounds": args.rounds,
-              "start_up_ms": {}, "running_ms": {}, "scale": {}}
+              "start_up_ms": {}, "running_ms": {}, "scale": {},
+              "network": {}}
     if load > 0.5 * os.cpu_count():
         print(f"The load is {load:.1f} on {os.cpu_count()} processors: other work disturbs this.")
     users = [("root", 0), ("a user", UNPRIVILEGED)]

@@ -11,7 +11,8 @@ import time
 from typing import NamedTuple
 
 TEN_BINDS = ["usr", "bin", "sbin", "lib", "lib64", "etc", "opt", "var/lib", "var/cache"]
-PROGRAMS = ["floor", "setns", "spawn", "alive", "tiny", "loops", "writebpf"]
+PROGRAMS = ["floor", "setns", "spawn", "alive", "tiny", "loops", "flows",
+            "writebpf"]
 # Each needs a group; none of them slows the command.
 GROUP_LIMITS = ["--memory", "256M", "--cpus", "1", "--pids-limit", "64"]
 
@@ -65,6 +66,10 @@ class Place:
             "purple-group": ("the same, limits by cgroups",
                              self.purple and [str(self.purple), "run", "-p", "default",
                                               *GROUP_LIMITS, "--"]),
+            "purple-net": ("the same, a network by name",
+                           self.purple and [str(self.purple), "run", "-p", "default",
+                                            "--isolated=false", "--allow-net",
+                                            "example.org:443", "--"]),
             "bwrap-min": ("bwrap, minimal",
                           self.bwrap and ["bwrap", "--unshare-all", "--ro-bind", "/", "/",
                                           "--proc", "/proc", "--dev", "/dev", "--"]),
