@@ -129,7 +129,7 @@ void flow_refuse(struct flow *f, enum net_verdict verdict)
 {
 	char text[HOST_NAME_MAX_LEN + 1];
 
-	report_denied(f->flows->report, verdict, report_host(&f->host, text), f->port, false);
+	report_denied(f->flows->report, verdict, host_text(&f->host, text), f->port, false);
 	answer_or_reset(f, verdict);
 }
 
@@ -164,7 +164,7 @@ static void refuse_by(struct flow *f, const struct rules_answer *answer, const s
 {
 	char text[HOST_NAME_MAX_LEN + 1];
 
-	report_refused(f->flows->report, answer, report_host(&f->host, text),
+	report_refused(f->flows->report, answer, host_text(&f->host, text),
 		       f->host.kind == HOST_NAME ? addr : NULL, f->port, false);
 	answer_or_reset(f, report_verdict(answer));
 }
@@ -186,11 +186,10 @@ static struct rules_answer choose(struct flow *f, const struct resolver_result *
 			++*i;
 		if (*i < result->count) {
 			const struct resolver_addr *a = &result->addrs[(*i)++];
-			struct host addr = { .kind = v6 ? HOST_V6 : HOST_V4 };
-			struct rules_answer answer;
+			const struct host addr = host_from_addr(v6, a->addr);
+			struct rules_answer answer = rules_dial(f->flows->rules, &f->host, &addr,
+								f->port, false);
 
-			memcpy(addr.addr, a->addr, sizeof(addr.addr));
-			answer = rules_dial(f->flows->rules, &f->host, &addr, f->port, false);
 			if (answer.verdict == RULES_ALLOWED) {
 				f->addrs[f->count++] = *a;
 			} else {
@@ -282,7 +281,7 @@ static int find_target(int fd, bool v6, struct host *ret, uint16_t *port)
 	struct sockaddr_in a4 = {};
 	struct sockaddr *a = v6 ? (struct sockaddr *)&a6 : (struct sockaddr *)&a4;
 	socklen_t len = v6 ? sizeof(a6) : sizeof(a4);
-	struct host host = { .kind = v6 ? HOST_V6 : HOST_V4 };
+	struct host host;
 
 	if (getsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, ORIGINAL_DST, a, &len) < 0) {
 		/* Nothing was translated (ENOENT), or nothing here can (ENOPROTOOPT). */
@@ -290,7 +289,7 @@ static int find_target(int fd, bool v6, struct host *ret, uint16_t *port)
 		if ((errno != ENOENT && errno != ENOPROTOOPT) || getsockname(fd, a, &len) < 0)
 			return -errno;
 	}
-	memcpy(host.addr, v6 ? (void *)&a6.sin6_addr : (void *)&a4.sin_addr, v6 ? 16 : 4);
+	host = host_from_addr(v6, v6 ? (void *)&a6.sin6_addr : (void *)&a4.sin_addr);
 	*port = ntohs(v6 ? a6.sin6_port : a4.sin_port);
 	*ret = special_unmap(&host);
 	return 0;
@@ -306,8 +305,7 @@ void flow_decide(struct flow *f, const struct host *target)
 	if (target->kind == HOST_NAME) {
 		name = f->host.name;
 	} else if (name) {
-		f->host = (struct host){ .kind = HOST_NAME };
-		memcpy(f->host.name, name, strlen(name) + 1);
+		f->host = host_from_name(name);
 	} else if (names_is_synthetic(f->flows->names, target)) {
 		flow_refuse(f, NET_NO_NAME);
 		return;

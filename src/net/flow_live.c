@@ -5,14 +5,6 @@
 #include "net/flow_internal.h"
 #include "net/live.h"
 
-static struct host host_of(const struct resolver_addr *a)
-{
-	struct host h = { .kind = a->v6 ? HOST_V6 : HOST_V4 };
-
-	memcpy(h.addr, a->addr, sizeof(h.addr));
-	return h;
-}
-
 /* Of one that connects all addresses count: any of them may be the next one's. */
 static struct rules_answer ask(const struct flow *f, struct host *addr, bool *by_address)
 {
@@ -23,7 +15,7 @@ static struct rules_answer ask(const struct flow *f, struct host *addr, bool *by
 
 	*by_address = false;
 	for (unsigned i = first; i < end && answer.verdict == RULES_ALLOWED; i++) {
-		*addr = host_of(&f->addrs[i]);
+		*addr = host_from_addr(f->addrs[i].v6, f->addrs[i].addr);
 		answer = rules_dial(rules, &f->host, addr, f->port, false);
 		*by_address = answer.verdict != RULES_ALLOWED && f->host.kind == HOST_NAME;
 	}
@@ -47,7 +39,7 @@ unsigned flows_check(struct flows *fs)
 		answer = ask(f, &addr, &by_address);
 		if (answer.verdict == RULES_ALLOWED)
 			continue;
-		report_refused(fs->report, &answer, report_host(&f->host, text),
+		report_refused(fs->report, &answer, host_text(&f->host, text),
 			       by_address ? &addr : NULL, f->port, false);
 		flow_end(f, true);
 		cut++;
@@ -77,7 +69,7 @@ void flows_show(const struct flows *fs, struct show *s)
 		one.quiet_ms = now - (f->last ? f->last : f->began);
 		one.incoming = f->inside != NULL;
 		if (!f->inside)
-			report_host(&f->host, one.host);
+			host_text(&f->host, one.host);
 		if (f->phase == FLOW_RELAY && !f->inside) {
 			one.dialled = 1;
 			one.v6 = f->addrs[f->peer].v6;

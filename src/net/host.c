@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/str.h"
+
 /* <ctype.h> asks the locale. */
 static bool is_digit(char c)
 {
@@ -150,6 +152,32 @@ bool host_is_loopback(const struct host *host)
 	if (host->kind == HOST_V4)
 		return host->addr[0] == 127 || host->addr[0] == 0;
 	return memcmp(host->addr, one, 16) == 0 || memcmp(host->addr, none, 16) == 0;
+}
+
+struct host host_from_name(const char *name)
+{
+	struct host h = { .kind = HOST_NAME };
+
+	str_copy(h.name, sizeof(h.name), name);
+	return h;
+}
+
+struct host host_from_addr(bool v6, const void *addr)
+{
+	struct host h = { .kind = v6 ? HOST_V6 : HOST_V4 };
+
+	memcpy(h.addr, addr, v6 ? 16 : 4);
+	return h;
+}
+
+const char *host_text(const struct host *host, char ret[HOST_NAME_MAX_LEN + 1])
+{
+	if (host->kind == HOST_NAME)
+		str_copy(ret, HOST_NAME_MAX_LEN + 1, host->name);
+	else if (!inet_ntop(host->kind == HOST_V6 ? AF_INET6 : AF_INET, host->addr, ret,
+			    HOST_NAME_MAX_LEN + 1))
+		ret[0] = '\0';
+	return ret;
 }
 
 bool host_equal(const struct host *a, const struct host *b)

@@ -60,6 +60,13 @@ bool host_is_outside(const char *name);
 /* Is it the machine itself: such a name, or an address of loopback or of no host (0.0.0.0, ::)? */
 bool host_is_loopback(const struct host *host);
 
+/* HOST_NAME with @name, which is one; or the address at @addr, 4 or 16 bytes. */
+struct host host_from_name(const char *name);
+struct host host_from_addr(bool v6, const void *addr);
+
+/* The name, or the address without brackets, in @ret. */
+const char *host_text(const struct host *host, char ret[HOST_NAME_MAX_LEN + 1]);
+
 bool host_equal(const struct host *a, const struct host *b);
 
 #endif

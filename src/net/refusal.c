@@ -1,26 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/refusal.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/macros.h"
-#include "base/str.h"
 
 #define LIST "network.allow_outgoing: "
 
 void refusal_host(const struct host *host, uint16_t port, char ret[REFUSAL_HOST_MAX])
 {
 	bool v6 = host->kind == HOST_V6;
-	char text[HOST_NAME_MAX_LEN + 1] = "";
-	int len;
+	char text[HOST_NAME_MAX_LEN + 1];
+	int len = snprintf(ret, REFUSAL_HOST_MAX, v6 ? "[%s]" : "%s", host_text(host, text));
 
-	if (host->kind == HOST_NAME)
-		str_copy(text, sizeof(text), host->name);
-	else
-		inet_ntop(v6 ? AF_INET6 : AF_INET, host->addr, text, sizeof(text));
-	len = snprintf(ret, REFUSAL_HOST_MAX, v6 ? "[%s]" : "%s", text);
 	if (port)
 		snprintf(ret + len, REFUSAL_HOST_MAX - (size_t)len, ":%u", port);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/report.h"
 
-#include <arpa/inet.h>
 #include <stddef.h>
 #include <sys/socket.h>
 
@@ -59,7 +58,7 @@ void report_refused(struct report *r, const struct rules_answer *answer, const c
 	if (answer->verdict == RULES_BLOCKED)
 		m.rule = (uint16_t)(answer->rule + 1);
 	if (address)
-		str_copy(m.address, sizeof(m.address), report_host(address, at));
+		str_copy(m.address, sizeof(m.address), host_text(address, at));
 	report(r, &m);
 }
 
@@ -69,14 +68,4 @@ void report_flush(struct report *r)
 
 	if (r->untold && tell(r, &m))
 		r->untold = 0;
-}
-
-const char *report_host(const struct host *host, char ret[HOST_NAME_MAX_LEN + 1])
-{
-	if (host->kind == HOST_NAME)
-		str_copy(ret, HOST_NAME_MAX_LEN + 1, host->name);
-	else if (!inet_ntop(host->kind == HOST_V6 ? AF_INET6 : AF_INET, host->addr, ret,
-			    HOST_NAME_MAX_LEN + 1))
-		ret[0] = '\0';
-	return ret;
 }

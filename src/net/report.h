@@ -31,7 +31,4 @@ enum net_verdict report_verdict(const struct rules_answer *answer);
 /* At the end: how many were not told of. */
 void report_flush(struct report *r);
 
-/* The host as text, in @ret. */
-const char *report_host(const struct host *host, char ret[HOST_NAME_MAX_LEN + 1]);
-
 #endif

@@ -148,10 +148,9 @@ void udp_tell(const struct udp_socket *s, const struct datagram_path *path)
 static const char *target_text(const struct udp_socket *s, const struct datagram_path *path,
 			       char ret[HOST_NAME_MAX_LEN + 1])
 {
-	struct host h = { .kind = s->v6 ? HOST_V6 : HOST_V4 };
+	struct host h = host_from_addr(s->v6, &path->local);
 
-	memcpy(h.addr, &path->local, s->v6 ? 16 : 4);
-	return report_host(&h, ret);
+	return host_text(&h, ret);
 }
 
 void udp_refuse(const struct udp_socket *s, const struct datagram_path *path, const char *name,
@@ -191,19 +190,16 @@ enum judgement { JUDGE_OWN, JUDGE_NO_NAME, JUDGE_RULES };
 static enum judgement judge(const struct udp_socket *s, const struct datagram_path *path,
 			    const char **name, struct rules_answer *answer)
 {
-	static const uint8_t loopback6[16] = { [15] = 1 };
-	struct host target = { .kind = s->v6 ? HOST_V6 : HOST_V4 };
+	struct host target = host_from_addr(s->v6, &path->local);
 
-	memcpy(target.addr, &path->local, s->v6 ? 16 : 4);
 	*name = NULL;
 	*answer = (struct rules_answer){ .verdict = RULES_NOT_LISTED };
-	if (s->v6 ? !memcmp(target.addr, loopback6, 16) : target.addr[0] == 127)
+	if (host_is_loopback(&target))
 		return JUDGE_OWN;
 	target = special_unmap(&target);
 	*name = names_find(s->udp->names, &target);
 	if (*name) {
-		target = (struct host){ .kind = HOST_NAME };
-		memcpy(target.name, *name, strlen(*name) + 1);
+		target = host_from_name(*name);
 	} else if (names_is_synthetic(s->udp->names, &target)) {
 		return JUDGE_NO_NAME;
 	}

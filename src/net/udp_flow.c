@@ -209,14 +209,6 @@ static int connect_to(struct udp_flow *f, const struct resolver_addr *addr)
 	return -EHOSTUNREACH;
 }
 
-static struct host host_of(const struct resolver_addr *addr)
-{
-	struct host h = { .kind = addr->v6 ? HOST_V6 : HOST_V4 };
-
-	memcpy(h.addr, addr->addr, addr->v6 ? 16 : 4);
-	return h;
-}
-
 /*
  * False: the flow is gone, for no address of it could be had. Those that the rules
  * refuse are passed over for others of the name.
@@ -224,17 +216,15 @@ static struct host host_of(const struct resolver_addr *addr)
 static bool settle(struct udp_flow *f, const struct resolver_result *result)
 {
 	struct rules_answer answer, refusal = { .verdict = RULES_ALLOWED };
-	struct host name = { .kind = HOST_NAME }, addr, refused;
+	struct host name = host_from_name(f->name ? f->name : ""), addr, refused;
 	const unsigned count = result->count;
 
-	if (f->name)
-		memcpy(name.name, f->name, strlen(f->name) + 1);
 	for (unsigned i = 0; i < 2 * count; i++) {
 		const struct resolver_addr *a = &result->addrs[i < count ? i : i - count];
 
 		if ((a->v6 == f->socket->v6) != (i < count))
 			continue;
-		addr = host_of(a);
+		addr = host_from_addr(a->v6, a->addr);
 		answer = rules_dial(f->udp->rules, f->name ? &name : &addr, &addr, f->socket->port,
 				    true);
 		if (answer.verdict != RULES_ALLOWED) {
@@ -265,10 +255,9 @@ static void on_result(struct resolver_wait *w, const struct resolver_result *res
 
 bool udp_flow_dial(struct udp_flow *f)
 {
-	const struct host to = { .kind = f->socket->v6 ? HOST_V6 : HOST_V4 };
+	struct host target = host_from_addr(f->socket->v6, &f->path.local);
 	struct resolver_result itself = { .count = 1 };
 	const struct resolver_result *result = &itself;
-	struct host target = to;
 
 	f->wait.fn = on_result;
 	f->outer = (struct loop_watch){ .fn = on_outer, .fd = -1 };
@@ -277,7 +266,6 @@ bool udp_flow_dial(struct udp_flow *f)
 	if (f->name) {
 		result = resolver_ask(f->udp->resolver, f->name, &f->wait);
 	} else {
-		memcpy(target.addr, &f->path.local, to.kind == HOST_V6 ? 16 : 4);
 		target = special_unmap(&target);
 		itself.addrs[0].v6 = target.kind == HOST_V6;
 		memcpy(itself.addrs[0].addr, target.addr, sizeof(target.addr));

@@ -8,21 +8,10 @@
 
 static struct host target_of(const struct udp_flow *f)
 {
-	struct host h = { .kind = f->name ? HOST_NAME : f->socket->v6 ? HOST_V6 : HOST_V4 };
+	struct host h = f->name ? host_from_name(f->name)
+				: host_from_addr(f->socket->v6, &f->path.local);
 
-	if (f->name)
-		memcpy(h.name, f->name, strlen(f->name) + 1);
-	else
-		memcpy(h.addr, &f->path.local, f->socket->v6 ? 16 : 4);
 	return special_unmap(&h);
-}
-
-static struct host peer_of(const struct udp_flow *f)
-{
-	struct host h = { .kind = f->peer.v6 ? HOST_V6 : HOST_V4 };
-
-	memcpy(h.addr, f->peer.addr, sizeof(h.addr));
-	return h;
 }
 
 unsigned udp_check(struct udp *u)
@@ -37,7 +26,7 @@ unsigned udp_check(struct udp *u)
 		if (!f->used)
 			continue;
 		host = target_of(f);
-		peer = peer_of(f);
+		peer = host_from_addr(f->peer.v6, f->peer.addr);
 		answer = f->waiting ? rules_connect(u->rules, &host, f->socket->port, true)
 				    : rules_dial(u->rules, &host, &peer, f->socket->port, true);
 		if (answer.verdict == RULES_ALLOWED)
@@ -59,7 +48,7 @@ void udp_show(const struct udp *u, struct show *s)
 		if (!f->used)
 			continue;
 		host = target_of(f);
-		report_host(&host, one.host);
+		host_text(&host, one.host);
 		one.port = f->socket->port;
 		one.state = f->waiting ? NET_SHOWN_RESOLVES : NET_SHOWN_OPEN;
 		one.up = f->up;
