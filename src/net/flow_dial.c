@@ -3,11 +3,11 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/macros.h"
+#include "net/connect.h"
 #include "net/flow_internal.h"
 
 static void drop(struct flow_attempt *a)
@@ -27,22 +27,14 @@ void flow_dial_stop(struct flow *f)
 
 static int start_connect(const struct flow *f, const struct resolver_addr *addr)
 {
-	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(f->port) };
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(f->port) };
 	const int one = 1;
-	int fd = socket(addr->v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-			0);
+	int fd = net_socket(addr->v6, SOCK_STREAM), r;
 
 	if (fd < 0)
-		return -errno;
-	memcpy(&v4.sin_addr, addr->addr, sizeof(v4.sin_addr));
-	memcpy(&v6.sin6_addr, addr->addr, sizeof(v6.sin6_addr));
+		return fd;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (connect(fd, addr->v6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4,
-		    addr->v6 ? sizeof(v6) : sizeof(v4)) < 0 &&
-	    errno != EINPROGRESS) {
-		int r = -errno;
-
+	r = net_connect(fd, addr->v6, addr->addr, f->port);
+	if (r < 0 && r != -EINPROGRESS) {
 		close(fd);
 		return r;
 	}
@@ -110,11 +102,10 @@ static void on_attempt(struct loop_watch *w, uint32_t events)
 {
 	struct flow_attempt *a = LOOP_OWNER(w, struct flow_attempt, watch);
 	struct flow *f = a->flow;
-	socklen_t len = sizeof(int);
-	int error = 0;
+	int r = net_socket_error(w->fd);
 
-	if (getsockopt(w->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 || error) {
-		f->error = -error;
+	if (r < 0) {
+		f->error = r;
 		drop(a);
 		f->told_no = true;
 		dial_next(f);

@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/macros.h"
+#include "net/connect.h"
 #include "net/flow_internal.h"
 
 enum { ACCEPT_AT_ONCE = 64, ACCEPT_AGAIN_MS = 100 };
@@ -112,14 +113,6 @@ static void give(struct publish_socket *s)
 	publish_room(s->publish);
 }
 
-static int read_error(int fd)
-{
-	socklen_t len = sizeof(int);
-	int error = 0;
-
-	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 ? -errno : -error;
-}
-
 /* As new, whatever its state: a peer that has not ended is reset. */
 static void renew(struct publish_socket *s)
 {
@@ -183,19 +176,11 @@ void publish_end(struct flow *f, bool reset)
 /* 0: connected; -EINPROGRESS; -errno. */
 static int connect_inside(const struct publish_socket *s, uint16_t port)
 {
-	const struct sockaddr_in v4 = { .sin_family = AF_INET,
-					.sin_port = htons(port),
-					.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	const struct sockaddr_in6 v6 = { .sin6_family = AF_INET6,
-					 .sin6_port = htons(port),
-					 .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	static const uint8_t loopback4[4] = { 127, 0, 0, 1 }, loopback6[16] = { [15] = 1 };
 	const int one = 1;
 
 	setsockopt(s->watch.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	return connect(s->watch.fd, s->v6 ? (const struct sockaddr *)&v6 : (const void *)&v4,
-		       s->v6 ? sizeof(v6) : sizeof(v4)) < 0
-		       ? -errno
-		       : 0;
+	return net_connect(s->watch.fd, s->v6, s->v6 ? loopback6 : loopback4, port);
 }
 
 /* The one at f->inside is not to be had. False: nor is there another. */
@@ -248,7 +233,7 @@ void publish_event(struct flow *f, uint32_t events)
 		flow_relay(f);
 		return;
 	}
-	r = read_error(f->inner.fd);
+	r = net_socket_error(f->inner.fd);
 	if (r == -ECONNRESET || r == -EPIPE) {
 		/*
 		 * It was connected, and what came before the reset is still there to

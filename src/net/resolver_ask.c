@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <netinet/in.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/macros.h"
+#include "net/connect.h"
 #include "net/dns_internal.h"
 #include "net/resolver_internal.h"
 
@@ -48,18 +48,14 @@ static unsigned tries_max(const struct ask *a)
 static int open_socket(struct ask *a, int type)
 {
 	const struct net_server *s = &a->resolver->servers[a->server];
-	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(s->port) };
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(s->port) };
+	int r;
 
-	memcpy(&v4.sin_addr, s->addr, sizeof(v4.sin_addr));
-	memcpy(&v6.sin6_addr, s->addr, sizeof(v6.sin6_addr));
-	a->watch.fd = socket(s->v6 ? AF_INET6 : AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	a->watch.fd = net_socket(s->v6, type);
 	if (a->watch.fd < 0)
-		return -errno;
-	if (connect(a->watch.fd, s->v6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4,
-		    s->v6 ? sizeof(v6) : sizeof(v4)) < 0 &&
-	    errno != EINPROGRESS)
-		return -errno;
+		return a->watch.fd;
+	r = net_connect(a->watch.fd, s->v6, s->addr, s->port);
+	if (r < 0 && r != -EINPROGRESS)
+		return r;
 	return loop_add(a->resolver->loop, &a->watch,
 			type == SOCK_STREAM ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }

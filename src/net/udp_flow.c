@@ -6,6 +6,7 @@
 
 #include "base/fd.h"
 #include "base/macros.h"
+#include "net/connect.h"
 #include "net/special.h"
 #include "net/udp_internal.h"
 
@@ -188,19 +189,12 @@ static void forget_strays(int fd)
 
 static int connect_to(struct udp_flow *f, const struct resolver_addr *addr)
 {
-	const uint16_t port = htons(f->socket->port);
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = port };
-	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = port };
-	int fd = socket(addr->v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-			0);
+	int fd = net_socket(addr->v6, SOCK_DGRAM);
 
 	if (fd < 0)
-		return -errno;
-	memcpy(&v4.sin_addr, addr->addr, sizeof(v4.sin_addr));
-	memcpy(&v6.sin6_addr, addr->addr, sizeof(v6.sin6_addr));
+		return fd;
 	f->outer.fd = fd;
-	if (connect(fd, addr->v6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4,
-		    addr->v6 ? sizeof(v6) : sizeof(v4)) == 0) {
+	if (net_connect(fd, addr->v6, addr->addr, f->socket->port) == 0) {
 		forget_strays(fd);
 		if (loop_add(f->udp->loop, &f->outer, EPOLLIN) == 0)
 			return 0;
