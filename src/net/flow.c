@@ -16,8 +16,6 @@
 #include "net/special.h"
 
 enum {
-	ACCEPT_AT_ONCE = 64,
-	ACCEPT_AGAIN_MS = 100,
 	THROW_AT_ONCE = 32,
 	ORIGINAL_DST = 80, /* linux/netfilter_ipv4.h, and netfilter_ipv6/ip6_tables.h */
 };
@@ -60,12 +58,8 @@ void flows_free(struct flows *fs)
 	for (unsigned i = 0; i < fs->touched; i++)
 		if (fs->all[i].phase != FLOW_FREE)
 			flow_end(&fs->all[i], true);
-	for (unsigned i = 0; i < fs->listeners_count; i++) {
-		loop_remove(fs->loop, &fs->listeners[i].watch);
-		loop_clear(fs->loop, &fs->listeners[i].timer);
-		loop_not_later(&fs->listeners[i].again);
-		close(fs->listeners[i].watch.fd);
-	}
+	for (unsigned i = 0; i < fs->listeners_count; i++)
+		acceptor_close(&fs->listeners[i].acceptor);
 	pipes_free(&fs->pipes);
 	close_fdp(&fs->spare);
 	free(fs->all);
@@ -383,8 +377,9 @@ struct flow *flow_make(struct flows *fs)
 	return f;
 }
 
-static void start(struct flow_listener *l, int fd)
+static void start(struct acceptor *a, int fd)
 {
+	struct flow_listener *l = LOOP_OWNER(a, struct flow_listener, acceptor);
 	struct flows *fs = l->flows;
 	const int one = 1;
 	struct host target;
@@ -415,9 +410,9 @@ static void start(struct flow_listener *l, int fd)
 }
 
 /* There is no descriptor for one that waits: it is not to wait. False: nor the spare one. */
-static bool refuse_one(struct flow_listener *l)
+static bool refuse_one(struct acceptor *a)
 {
-	struct flows *fs = l->flows;
+	struct flows *fs = LOOP_OWNER(a, struct flow_listener, acceptor)->flows;
 	int fd;
 
 	if (fs->spare < 0)
@@ -425,7 +420,7 @@ static bool refuse_one(struct flow_listener *l)
 	if (fs->spare < 0)
 		return false;
 	close_fdp(&fs->spare);
-	fd = accept4(l->watch.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	fd = accept4(a->watch.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0)
 		report_denied(fs->report, NET_TOO_MANY, "", 0, false);
 	close_socket(&fd, true);
@@ -433,42 +428,9 @@ static bool refuse_one(struct flow_listener *l)
 	return fs->spare >= 0;
 }
 
-static void accept_all(struct flow_listener *l)
-{
-	for (unsigned i = 0; i < ACCEPT_AT_ONCE; i++) {
-		int fd = accept4(l->watch.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-		if (fd >= 0) {
-			start(l, fd);
-		} else if (errno == EAGAIN) {
-			return;
-		} else if ((errno == EMFILE || errno == ENFILE) && refuse_one(l)) {
-			continue;
-		} else if (errno != ECONNABORTED && errno != EINTR) {
-			loop_set(l->flows->loop, &l->timer, ACCEPT_AGAIN_MS);
-			return;
-		}
-	}
-	loop_later(l->flows->loop, &l->again);
-}
-
-static void on_listener(struct loop_watch *w, uint32_t events)
-{
-	accept_all(LOOP_OWNER(w, struct flow_listener, watch));
-}
-
-static void on_listener_timer(struct loop_timer *t)
-{
-	accept_all(LOOP_OWNER(t, struct flow_listener, timer));
-}
-
-static void on_listener_again(struct loop_task *t)
-{
-	accept_all(LOOP_OWNER(t, struct flow_listener, again));
-}
-
 int flows_listen(struct flows *fs, int fd, bool v6)
 {
+	static const struct acceptor_owner owner = { .take = start, .no_descriptor = refuse_one };
 	struct flow_listener *l = &fs->listeners[fs->listeners_count];
 
 	if (fs->listeners_count == FLOW_LISTENERS) {
@@ -476,12 +438,8 @@ int flows_listen(struct flows *fs, int fd, bool v6)
 		return -ENOSPC;
 	}
 	fs->listeners_count++;
-	*l = (struct flow_listener){ .flows = fs,
-				     .watch = { .fn = on_listener, .fd = fd },
-				     .timer.fn = on_listener_timer,
-				     .again.fn = on_listener_again,
-				     .v6 = v6 };
-	return loop_add(fs->loop, &l->watch, EPOLLIN);
+	*l = (struct flow_listener){ .flows = fs, .v6 = v6 };
+	return acceptor_open(&l->acceptor, fs->loop, fd, &owner);
 }
 
 bool flows_drain(struct flows *fs)
@@ -489,7 +447,7 @@ bool flows_drain(struct flows *fs)
 	bool left = false;
 
 	for (unsigned i = 0; i < fs->listeners_count; i++)
-		accept_all(&fs->listeners[i]);
+		acceptor_run(&fs->listeners[i].acceptor);
 	for (unsigned i = 0; i < fs->touched; i++) {
 		struct flow *f = &fs->all[i];
 

@@ -48,6 +48,7 @@
 #ifndef PURPLE_NET_FLOW_H
 #define PURPLE_NET_FLOW_H
 
+#include "net/acceptor.h"
 #include "net/bucket.h"
 #include "net/loop.h"
 #include "net/names.h"
@@ -72,7 +73,7 @@ struct flows;
 /* How many timers @max flows need. */
 static inline unsigned flows_timers(unsigned max)
 {
-	return 2 * max + FLOW_LISTENERS;
+	return 2 * max + FLOW_LISTENERS * ACCEPTOR_TIMERS;
 }
 
 /* What it works with stays the caller's, and outlives it. 0 or -errno. */

@@ -112,9 +112,7 @@ struct flow {
 
 struct flow_listener {
 	struct flows *flows;
-	struct loop_watch watch;
-	struct loop_timer timer; /* to accept again, after descriptors ran out */
-	struct loop_task again;
+	struct acceptor acceptor;
 	bool v6;
 };
 

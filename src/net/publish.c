@@ -13,8 +13,6 @@
 #include "net/connect.h"
 #include "net/flow_internal.h"
 
-enum { ACCEPT_AT_ONCE = 64, ACCEPT_AGAIN_MS = 100 };
-
 /* One of the pool: free, a flow's, or closing (added to the loop by itself). */
 struct publish_socket {
 	struct publish *publish;
@@ -26,9 +24,7 @@ struct publish_socket {
 
 struct publish_listener {
 	struct publish *publish;
-	struct loop_watch watch; /* .fd: owned */
-	struct loop_timer timer; /* to accept again, after descriptors ran out */
-	struct loop_task again;
+	struct acceptor acceptor;
 	uint16_t port;
 };
 
@@ -59,14 +55,8 @@ void publish_stop(struct publish *p)
 {
 	if (!p)
 		return;
-	for (unsigned i = 0; i < p->listeners_count; i++) {
-		struct publish_listener *l = &p->listeners[i];
-
-		loop_remove(p->loop, &l->watch);
-		loop_clear(p->loop, &l->timer);
-		loop_not_later(&l->again);
-		close(l->watch.fd);
-	}
+	for (unsigned i = 0; i < p->listeners_count; i++)
+		acceptor_close(&p->listeners[i].acceptor);
 	p->listeners_count = 0;
 }
 
@@ -94,7 +84,7 @@ void publish_room(struct publish *p)
 		return;
 	p->waits = false;
 	for (unsigned i = 0; i < p->listeners_count; i++)
-		loop_later(p->loop, &p->listeners[i].again);
+		acceptor_later(&p->listeners[i].acceptor);
 }
 
 static struct publish_socket *take(struct publish *p, bool v6)
@@ -253,8 +243,9 @@ void publish_event(struct flow *f, uint32_t events)
 	}
 }
 
-static void start(const struct publish_listener *l, int fd)
+static void start(struct acceptor *a, int fd)
 {
+	const struct publish_listener *l = LOOP_OWNER(a, struct publish_listener, acceptor);
 	struct publish *p = l->publish;
 	struct flow *f = flow_make(p->flows);
 	const int one = 1;
@@ -268,47 +259,20 @@ static void start(const struct publish_listener *l, int fd)
 	enter(f);
 }
 
-static void accept_all(struct publish_listener *l)
+/* Others wait for room in the host's backlog. */
+static bool start_has_room(struct acceptor *a)
 {
-	struct publish *p = l->publish;
+	struct publish *p = LOOP_OWNER(a, struct publish_listener, acceptor)->publish;
 
-	for (unsigned i = 0; i < ACCEPT_AT_ONCE; i++) {
-		int fd = -1;
-
-		if (!has_room(p)) {
-			p->waits = true;
-			return;
-		}
-		fd = accept4(l->watch.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd >= 0) {
-			start(l, fd);
-		} else if (errno == EAGAIN) {
-			return;
-		} else if (errno != ECONNABORTED && errno != EINTR) {
-			loop_set(p->loop, &l->timer, ACCEPT_AGAIN_MS);
-			return;
-		}
-	}
-	loop_later(p->loop, &l->again);
-}
-
-static void on_listener(struct loop_watch *w, uint32_t events)
-{
-	accept_all(LOOP_OWNER(w, struct publish_listener, watch));
-}
-
-static void on_listener_timer(struct loop_timer *t)
-{
-	accept_all(LOOP_OWNER(t, struct publish_listener, timer));
-}
-
-static void on_listener_again(struct loop_task *t)
-{
-	accept_all(LOOP_OWNER(t, struct publish_listener, again));
+	if (has_room(p))
+		return true;
+	p->waits = true;
+	return false;
 }
 
 int publish_listen(struct publish *p, int fd, uint16_t port)
 {
+	static const struct acceptor_owner owner = { .take = start, .has_room = start_has_room };
 	struct publish_listener *l = &p->listeners[p->listeners_count];
 
 	if (p->listeners_count == PUBLISH_LISTENERS) {
@@ -316,12 +280,8 @@ int publish_listen(struct publish *p, int fd, uint16_t port)
 		return -ENOSPC;
 	}
 	p->listeners_count++;
-	*l = (struct publish_listener){ .publish = p,
-					.watch = { .fn = on_listener, .fd = fd },
-					.timer.fn = on_listener_timer,
-					.again.fn = on_listener_again,
-					.port = port };
-	return loop_add(p->loop, &l->watch, EPOLLIN);
+	*l = (struct publish_listener){ .publish = p, .port = port };
+	return acceptor_open(&l->acceptor, p->loop, fd, &owner);
 }
 
 int publish_add(struct publish *p, int fd, bool v6)

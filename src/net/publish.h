@@ -31,7 +31,7 @@ enum {
 	PUBLISH_POOL = 2 * 128,
 	/* About what the kernel gives one that close(2) has left with it, tcp_orphan_retries. */
 	PUBLISH_LINGER_MS = 120000,
-	PUBLISH_TIMERS = PUBLISH_LISTENERS + PUBLISH_POOL,
+	PUBLISH_TIMERS = PUBLISH_LISTENERS * ACCEPTOR_TIMERS + PUBLISH_POOL,
 	PUBLISH_FDS = PUBLISH_LISTENERS + PUBLISH_POOL,
 };
 
