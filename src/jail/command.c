@@ -61,10 +61,13 @@ static int take_terminal(struct jail *j, int slave)
 	return r < 0 ? err_set(&j->err, r, "terminal", "take on the sandbox's terminal") : 0;
 }
 
-/* What takes long comes first: PID 1 waits for the network before it enters the root. */
+/*
+ * What takes long comes first: PID 1 waits for the network before it enters the root. A change
+ * of ids makes the memory that we share as fs.suid_dumpable says, so after PID 1 we say it too.
+ */
 static int (*const steps[])(struct jail *) = {
-	jail_make_network, jail_user_limits, jail_hand_network, jail_bounding_set,
-	jail_wait_ids,	   jail_rlimits,     jail_capabilities, jail_no_new_privs,
+	jail_make_network, jail_user_limits,  jail_hand_network, jail_bounding_set,
+	jail_wait_ids,	   jail_capabilities, jail_no_new_privs, jail_undumpable,
 };
 
 /* pivot_root(2) has moved our root with PID 1's: never go on in the host's. */
@@ -85,6 +88,8 @@ static int wait_release(struct jail *j, int *slave)
 
 	if (r == -EPIPE)
 		return -ECANCELED; /* PID 1 has filled j->err */
+	if (r == 0 && *slave < 0 && j->slave_fd >= 0)
+		r = -EBADF; /* never go on at the caller's terminal */
 	if (r < 0)
 		return err_set(&j->err, r, "start", "wait for PID 1");
 	return check_root(j);
@@ -120,6 +125,8 @@ static int command_main(void *arg)
 		r = steps[i](j);
 	if (r == 0)
 		r = wait_release(j, &slave);
+	if (r == 0)
+		r = jail_rlimits(j); /* few open files may be none to receive the terminal by */
 	if (r == 0)
 		r = jail_lock(j);
 	if (r == 0)

@@ -52,6 +52,8 @@ int sys_pass_receive(int socket, int *fd)
 	while (n == -EINTR);
 	if (n <= 0)
 		return n < 0 ? (int)n : -EPIPE;
+	if (msg.msg_flags & MSG_CTRUNC) /* the kernel found no number for it */
+		return -EMFILE;
 	c = msg.msg_controllen >= CMSG_LEN(sizeof(int)) ? &control.align : NULL;
 	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
 		memcpy(fd, CMSG_DATA(c), sizeof(*fd));

@@ -11,7 +11,8 @@ int sys_pass_send(int socket, int fd);
 
 /*
  * Waits for one. Its descriptor into @fd, the caller's, close-on-exec; -1 if it
- * carries none. 0 or -errno: -EPIPE when nobody will send.
+ * carries none. 0 or -errno: -EPIPE when nobody will send, -EMFILE when our limit of
+ * open files leaves no number for the descriptor.
  */
 int sys_pass_receive(int socket, int *fd);
 

@@ -144,6 +144,19 @@ def test_a_terminal_of_its_own(terminal):
     assert t.wait() == 7
 
 
+@pytest.mark.parametrize("limit", [8, 10, 12, 14, 1024])
+def test_few_open_files_leave_no_terminal_of_the_caller(terminal, limit):
+    """It reaches the command's task by a socket, and a full descriptor table would drop it."""
+    t = terminal("sh", "-c", "stat -L -c '%d %i is it' /proc/self/fd/0; ulimit -n; tty; exit 7",
+                 options=("--open-files", str(limit)))
+    device, inode = t.expect(r"(\d+) (\d+) is it\r\n").groups()
+    host = os.fstat(t.slave)
+    assert (int(device), int(inode)) != (host.st_dev, host.st_ino)
+    t.expect(rf"{limit}\r\n")
+    t.expect(r"/dev/pts/0\r\n")
+    assert t.wait() == 7
+
+
 def test_it_controls_its_processes(terminal):
     """A session of its own, with this terminal: /dev/tty opens."""
     t = terminal("sh", "-c", "echo through >/dev/tty; ps -o tty=,tpgid= -p $$; exit 0")

@@ -112,3 +112,28 @@ def test_a_failing_call_ends_the_start(lab, error, everything):
 def test_killed_at_a_call(lab, everything):
     """PID 1, or the launcher, gets SIGKILL: then the launcher says so, or is gone itself."""
     sweep(lab, everything, "signal=SIGKILL", {125, 128 + 9, -9})
+
+
+def test_nothing_undoes_that_nobody_may_trace_the_launcher(lab):
+    """
+    PID 1 and the command's task run in the launcher's memory. A change of ids in either makes it
+    what fs.suid_dumpable says, possibly traceable (commit_creds() in the kernel), at whatever
+    time: so each says once more that it is not, after its last one and before the command runs.
+    """
+    lab.compile()
+    log, done = traced(lab, "-e", "trace=setresuid,setresgid,capset,prctl,execve,execveat")
+    assert done.returncode == 1 and marker(lab).exists(), done
+    calls = {}
+    for line in log.read_text().splitlines():
+        match = LINE.match(line)
+        if match and match[1] not in ("", None):
+            calls.setdefault(match[1], []).append((match[3], line))
+    changed = [of for of in calls.values() if any(name == "setresuid" for name, _ in of)]
+    assert len(changed) == 2  # PID 1 and the task
+    for of in changed:
+        names = [name for name, _ in of]
+        last = max(i for i, name in enumerate(names)
+                   if name in ("setresuid", "setresgid", "capset"))
+        end = next((i for i, name in enumerate(names) if i > last and name.startswith("exec")),
+                   len(names))
+        assert any("PR_SET_DUMPABLE, SUID_DUMP_DISABLE" in line for _, line in of[last:end]), of
