@@ -114,6 +114,19 @@ int rule_lists_allow(struct rule_lists *l, const struct net_rule *rule, struct e
 	return put_in(&l->allow, rule, e);
 }
 
+/* Is anything of what @rule says allowed still? */
+static bool is_left(const struct rule_list *allow, const struct net_rule *rule)
+{
+	for (uint32_t i = 0; i < allow->count; i++) {
+		const struct net_rule *a = &allow->items[i];
+
+		if (a->udp == rule->udp && (!a->port || !rule->port || a->port == rule->port) &&
+		    (host_covers(a, rule) || host_covers(rule, a)))
+			return true;
+	}
+	return false;
+}
+
 int rule_lists_deny(struct rule_lists *l, const struct net_rule *rule, struct err *e)
 {
 	bool listed = find(&l->allow, rule, false, false) != NOWHERE;
@@ -121,7 +134,7 @@ int rule_lists_deny(struct rule_lists *l, const struct net_rule *rule, struct er
 
 	if (listed) {
 		take_out(&l->allow, rule);
-		if (rule->host == NET_ANY || find(&l->allow, rule, true, false) == NOWHERE)
+		if (rule->host == NET_ANY || !is_left(&l->allow, rule))
 			return 0;
 	}
 	if (rule->host == NET_ANY) {

@@ -7,7 +7,7 @@
  * more. It is refused if another blocked rule covers it, for that would beat it.
  *
  * deny: a rule that is listed is no more. If it was not, or what is left still allows
- * all that it says, it is blocked. A rule of any host can only be taken out of the
+ * any of what it says, it is blocked. A rule of any host can only be taken out of the
  * list.
  */
 #ifndef PURPLE_SUPERVISOR_RULE_LISTS_H

@@ -123,6 +123,34 @@ static void test_what_others_cover(void **state)
 	assert_int_equal(change("10.1.1.1:80/udp", true), -EPROTO);
 }
 
+/* What another rule allows of it counts, be that but a port, a name or a part of a range. */
+static void test_what_is_left(void **state)
+{
+	static const struct {
+		const char *denied, *left, *block;
+	} rows[] = {
+		{ "example.org", "example.org:443", "example.org" },
+		{ "*.example.org", "a.example.org", "*.example.org" },
+		{ "*.example.org", "443", "*.example.org" },
+		{ "example.org:80", "*.org", "example.org:80" },
+		{ "10.0.0.0/8", "10.1.0.0/16:5432", "10.0.0.0/8" },
+		{ "example.org:80", "example.org:443", "" },
+		{ "example.org", "example.org:443/udp", "" },
+		{ "*.example.org", "example.org", "" },
+		{ "10.0.0.0/8", "11.0.0.0/8", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		l.allow.count = l.block.count = 0;
+		assert_int_equal(change(rows[i].left, true), 0);
+		assert_int_equal(change(rows[i].denied, true), 0);
+		assert_int_equal(change(rows[i].denied, false), 0);
+		list_is(&l.allow, rows[i].left);
+		list_is(&l.block, rows[i].block);
+	}
+}
+
 static void test_any_host(void **state)
 {
 	(void)state;
@@ -156,6 +184,7 @@ int main(void)
 		cmocka_unit_test_setup(test_covers, setup),
 		cmocka_unit_test_setup(test_allow_and_deny, setup),
 		cmocka_unit_test_setup(test_what_others_cover, setup),
+		cmocka_unit_test_setup(test_what_is_left, setup),
 		cmocka_unit_test_setup(test_any_host, setup),
 		cmocka_unit_test_setup(test_full, setup),
 	};
