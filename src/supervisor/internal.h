@@ -32,6 +32,8 @@
 #include "cgroup/cgroup.h"
 #include "jail/init_protocol.h"
 #include "jail/jail.h"
+#include "net/protocol.h"
+#include "net/rules.h"
 #include "supervisor/control.h"
 #include "supervisor/denials.h"
 #include "supervisor/lifecycle.h"
@@ -175,6 +177,8 @@ int publish_open(const struct plan *p, int fds[PLAN_LISTENERS_MAX], struct net_s
 		 struct err *e);
 void publish_close(const int *fds, int count);
 
+/* Those now in force: the plan's, or what `purple net` has made of them. */
+struct net_rules network_rules(const struct supervisor *s);
 /* A sealed memfd with what it is told at the start, and the rules now in force; or -errno. */
 int network_block(const struct supervisor *s);
 int network_send(const struct supervisor *s, const struct net_message *m, const int *fds,

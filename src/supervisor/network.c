@@ -51,21 +51,34 @@ static int choose_prefix(struct supervisor *s)
 	return n == sizeof(s->launch->net_prefix) ? 0 : n < 0 ? (int)n : -EIO;
 }
 
+struct net_rules network_rules(const struct supervisor *s)
+{
+	const struct plan_network *n = &s->plan->network;
+
+	if (s->rules)
+		return (struct net_rules){ .allow = s->rules->allow.items,
+					   .block = s->rules->block.items,
+					   .allow_count = s->rules->allow.count,
+					   .block_count = s->rules->block.count };
+	return (struct net_rules){ .allow = plan_items(s->plan, network.allow, struct net_rule),
+				   .block = plan_items(s->plan, network.block, struct net_rule),
+				   .allow_count = n->allow.count,
+				   .block_count = n->block.count };
+}
+
 static void compose(const struct supervisor *s, struct buf *b)
 {
 	const struct plan *p = s->plan;
 	const struct plan_network *n = &p->network;
 	const struct plan_server *server = plan_items(p, network.servers, struct plan_server);
-	const struct rule_lists *now = s->rules;
-	const uint32_t allow_count = now ? now->allow.count : n->allow.count;
-	const uint32_t block_count = now ? now->block.count : n->block.count;
-	const size_t allow = allow_count * sizeof(struct net_rule);
-	const size_t block = block_count * sizeof(struct net_rule);
+	const struct net_rules rules = network_rules(s);
+	const size_t allow = rules.allow_count * sizeof(struct net_rule);
+	const size_t block = rules.block_count * sizeof(struct net_rule);
 	struct net_block head = {
 		.magic = NET_BLOCK_MAGIC,
 		.size = (uint32_t)(sizeof(head) + allow + block),
-		.allow_count = allow_count,
-		.block_count = block_count,
+		.allow_count = (uint32_t)rules.allow_count,
+		.block_count = (uint32_t)rules.block_count,
 		.max_connections = n->max_connections,
 		.idle_s = n->idle_s,
 		.bytes_per_second = n->bytes_per_second,
@@ -79,10 +92,8 @@ static void compose(const struct supervisor *s, struct buf *b)
 		memcpy(head.servers[i].addr, server[i].addr, sizeof(server[i].addr));
 	}
 	buf_add(b, &head, sizeof(head));
-	buf_add(b, now ? (const char *)now->allow.items : plan_items(p, network.allow, char),
-		allow);
-	buf_add(b, now ? (const char *)now->block.items : plan_items(p, network.block, char),
-		block);
+	buf_add(b, rules.allow, allow);
+	buf_add(b, rules.block, block);
 }
 
 /* A sealed memfd, or -errno. */

@@ -34,21 +34,15 @@ static void refuse(struct supervisor *s, int n, const char *message, const char 
 /* The rules now in force, in memory of the caller's. */
 static struct rule_lists *copy_rules(const struct supervisor *s)
 {
-	const struct plan_network *n = &s->plan->network;
-	struct rule_lists *l = malloc(sizeof(*l));
+	const struct net_rules now = network_rules(s);
+	struct rule_lists *l = calloc(1, sizeof(*l));
 
 	if (!l)
 		return NULL;
-	if (s->rules) {
-		memcpy(l, s->rules, sizeof(*l));
-		return l;
-	}
-	l->allow = (struct rule_list){ .count = n->allow.count };
-	l->block = (struct rule_list){ .count = n->block.count };
-	memcpy(l->allow.items, plan_items(s->plan, network.allow, char),
-	       n->allow.count * sizeof(struct net_rule));
-	memcpy(l->block.items, plan_items(s->plan, network.block, char),
-	       n->block.count * sizeof(struct net_rule));
+	l->allow.count = (uint32_t)now.allow_count;
+	l->block.count = (uint32_t)now.block_count;
+	memcpy(l->allow.items, now.allow, now.allow_count * sizeof(struct net_rule));
+	memcpy(l->block.items, now.block, now.block_count * sizeof(struct net_rule));
 	return l;
 }
 
@@ -139,22 +133,18 @@ static void change(struct supervisor *s, int n, const struct control_message *m,
 /* What we know ourselves: the denials, then the rules allowed, then those blocked. */
 static int make_told(const struct supervisor *s, struct control_net *net)
 {
-	struct rule_lists *l = copy_rules(s);
+	const struct net_rules now = network_rules(s);
 	int fd = (int)sys_call(SYS_memfd_create, "told", MFD_CLOEXEC), r;
 
-	if (fd < 0 || !l) {
-		free(l);
-		sys_close(fd);
-		return fd < 0 ? fd : -ENOMEM;
-	}
-	net->allow_count = l->allow.count;
-	net->block_count = l->block.count;
+	if (fd < 0)
+		return fd;
+	net->allow_count = (uint32_t)now.allow_count;
+	net->block_count = (uint32_t)now.block_count;
 	r = write_full(fd, &s->denials, sizeof(s->denials));
 	if (r == 0)
-		r = write_full(fd, l->allow.items, l->allow.count * sizeof(struct net_rule));
+		r = write_full(fd, now.allow, now.allow_count * sizeof(struct net_rule));
 	if (r == 0)
-		r = write_full(fd, l->block.items, l->block.count * sizeof(struct net_rule));
-	free(l);
+		r = write_full(fd, now.block, now.block_count * sizeof(struct net_rule));
 	if (r == 0)
 		return fd;
 	sys_close(fd);

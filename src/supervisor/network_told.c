@@ -13,11 +13,11 @@
 
 static void rule_text(const struct supervisor *s, unsigned number, char *ret, size_t size)
 {
-	const struct net_rule *rules = plan_items(s->plan, network.block, struct net_rule);
+	const struct net_rules now = network_rules(s);
 
 	ret[0] = '\0';
-	if (number >= 1 && number <= s->plan->network.block.count)
-		net_rule_format(&rules[number - 1], ret, size);
+	if (number >= 1 && number <= now.block_count)
+		net_rule_format(&now.block[number - 1], ret, size);
 }
 
 void network_denied(struct supervisor *s, const struct net_message *m)

@@ -373,6 +373,17 @@ def test_what_one_rule_still_allows_is_blocked(live):
     assert box.show()["block"] == []
 
 
+def test_a_refusal_names_the_rule_of_now(live):
+    """By its place in the list as `purple net` has changed it, not in the plan's."""
+    box = live(block=["10.0.0.0/8"])
+    assert box("get") == "served example.com"
+    ok(box.net("deny", SERVER))
+    ok(box.net("allow", "10.0.0.0/8"))
+    assert box("get") == "refused"
+    told, = box.show()["denials"]
+    assert (told["reason"], told["rule"]) == ("blocked", SERVER)
+
+
 def test_show(live):
     box = live("--bandwidth=100MBps", block=["10.0.0.0/8"])
     assert box("open example.com 9000") == "alive" and box("get secret.test") == "no name"
