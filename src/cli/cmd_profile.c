@@ -174,6 +174,11 @@ static int do_check(const struct dirs *dirs, int count, char **what)
 		r = policy_load(&p, here ? path : what[i], &dirs->policy, &d);
 		if (r == 0)
 			r = policy_validate(&p, &d);
+		/* Each start says it too, from the plan. */
+		if (p.network.share_host)
+			diag_warn(&d, policy_where(&p, "network.share_host"), "network.share_host",
+				  "the command may connect to all that this host reaches, its own "
+				  "loopback too; no rule of network holds it");
 		names = filter_check(&p, &d);
 		put_diags(&d);
 		if (r < 0 || names < 0)

@@ -52,6 +52,20 @@ static void tell_downgrades(const struct plan *p)
 	}
 }
 
+/* What the policy says, and what nobody should overlook. There is no way to silence it. */
+static void tell_shared(const struct plan *p)
+{
+	const struct plan_layer *net = plan_items(p, layers, struct plan_layer) + LAYER_NET;
+	struct err e = { 0 };
+
+	if (net->state != LS_OFF)
+		return;
+	err_set(&e, EPROTO, "warning",
+		"network.share_host: the sandbox has no network of its own; its command may "
+		"connect to all that this host reaches, its own loopback too");
+	err_print(&e);
+}
+
 /* Of a supervisor in the background: who waits for it. It outlives a second try. */
 static int ready_fd = -1;
 
@@ -102,6 +116,7 @@ static int run_planned(const struct run_options *o, const struct dirs *dirs, str
 	if (!report->plan)
 		return -e->code;
 	tell_downgrades(report->plan);
+	tell_shared(report->plan);
 	/* What the caller left open goes no further, not even into this process. */
 	if (report->plan->steps & STEP_CLOSE_FDS)
 		report_close_others(report);

@@ -44,6 +44,10 @@ static int build_namespaces(struct builder *b)
 		char what[64];
 		int r;
 
+		if (namespaces[i].flag == CLONE_NEWNET && b->policy->network.share_host) {
+			add_layer(b, LAYER_NET, LS_OFF, "policy says so: network.share_host");
+			continue;
+		}
 		if (b->host->namespaces & namespaces[i].flag) {
 			b->head.namespaces |= namespaces[i].flag;
 			add_layer(b, namespaces[i].id, LS_ENFORCED, NULL);
@@ -143,7 +147,9 @@ int build_layers(struct builder *b)
 		return r;
 	b->head.steps |= STEP_KEYRING | STEP_NO_NEW_PRIVS | STEP_NEW_SESSION | STEP_PTY |
 			 STEP_CLOSE_FDS | STEP_BOUND_INOTIFY;
-	if (b->policy->network.loopback || b->head.network.flags & PN_ON)
+	/* The host's lo is the host's matter. */
+	if (b->head.namespaces & CLONE_NEWNET &&
+	    (b->policy->network.loopback || b->head.network.flags & PN_ON))
 		b->head.steps |= STEP_LOOPBACK;
 	if (!b->policy->nesting)
 		b->head.steps |= STEP_NO_NESTING;

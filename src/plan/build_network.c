@@ -11,6 +11,7 @@
 #include "plan/builder.h"
 
 enum { IDLE_S = 3600 };
+enum { LANDLOCK_ABI_SCOPED = 6 }; /* landlock(7): LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET */
 
 /* Copied by field into zeros: the same policy gives the same bytes, holes included. */
 static int add_rule(struct builder *b, struct buf *list, const char *key,
@@ -150,12 +151,30 @@ static int try_rules(struct builder *b)
 	return 0;
 }
 
+/*
+ * The network namespace stays the caller's. Nothing but Landlock's scope is then
+ * between the command and the abstract sockets of the host: X11, D-Bus, systemd.
+ */
+static int build_share_host(struct builder *b)
+{
+	if (b->host->landlock_abi >= LANDLOCK_ABI_SCOPED)
+		return 0;
+	err_set(b->e, EPROTO, "plan",
+		"network.share_host: true: this kernel's Landlock does not keep abstract unix "
+		"sockets of the host out of reach");
+	err_remedy(b->e, "use kernel 6.12 or later with Landlock, or network.isolated: false with "
+			 "rules");
+	return -EPROTO;
+}
+
 int build_network(struct builder *b)
 {
 	const struct policy *p = b->policy;
 	struct plan_network *n = &b->head.network;
 	int r;
 
+	if (p->network.share_host)
+		return build_share_host(b);
 	if (p->network.isolated)
 		return 0;
 	if (!p->network.loopback) {

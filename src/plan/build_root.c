@@ -280,6 +280,12 @@ static int build_system(struct builder *b)
 
 	add(b, etc, NULL, "/etc");
 	etc_files(b);
+	if (b->policy->network.share_host) /* names are the host's resolver's to answer */
+		r = bind_system(b, "/etc/resolv.conf");
+	if (r == 0 && b->policy->network.share_host)
+		r = watch(b, "/etc");
+	if (r < 0)
+		return r;
 	if (!b->policy->filesystem.system)
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(system_dirs) && r == 0; i++)

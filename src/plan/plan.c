@@ -425,6 +425,8 @@ static bool check_header(struct check *c)
 		return fail(c, "unknown id map");
 	if (p->namespaces & ~NAMESPACES_ALL)
 		return fail(c, "unknown namespace");
+	if (p->steps & STEP_LOOPBACK && !(p->namespaces & CLONE_NEWNET))
+		return fail(c, "lo up, but not of its own");
 	if (p->steps & ~(uint32_t)STEP_ALL)
 		return fail(c, "unknown step");
 	if (p->securebits & ~(uint32_t)SECUREBITS_ALL)

@@ -161,6 +161,11 @@ const struct policy_key policy_keys[] = {
 	  .help = "No network at all. This beats every rule of the section." },
 	{ "network.loopback", KEY_BOOL, AT(network.loopback), .fallback = "true",
 	  .option = "loopback", .help = "Programs inside may talk to each other over 127.0.0.1." },
+	{ "network.share_host", KEY_BOOL, AT(network.share_host), .fallback = "false",
+	  .option = "share-host-network",
+	  .help = "Dangerous. The sandbox has no network of its own: it may connect to whatever this "
+		  "host reaches, to all that listens on the host's own loopback too, and listen "
+		  "itself. No rule of the section holds then. Each start warns." },
 	{ "network.allow_outgoing", KEY_LIST, AT(network.allow_outgoing), .check = check_net_rule,
 	  .form = "\"api.example.com:443\"", .option = "allow-net",
 	  .help = "Where connections may go: \"443\" (any host), \"api.example.com\" (any port), "

@@ -149,6 +149,7 @@ struct policy {
 	struct {
 		bool isolated;
 		bool loopback; /* programs inside may talk over 127.0.0.1 */
+		bool share_host; /* no network namespace of its own */
 		struct policy_strs allow_outgoing, allow_incoming, blocked_ips, dns_servers;
 		struct policy_num max_connections;
 		struct policy_num bandwidth; /* bytes per second, each way */

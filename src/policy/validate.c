@@ -454,6 +454,39 @@ static void check_capabilities(const struct policy *p, struct diags *d)
 			  "the command keeps every capability of its user namespace");
 }
 
+/* Whoever writes one of these relies on it. */
+static void check_share_host(const struct policy *p, struct diags *d)
+{
+	static const char key[] = "network.share_host";
+	const struct policy_strs *const lists[] = { &p->network.allow_outgoing,
+						    &p->network.allow_incoming,
+						    &p->network.blocked_ips,
+						    &p->network.dns_servers };
+	static const char *const list_keys[] = { "network.allow_outgoing", "network.allow_incoming",
+						 "network.blocked_ips", "network.dns_servers" };
+	static const char *const limits[] = { "network.max_connections", "network.bandwidth" };
+	static const char none[] = "nothing holds this in the host's network; take it out, or "
+				   "network.share_host";
+	const struct pos here = policy_where(p, key);
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		if (lists[i]->count > 0)
+			diag_error(d, lists[i]->items[0].pos, list_keys[i], "%s", none);
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
+		if (policy_where(p, limits[i]).file)
+			diag_error(d, policy_where(p, limits[i]), limits[i], "%s", none);
+	if (!p->network.loopback)
+		diag_error(d, policy_where(p, "network.loopback"), "network.loopback", "%s", none);
+	if (p->network.isolated && policy_where(p, "network.isolated").file)
+		diag_error(d, here, key,
+			   "this contradicts network.isolated: true; write isolated: false too "
+			   "(--isolated=false)");
+	if (p->filesystem.sys)
+		diag_error(d, here, key,
+			   "filesystem.sys needs a network of the sandbox's own; take one of the "
+			   "two out");
+}
+
 static void check_network(const struct policy *p, struct diags *d)
 {
 	const struct {
@@ -467,6 +500,10 @@ static void check_network(const struct policy *p, struct diags *d)
 
 	check_both(&p->network.allow_outgoing, &p->network.blocked_ips, "network.allow_outgoing",
 		   "network.blocked_ips", d);
+	if (p->network.share_host) {
+		check_share_host(p, d);
+		return;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(rules) && p->network.isolated; i++)
 		if (rules[i].list->count > 0)
 			diag_warn(d, rules[i].list->items[0].pos, rules[i].key,

@@ -5,6 +5,7 @@
  * goes to the client unread: a memfd whose size it cannot change.
  */
 #include <errno.h>
+#include <linux/sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -179,6 +180,9 @@ void network_request(struct supervisor *s, int n, const struct control_message *
 	struct err e = { 0 };
 	int r;
 
+	if (!(s->plan->network.flags & PN_ON) && !(s->plan->namespaces & CLONE_NEWNET))
+		return refuse(s, n, "the sandbox has no network of its own: it shares the host's",
+			      "network.share_host: false, with isolated: false, gives it one");
 	if (!(s->plan->network.flags & PN_ON))
 		return refuse(s, n, "the sandbox is isolated: it has no network",
 			      "network.isolated: false gives it one when it is started");

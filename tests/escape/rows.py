@@ -215,6 +215,8 @@ ALONE = [
         base=("set-mount-flags:/given:-ro",), off=("off:landlock",)),
     Row("landlock-abstract", "landlock", ("net", "abstract", "{name}"), setup=abstract,
         base=("off:net",), off=("off:landlock",)),
+    Row("landlock-abstract-shared", "landlock", ("net", "abstract", "{name}"), setup=abstract,
+        options=("--isolated=false", "--share-host-network"), off=("off:landlock",)),
     Row("landlock-signal", "landlock", ("proc", "send", "{pid}"), setup=victim, users=("user",),
         base=NO_PROC, off=("off:landlock",)),
     Row("seccomp-io-uring", "seccomp", ("call", "io_uring", "38"), off=("off:seccomp",)),

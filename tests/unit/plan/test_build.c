@@ -257,6 +257,30 @@ static void test_network(void **state)
 	expect_refused(text, &h, "net namespace", NULL);
 }
 
+/* Neither a namespace nor a helper; nor anything where abstract sockets would be open. */
+static void test_share_host(void **state)
+{
+	static const char text[] = "network: {share_host: true}\n";
+	struct host h = a_user();
+	const struct plan_layer *l;
+	struct built t;
+
+	h.try_network = no_rules;
+	build(&t, text, &h);
+	assert_non_null(t.plan);
+	assert_int_equal(t.plan->namespaces, h.namespaces & ~(uint64_t)CLONE_NEWNET);
+	assert_int_equal(t.plan->steps & STEP_LOOPBACK, 0);
+	assert_int_equal(t.plan->network.flags, 0);
+	assert_int_equal(t.plan->landlock_scoped, 3);
+	l = find_layer(&t, LAYER_NET);
+	assert_int_equal(l->state, LS_OFF);
+	assert_string_equal(plan_string(t.plan, l->why), "policy says so: network.share_host");
+	done(&t);
+	h.landlock_abi = 5;
+	h.best_effort = true;
+	expect_refused(text, &h, "abstract unix sockets", "6.12");
+}
+
 /* A socket for each listed port and family; port 53 has its server of names. */
 static void test_network_udp(void **state)
 {
@@ -649,6 +673,7 @@ int main(void)
 		cmocka_unit_test(test_unsupported),
 		cmocka_unit_test(test_network),
 		cmocka_unit_test(test_network_udp),
+		cmocka_unit_test(test_share_host),
 		cmocka_unit_test(test_marks),
 		cmocka_unit_test(test_policy_asks_for_best_effort),
 		cmocka_unit_test(test_landlock),

@@ -219,6 +219,38 @@ static void test_warnings(void **state)
 	assert_int_equal(wrong, 0);
 }
 
+/* Whatever would not hold in the host's network is an error. */
+static void test_share_host(void **state)
+{
+	static const struct {
+		const char *yaml, *error; /* NULL: none */
+	} cases[] = {
+		{ "isolated: false", NULL },
+		{ "isolated: true", "network.share_host: this contradicts network.isolated: true" },
+		{ "loopback: false", "network.loopback: nothing holds this in the host's network" },
+		{ "allow_outgoing: [\"443\"]", "network.allow_outgoing: nothing holds this" },
+		{ "allow_incoming: [80]", "network.allow_incoming: nothing holds this" },
+		{ "blocked_ips: [10.0.0.0/8]", "network.blocked_ips: nothing holds this" },
+		{ "dns_servers: [9.9.9.9]", "network.dns_servers: nothing holds this" },
+		{ "max_connections: 5", "network.max_connections: nothing holds this" },
+		{ "bandwidth: 1MBps", "network.bandwidth: nothing holds this" },
+		{ "isolated: false}\nfilesystem: {sys: true", "filesystem.sys needs a network" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_diags_ struct diags d = DIAGS_INIT;
+		_cleanup_policy_ struct policy p;
+		char yaml[256];
+
+		snprintf(yaml, sizeof(yaml), "network: {share_host: true, %s}\n", cases[i].yaml);
+		assert_int_equal(parse_text(&p, yaml, &d), cases[i].error ? -EINVAL : 0);
+		assert_int_equal(d.errors, cases[i].error ? 1 : 0);
+		assert_int_equal(d.warnings, 0);
+		if (cases[i].error && !strstr(diags_text(&d), cases[i].error))
+			fail_msg("%s: %s", cases[i].yaml, diags_text(&d));
+	}
+}
+
 /* Purple's own state is where the environment puts it, links followed. */
 static void test_own_state(void **state)
 {
@@ -337,6 +369,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_errors),	  cmocka_unit_test(test_warnings),
+		cmocka_unit_test(test_share_host),
 		cmocka_unit_test(test_own_state), cmocka_unit_test(test_all_at_once),
 		cmocka_unit_test(test_limits),
 	};
