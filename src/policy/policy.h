@@ -148,7 +148,7 @@ struct policy {
 
 	struct {
 		bool isolated;
-		bool loopback; /* programs inside may talk over 127.0.0.1 */
+		bool loopback;	 /* programs inside may talk over 127.0.0.1 */
 		bool share_host; /* no network namespace of its own */
 		struct policy_strs allow_outgoing, allow_incoming, blocked_ips, dns_servers;
 		struct policy_num max_connections;

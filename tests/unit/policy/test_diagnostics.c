@@ -368,10 +368,9 @@ static void test_limits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_errors),	  cmocka_unit_test(test_warnings),
-		cmocka_unit_test(test_share_host),
-		cmocka_unit_test(test_own_state), cmocka_unit_test(test_all_at_once),
-		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_errors),	    cmocka_unit_test(test_warnings),
+		cmocka_unit_test(test_share_host),  cmocka_unit_test(test_own_state),
+		cmocka_unit_test(test_all_at_once), cmocka_unit_test(test_limits),
 	};
 
 	/* What a policy may name depends on the caller's home. */
