@@ -217,7 +217,9 @@ int cmd_doctor(int argc, char **argv)
 			buf_puts(&out, usage);
 			return write_full(STDOUT_FILENO, out.data, out.len) < 0 ? EXIT_PURPLE : 0;
 		} else {
-			err_set(&e, EPROTO, "usage", "there is no option %s", argv[i]);
+			err_set(&e, EPROTO, "usage", "%s %s",
+				argv[i][0] == '-' ? "there is no option" : "unexpected word",
+				argv[i]);
 			err_remedy(&e, "purple doctor --help");
 			err_print(&e);
 			return EXIT_PURPLE;

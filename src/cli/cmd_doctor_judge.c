@@ -416,6 +416,8 @@ static const struct rule id_lock_rules[] = {
 };
 
 static const struct rule overlay_rules[] = {
+	{ no_userns, DOC_NOTE, "it needs a user namespace, which cannot be had here",
+	  "see the line \"user\"" },
 	{ failed, DOC_NOTE, "{error}; nothing in the default profile needs it",
 	  "Linux 5.11 or newer, with CONFIG_OVERLAY_FS" },
 	{ 0 },

@@ -197,8 +197,8 @@ static int do_explain(const char *key)
 	if (profile_explain(key, &out) == 0)
 		return put_out(&out, 0);
 	near = policy_key_nearest(key);
-	return profile_fail(0, "there is no key %.100s%s%s", key, near ? "; did you mean " : "",
-			    near ? near->path : "");
+	return profile_fail(0, "there is no key %.100s%s%s%s", key, near ? "; did you mean " : "",
+			    near ? near->path : "", near ? "?" : "");
 }
 
 static int do_man(void)

@@ -36,8 +36,14 @@ static int fail(struct jail *j, int code, const char *what, const struct plan_mo
 
 	if (m->kind == PM_WORKSPACE)
 		source = target = j->launch->workspace;
-	if (source)
-		return err_set(&j->err, code, "rootfs", "%s %s at %s", what, source, target);
+	if (source) {
+		code = err_set(&j->err, code, "rootfs", "%s %s at %s", what, source, target);
+		if (code == -ENOENT && source[0] == '.')
+			err_remedy(&j->err,
+				   "a path with ./ is meant from the workspace, and has to be "
+				   "there before the start");
+		return code;
+	}
 	return err_set(&j->err, code, "rootfs", "%s %s", what, target);
 }
 

@@ -274,11 +274,24 @@ static size_t section_len(const char *path)
 	return (size_t)(last_part(path) - path);
 }
 
+/* @name is the key's option, but for the dashes: "timeout", "allow_net". */
+static bool is_option(const struct policy_key *k, const char *name)
+{
+	size_t i = 0;
+
+	if (!k->option)
+		return false;
+	while (name[i] != '\0' && (name[i] == '_' ? '-' : name[i]) == k->option[i])
+		i++;
+	return name[i] == '\0' && k->option[i] == '\0';
+}
+
 const struct policy_key *policy_key_nearest(const char *path)
 {
 	const struct policy_key *best = NULL;
 	const char *name = last_part(path);
 	unsigned best_distance = ~0u;
+	size_t n = strlen(name);
 
 	for (size_t i = 0; i < policy_keys_count; i++) {
 		const struct policy_key *k = &policy_keys[i];
@@ -286,9 +299,15 @@ const struct policy_key *policy_key_nearest(const char *path)
 			    strncmp(k->path, path, section_len(path)) == 0;
 		unsigned d = str_distance(last_part(k->path), name);
 
+		if (is_option(k, name))
+			return k;
 		for (size_t j = 0; j < ARRAY_SIZE(k->aliases); j++)
 			if (k->aliases[j])
 				d = MIN(d, str_distance(last_part(k->aliases[j]), name));
+		/* "memory_limit" of memory_limit_bytes: as near as one typing error. */
+		if (n > 5 && strncmp(last_part(k->path), name, n) == 0 &&
+		    last_part(k->path)[n] == '_')
+			d = 1;
 		/* Another section's key: a little worse than any in this one. */
 		d = 2 * d + (same ? 0 : 1);
 		if (d < best_distance && near(d / 2, name)) {

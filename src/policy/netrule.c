@@ -20,6 +20,8 @@ static int parse_port(const char *s, uint16_t *ret, const char **why)
 {
 	uint64_t v;
 
+	if (strchr(s, '/'))
+		return FAIL("after a port stands nothing, /tcp or /udp");
 	if (!all_digits(s) || s[0] == '0' || parse_u64(s, &v) < 0 || v > 65535)
 		return FAIL("not a port; write a number from 1 to 65535");
 	*ret = (uint16_t)v;
@@ -155,6 +157,8 @@ int net_rule_parse(const char *text, struct net_rule *ret, const char **why)
 
 	if (strstr(text, "://"))
 		return FAIL("a URL; write the host and the port alone");
+	if (strchr(text, ','))
+		return FAIL("more than one rule; write each by itself");
 	if (!str_copy(buf, sizeof(buf), text))
 		return FAIL("too long for a rule");
 	proto = strrchr(buf, '/');

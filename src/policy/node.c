@@ -57,6 +57,16 @@ static void *fail(struct reader *r, struct pos pos, const char *message)
 	return NULL;
 }
 
+/* What people mostly did where libyaml says no more than what it did not find. */
+static const char *yaml_hint(const yaml_parser_t *y)
+{
+	if (y->problem && streq(y->problem, "found character that cannot start any token"))
+		return "; indent with blanks, not tabs, and quote a text that starts with @, ` or %";
+	if (y->context && streq(y->context, "while scanning an alias"))
+		return "; quote a text that starts with '*': \"*.example.com:443\"";
+	return "";
+}
+
 static bool next_event(struct reader *r, yaml_event_t *ev)
 {
 	const yaml_parser_t *y = &r->yaml;
@@ -71,8 +81,8 @@ static bool next_event(struct reader *r, yaml_event_t *ev)
 	else if (y->error == YAML_MEMORY_ERROR)
 		fail(r, (struct pos){ r->file, 0, 0 }, "out of memory");
 	else if (!r->stop) {
-		diag_error(r->d, mark_pos(r, y->problem_mark), "", "not valid YAML: %s",
-			   y->problem ? y->problem : "syntax error");
+		diag_error(r->d, mark_pos(r, y->problem_mark), "", "not valid YAML: %s%s",
+			   y->problem ? y->problem : "syntax error", yaml_hint(y));
 		r->stop = true;
 	}
 	return false;

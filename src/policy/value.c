@@ -96,7 +96,8 @@ int value_u64(const struct node *n, const char *path, uint64_t max, uint64_t *re
 				  n->text);
 	r = parse_u64(n->text, &v);
 	if (r == -EINVAL)
-		return diag_error(d, n->pos, path, "%.64s is not a whole number", n->text);
+		return diag_error(d, n->pos, path, "%.64s is not a whole number%s", n->text,
+				  strstr(path, "_seconds") ? " of seconds" : "");
 	if (r < 0 || v > max)
 		return diag_error(d, n->pos, path, "%.64s is too large; the most is %llu", n->text,
 				  (unsigned long long)max);

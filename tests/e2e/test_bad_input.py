@@ -240,7 +240,7 @@ FILES = (
     ("Latin-1", "name: café\n".encode("latin-1"), "not UTF-8"),
     ("UTF-16", "name: x\n".encode("utf-16"), "p.yaml:1:"),
     ("control characters", b"name: \x1b[31mred\n", "control character"),
-    ("tabs", "a:\n\tb: 1\n", "p.yaml:2:1: not valid YAML"),
+    ("tabs", "a:\n\tb: 1\n", ("p.yaml:2:1: not valid YAML", "not tabs")),
     ("unclosed", "syscalls: [a, b\n", "not valid YAML"),
     ("unclosed quote", "name: 'x\n", "not valid YAML"),
     ("two documents", "name: a\n---\nname: b\n", "a second document"),
