@@ -16,7 +16,7 @@ const char *const sandbox_phase_names[SANDBOX_PHASES] = { "starting", "running",
 const char *const sandbox_kind_names[SANDBOX_KINDS] = { "run", "detached", "created" };
 
 /* Its size changes in steps, so that it is mostly written over and nothing else. */
-enum { STATE_FILE_MAX = 16384, STATE_STEP = 512, READ_TRIES = 4, LOCK_TRIES = 20 };
+enum { STATE_FILE_MAX = 16384, STATE_STEP = 512, READ_TRIES = 12, LOCK_TRIES = 20 };
 #define CHECKSUM_INIT 0xcbf29ce484222325ULL
 
 /* Fields as text. TEXT: an array; STRING: a pointer to as much as SANDBOX_TEXT. */
