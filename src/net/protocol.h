@@ -99,7 +99,7 @@ enum net_verdict {
 	NET_NOT_LISTED = 1, /* no rule allows it */
 	NET_BLOCKED,	    /* a rule of blocked_ips */
 	NET_SPECIAL,	    /* a private, loopback or metadata range that no rule lists */
-	NET_OTHER_NAME,	    /* the ClientHello or the Host is for another name */
+	NET_OTHER_NAME,	    /* the ClientHello or the Host: another name, bad, late */
 	NET_NO_NAME,	    /* an address that nobody handed out */
 	NET_UNREACHABLE,    /* allowed, but the host's side could not connect */
 	NET_TOO_MANY,	    /* max_connections */

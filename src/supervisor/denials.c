@@ -21,7 +21,7 @@ static const char *const reasons[NET_VERDICTS] = {
 /* What is said of it, where it is more than the reason. */
 static const char *const words[NET_VERDICTS] = {
 	[NET_SPECIAL] = "private, of this host, or a metadata service, and not listed by address",
-	[NET_OTHER_NAME] = "the request in it was for another name",
+	[NET_OTHER_NAME] = "a request in it for another name, malformed, or not whole after 10 s",
 	[NET_NO_NAME] = "an address that no look-up has given",
 	[NET_UNREACHABLE] = "allowed, but the host did not get a connection",
 	[NET_TOO_MANY] = "more than network.max_connections, or the host's open files, allow",
