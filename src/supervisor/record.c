@@ -82,7 +82,7 @@ static void put_escaped(struct text *t, const char *s)
 
 static void put_field(struct text *t, const struct field *f, const struct sandbox_state *s)
 {
-	const char *value = (const char *)s + f->off;
+	const char *value = (const char *)s + f->off, *string;
 	char number[24];
 	uint64_t wide = 0;
 	uint32_t word = 0;
@@ -93,8 +93,8 @@ static void put_field(struct text *t, const struct field *f, const struct sandbo
 	if (f->kind == TEXT) {
 		put_escaped(t, value);
 	} else if (f->kind == STRING) {
-		memcpy(&value, value, sizeof(value));
-		put_escaped(t, value ? value : "");
+		memcpy(&string, value, sizeof(string));
+		put_escaped(t, string ? string : "");
 	} else {
 		if (f->kind == NUMBER64)
 			memcpy(&wide, value, sizeof(wide));
