@@ -8,6 +8,7 @@
 
 #include "base/macros.h"
 #include "sys/files.h"
+#include "sys/pass.h"
 
 union fd_room {
 	char room[CMSG_SPACE(CONTROL_FDS_MAX * sizeof(int))];
@@ -16,26 +17,7 @@ union fd_room {
 
 int control_send(int fd, const struct control_message *m, const int *fds, unsigned nfds, int flags)
 {
-	struct iovec iov = { (void *)(uintptr_t)m, m->head.size };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	union fd_room control = { 0 };
-	ssize_t n;
-
-	if (nfds > 0) {
-		struct cmsghdr *c;
-
-		msg.msg_control = control.room;
-		msg.msg_controllen = (socklen_t)CMSG_SPACE(nfds * sizeof(int));
-		c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = (socklen_t)CMSG_LEN(nfds * sizeof(int));
-		memcpy(CMSG_DATA(c), fds, nfds * sizeof(int));
-	}
-	do
-		n = sendmsg(fd, &msg, flags | MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : 0;
+	return sys_pass_packet(fd, m, m->head.size, fds, nfds, flags);
 }
 
 int control_send_value(int fd, enum control_type type, uint32_t value, int flags)

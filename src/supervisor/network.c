@@ -18,6 +18,7 @@
 #include "net/protocol.h"
 #include "supervisor/internal.h"
 #include "sys/files.h"
+#include "sys/pass.h"
 #include "sys/process.h"
 
 #define PROGRAM "purple-net"
@@ -122,22 +123,7 @@ int network_block(const struct supervisor *s)
 int network_send(const struct supervisor *s, const struct net_message *m, const int *fds,
 		 unsigned count)
 {
-	struct iovec iov = { (void *)(uintptr_t)m, sizeof(*m) };
-	union {
-		char room[CMSG_SPACE(sizeof(int) * NET_SOCKETS_MAX)];
-		struct cmsghdr align;
-	} control = { 0 };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = control.room,
-			      .msg_controllen = (socklen_t)CMSG_SPACE(sizeof(int) * count) };
-	struct cmsghdr *h = CMSG_FIRSTHDR(&msg);
-
-	h->cmsg_level = SOL_SOCKET;
-	h->cmsg_type = SCM_RIGHTS;
-	h->cmsg_len = (socklen_t)CMSG_LEN(sizeof(int) * count);
-	memcpy(CMSG_DATA(h), fds, sizeof(int) * count);
-	return sendmsg(s->net, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+	return sys_pass_packet(s->net, m, sizeof(*m), fds, count, MSG_DONTWAIT);
 }
 
 /*

@@ -21,6 +21,7 @@
 #include "supervisor/give.h"
 #include "supervisor/internal.h"
 #include "sys/files.h"
+#include "sys/pass.h"
 #include "sys/process.h"
 
 enum { START_MAX_MS = 10000, MESSAGES_AT_A_TIME = 512, PARENT_LOOKS = 50 };
@@ -161,16 +162,6 @@ static int request(struct supervisor *s, int n, const struct buf *block, uint32_
 	struct command *c = &s->commands[n];
 	int fds[4] = { -1, stdio[0], stdio[1], stdio[2] };
 	struct init_message m = { .type = INIT_EXEC };
-	struct iovec iov = { &m, sizeof(m) };
-	union {
-		char room[CMSG_SPACE(sizeof(fds))];
-		struct cmsghdr align;
-	} control = { 0 };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = control.room,
-			      .msg_controllen = sizeof(control.room) };
-	struct cmsghdr *h = CMSG_FIRSTHDR(&msg);
 	int r;
 
 	*c = (struct command){ .used = true, .pidfd = -1, .client = -1, .master = -1, .slave = -1 };
@@ -187,12 +178,8 @@ static int request(struct supervisor *s, int n, const struct buf *block, uint32_
 		r = fds[0] < 0 ? fds[0] : write_full(fds[0], block->data, block->len);
 	}
 	if (r == 0) {
-		h->cmsg_level = SOL_SOCKET;
-		h->cmsg_type = SCM_RIGHTS;
-		h->cmsg_len = CMSG_LEN(sizeof(fds));
-		memcpy(CMSG_DATA(h), fds, sizeof(fds));
 		stdio_give(s->launch, s->plan->idmap, fds + 1);
-		r = sendmsg(s->init, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+		r = sys_pass_packet(s->init, &m, sizeof(m), fds, ARRAY_SIZE(fds), MSG_DONTWAIT);
 	}
 	sys_close(fds[0]);
 	if (r < 0) {

@@ -12,26 +12,39 @@ union one_fd {
 	char room[CMSG_SPACE(sizeof(int))];
 };
 
-int sys_pass_send(int socket, int fd)
+int sys_pass_packet(int socket, const void *data, size_t len, const int *fds, unsigned count,
+		    int flags)
 {
-	char byte = 0;
-	struct iovec iov = { &byte, sizeof(byte) };
-	union one_fd control = { 0 };
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int) * PASS_FDS_MAX)];
+	} control;
+	struct iovec iov = { (void *)(uintptr_t)data, len };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	long n;
 
-	if (fd >= 0) {
-		struct cmsghdr *c = &control.align;
-
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	if (count > PASS_FDS_MAX)
+		return -EINVAL;
+	if (count > 0) {
 		msg.msg_control = &control;
-		msg.msg_controllen = sizeof(control);
+		msg.msg_controllen = (socklen_t)CMSG_SPACE(sizeof(int) * count);
+		memset(&control, 0, msg.msg_controllen);
+		control.head.cmsg_level = SOL_SOCKET;
+		control.head.cmsg_type = SCM_RIGHTS;
+		control.head.cmsg_len = (socklen_t)CMSG_LEN(sizeof(int) * count);
+		memcpy(CMSG_DATA(&control.head), fds, sizeof(int) * count);
 	}
-	n = sys_call(SYS_sendmsg, socket, &msg, MSG_NOSIGNAL);
+	do
+		n = sys_call(SYS_sendmsg, socket, &msg, flags | MSG_NOSIGNAL);
+	while (n == -EINTR);
 	return n < 0 ? (int)n : 0;
+}
+
+int sys_pass_send(int socket, int fd)
+{
+	char byte = 0;
+
+	return sys_pass_packet(socket, &byte, sizeof(byte), &fd, fd >= 0, 0);
 }
 
 int sys_pass_receive(int socket, int *fd)
