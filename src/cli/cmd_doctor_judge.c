@@ -433,7 +433,8 @@ static const struct rule network_rules[] = {
 	{ no_userns, DOC_NOTE, "it needs a user namespace, which cannot be had here",
 	  "see the line \"user\"" },
 	{ failed, DOC_NOTE,
-	  "{error}: a policy with network.isolated: false cannot be held here; isolated ones can",
+	  "{error}: a policy with network.isolated: false needs --best-effort here, and is held at "
+	  "the TCP ports that its rules list; isolated ones need nothing",
 	  "modprobe -a nf_tables nft_chain_nat nft_ct nft_redir   (CONFIG_NF_TABLES_INET, "
 	  "CONFIG_NFT_CT, CONFIG_NFT_NAT, CONFIG_NFT_REDIR)" },
 	{ 0 },

@@ -218,8 +218,9 @@ int jail_network(struct jail *j)
 	}
 	if (r < 0)
 		return err_set(&j->err, r, "network", "make every address local");
-	r = sys_netlink(NETLINK_NETFILTER, plan_items(j->plan, network.batch, char),
-			n->batch.count);
+	if (!(n->flags & PN_PORTS))
+		r = sys_netlink(NETLINK_NETFILTER, plan_items(j->plan, network.batch, char),
+				n->batch.count);
 	if (r < 0)
 		return err_set(&j->err, r, "network", "load the nf_tables rules");
 	r = open_sockets(j);

@@ -400,6 +400,9 @@ static void start(struct acceptor *a, int fd)
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (loop_add(fs->loop, &f->inner, EPOLLIN | EPOLLOUT | EPOLLRDHUP) < 0) {
 		flow_end(f, true);
+	} else if (host_is_loopback(&target)) {
+		f->host = target;
+		flow_refuse(f, NET_NO_NAME);
 	} else if (is_proxy(fs, &target, port)) {
 		f->phase = FLOW_PROXY;
 		f->proxy = FLOW_PROXY_FIRST;

@@ -17,7 +17,8 @@
  * comes back from the server does not wait, for in many protocols it speaks
  * first. A refused client is told in its own protocol (a TLS alert, a 403 or
  * what http_read() says). With a literal address there is no name to agree
- * with, and no gate.
+ * with, and no gate. Loopback is the sandbox itself, and comes here only where
+ * nothing redirects: it is refused, for dialled here it would be the host's.
  *
  * A connection that began with an HTTP/1 request is followed: each later head
  * is held against the name before a byte of it goes, framed by what the request
@@ -57,7 +58,7 @@
 #include "net/rules.h"
 
 enum {
-	FLOW_LISTENERS = 64,
+	FLOW_LISTENERS = 128, /* without nf_tables one for each port and family */
 	FLOW_ATTEMPTS = 3,
 	FLOW_ADDRS = 16,
 	FLOW_NEXT_MS = 250, /* RFC 8305 §5 */

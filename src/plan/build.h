@@ -59,6 +59,7 @@ struct host {
 	/*
 	 * Would a new user and network namespace take the nf_tables messages at
 	 * @batch? 0, or -errno. *v6: IPv6 addresses are there as well. NULL: never.
+	 * With no @batch: can it make every address local?
 	 */
 	int (*try_network)(void *ctx, const void *batch, size_t size, bool *v6);
 	void *ctx;

@@ -41,6 +41,7 @@ static int build_namespaces(struct builder *b)
 {
 	b->head.idmap = b->host->root ? IDMAP_RANGE : IDMAP_SINGLE;
 	for (size_t i = 0; i < ARRAY_SIZE(namespaces); i++) {
+		const char *why;
 		char what[64];
 		int r;
 
@@ -50,7 +51,8 @@ static int build_namespaces(struct builder *b)
 		}
 		if (b->host->namespaces & namespaces[i].flag) {
 			b->head.namespaces |= namespaces[i].flag;
-			add_layer(b, namespaces[i].id, LS_ENFORCED, NULL);
+			why = namespaces[i].id == LAYER_NET ? b->net_why : NULL;
+			add_layer(b, namespaces[i].id, why ? LS_DOWNGRADED : LS_ENFORCED, why);
 			continue;
 		}
 		snprintf(what, sizeof(what), "%s namespace", plan_layer_names[namespaces[i].id]);

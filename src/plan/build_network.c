@@ -75,7 +75,7 @@ static int add_servers(struct builder *b)
 	return 0;
 }
 
-static void add_socket(struct builder *b, enum plan_socket_kind kind, uint16_t port)
+void build_socket(struct builder *b, enum plan_socket_kind kind, uint16_t port)
 {
 	struct plan_socket s = { .kind = (uint8_t)kind, .port = port };
 
@@ -110,45 +110,54 @@ static int add_udp_sockets(struct builder *b)
 				       "network.allow_outgoing: UDP to more than %d ports",
 				       PLAN_UDP_PORTS_MAX);
 		ports[used++] = rules[i].port;
-		add_socket(b, PS_UDP, rules[i].port);
+		build_socket(b, PS_UDP, rules[i].port);
 	}
 	if (any)
-		add_socket(b, PS_ICMP, 0);
+		build_socket(b, PS_ICMP, 0);
 	return 0;
 }
 
 static int add_sockets(struct builder *b)
 {
-	add_socket(b, PS_TCP, PLAN_TCP_PORT);
-	add_socket(b, PS_DNS_TCP, PLAN_DNS_PORT);
-	add_socket(b, PS_DNS_UDP, PLAN_DNS_PORT);
-	return add_udp_sockets(b);
+	const bool ports = b->head.network.flags & PN_PORTS;
+	int r = ports ? build_ports_sockets(b) : 0;
+
+	if (!ports)
+		build_socket(b, PS_TCP, PLAN_TCP_PORT);
+	build_socket(b, PS_DNS_TCP, PLAN_DNS_PORT);
+	build_socket(b, PS_DNS_UDP, PLAN_DNS_PORT);
+	return r < 0 ? r : add_udp_sockets(b);
 }
 
-/* The layer that all others stand on: without it nothing is let out, not even best-effort. */
+/*
+ * That every address is local is what all else stands on: without it nothing is let
+ * out, not even best-effort. Without the rules, best-effort has less (build_ports.c).
+ */
 static int try_rules(struct builder *b)
 {
 	const struct host *h = b->host;
 	bool v6 = false;
-	int r = build_nft(&b->net_batch);
+	int r = build_nft(&b->net_batch), lack;
 
 	if (r < 0)
 		return err_set(b->e, r, "plan", "network: make the nf_tables rules");
-	r = h->try_network ? h->try_network(h->ctx, b->net_batch.data, b->net_batch.len, &v6)
-			   : -ENOSYS;
+	r = lack = h->try_network ? h->try_network(h->ctx, b->net_batch.data, b->net_batch.len, &v6)
+				  : -ENOSYS;
+	if (lack < 0 && h->try_network)
+		r = h->try_network(h->ctx, NULL, 0, &v6);
 	if (r < 0) {
 		err_set(b->e, r, "plan",
-			"network.isolated: false: this kernel does not let a user namespace "
-			"make the nf_tables rules that it needs");
-		err_remedy(
-			b->e,
-			"load the modules nf_tables, nft_chain_nat, nft_ct and nft_redir, or run "
-			"isolated; `purple doctor` says more");
+			"network.isolated: false: this kernel does not let a user namespace have "
+			"the network that it needs");
+		err_remedy(b->e, "run isolated; `purple doctor` says more");
 		return r;
 	}
 	if (v6)
 		b->head.network.flags |= PN_V6;
-	return 0;
+	if (lack == 0)
+		return 0;
+	b->net_batch.len = 0;
+	return build_ports(b, lack);
 }
 
 /*
@@ -197,5 +206,7 @@ int build_network(struct builder *b)
 		r = add_servers(b);
 	if (r == 0)
 		r = add_sockets(b);
-	return r < 0 ? r : build_publish(b);
+	if (r == 0)
+		r = build_publish(b);
+	return r == 0 && n->flags & PN_PORTS ? build_ports_check(b) : r;
 }

@@ -15,6 +15,7 @@ struct builder {
 	const struct host *host;
 	struct arena arena; /* for expanded paths */
 	bool best_effort;
+	const char *net_why; /* why the layer net is downgraded, or NULL; constant */
 	struct plan head;
 	struct buf strings;
 	struct buf mounts, after; /* @after: mounts that come after the workspace */
@@ -43,6 +44,16 @@ int build_environment(struct builder *b);
 int build_network(struct builder *b);
 /* build_publish.c: what of it comes in. */
 int build_publish(struct builder *b);
+/*
+ * build_ports.c: the same where there is no nf_tables, of which @error is the
+ * errno. When the policy's ports are known, build_ports_check() refuses what
+ * cannot work together.
+ */
+int build_ports(struct builder *b, int error);
+int build_ports_sockets(struct builder *b);
+int build_ports_check(struct builder *b);
+/* build_network.c: of @kind, for each family. */
+void build_socket(struct builder *b, enum plan_socket_kind kind, uint16_t port);
 /* build_support.c: keys that are parsed, and that nothing here enforces. */
 int build_refuse_unsupported(struct builder *b);
 

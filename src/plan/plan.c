@@ -281,6 +281,8 @@ static bool check_batch(struct check *c, struct plan_table t)
 	uint32_t left = t.count;
 	struct nlmsghdr h = { 0 };
 
+	if (c->p->network.flags & PN_PORTS)
+		return t.count == 0 || fail(c, "network: bad batch");
 	if (t.count == 0 || !check_table(c, t, 1, "network: bad batch"))
 		return fail(c, "network: bad batch");
 	for (bool first = true; left > 0; first = false) {
@@ -301,6 +303,17 @@ static bool check_batch(struct check *c, struct plan_table t)
 	return true;
 }
 
+/* A connection from the host would come back to purple-net. */
+static bool is_ours(const struct plan *p, uint16_t port)
+{
+	const struct plan_socket *s = plan_items(p, network.sockets, struct plan_socket);
+
+	for (uint32_t i = 0; i < p->network.sockets.count; i++)
+		if ((s[i].kind == PS_TCP || s[i].kind == PS_DNS_TCP) && s[i].port == port)
+			return true;
+	return port == PLAN_TCP_PORT || port == PLAN_DNS_PORT;
+}
+
 static bool check_listeners(struct check *c, const struct plan_network *n)
 {
 	const struct plan_listener *l = plan_items(c->p, network.listeners, struct plan_listener);
@@ -312,7 +325,7 @@ static bool check_listeners(struct check *c, const struct plan_network *n)
 		return fail(c, "network: bad pool");
 	for (uint32_t i = 0; i < n->listeners.count; i++)
 		if (l[i].v6 > 1 || l[i].optional > 1 || l[i].pad || !l[i].port || !l[i].inside ||
-		    l[i].inside == PLAN_TCP_PORT || l[i].inside == PLAN_DNS_PORT)
+		    is_ours(c->p, l[i].inside))
 			return fail(c, "network: bad listener");
 	return true;
 }
@@ -379,6 +392,8 @@ static bool check_layers(struct check *c)
 	for (uint32_t i = 0; i < LAYERS; i++) {
 		if (l[i].id != i || l[i].state >= LS_STATES)
 			return fail(c, "layers: bad entry");
+		if (i == LAYER_NET && l[i].state == LS_ENFORCED && p->network.flags & PN_PORTS)
+			return fail(c, "layers: net is not enforced as it says");
 		if (!check_str(c, l[i].why, OPTIONAL, "layers: bad reason"))
 			return false;
 	}

@@ -194,12 +194,13 @@ enum plan_network_flags {
 	PN_ON = 1 << 0,	    /* without it nothing else here counts */
 	PN_V6 = 1 << 1,	    /* IPv6 as well */
 	PN_LOCKED = 1 << 2, /* the policy is: its rules stay as they are, `purple net` too */
-	PN_ALL = (1 << 3) - 1
+	PN_PORTS = 1 << 3,  /* no nf_tables here: PS_TCP on each port that a rule lists */
+	PN_ALL = (1 << 4) - 1
 };
 
 /* The same numbers as enum net_socket_kind of net/protocol.h. */
 enum plan_socket_kind {
-	PS_TCP = 1, /* listens; the rules of @batch send it what goes anywhere */
+	PS_TCP = 1, /* listens; the rules of @batch send it what goes anywhere, but: PN_PORTS */
 	PS_DNS_TCP, /* listens; on port 53 */
 	PS_DNS_UDP, /* on port 53 */
 	PS_UDP,	    /* on a port that a rule lists */
@@ -208,10 +209,10 @@ enum plan_socket_kind {
 };
 
 enum { PLAN_SOCKETS_MAX = 200, PLAN_SERVERS_MAX = 8, PLAN_RULES_MAX = 1024 };
-enum { PLAN_UDP_PORTS_MAX = 64 };
+enum { PLAN_UDP_PORTS_MAX = 64, PLAN_TCP_PORTS_MAX = 60 };
 enum { PLAN_LISTENERS_MAX = 64, PLAN_POOL_MAX = 128 };
 enum { PLAN_TCP_PORT = 1 }; /* of PS_TCP: below those that programs inside may bind */
-enum { PLAN_DNS_PORT = 53 };
+enum { PLAN_DNS_PORT = 53, PLAN_PROXY_PORT = 3128 };
 
 /* lo's own address, and the server of names inside; of 198.18.0.0/15, as net/config.h has it. */
 #define PLAN_RESOLVER "198.18.0.1"
@@ -249,7 +250,7 @@ struct plan_network {
 	struct plan_table servers;	/* struct plan_server; none: the host's */
 	struct plan_table sockets;	/* struct plan_socket */
 	struct plan_table listeners;	/* struct plan_listener */
-	struct plan_table batch;	/* bytes: nf_tables messages from batch begin to end */
+	struct plan_table batch; /* bytes: nf_tables messages from begin to end; PN_PORTS: 0 */
 };
 
 struct plan {

@@ -264,10 +264,16 @@ static void print_network(struct buf *b, const struct plan *p)
 
 	if (!(n->flags & PN_ON))
 		return;
-	buf_printf(b,
-		   "\nnetwork, by purple-net: IPv4%s\n  rules         %u bytes for nf_tables: tcp "
-		   "to anywhere but loopback and port 53 goes to port %d\n",
-		   n->flags & PN_V6 ? " and IPv6" : "", n->batch.count, PLAN_TCP_PORT);
+	buf_printf(b, "\nnetwork, by purple-net: IPv4%s\n", n->flags & PN_V6 ? " and IPv6" : "");
+	if (n->flags & PN_PORTS)
+		buf_puts(b, "  rules         none for nf_tables: tcp to anywhere is taken at the "
+			    "ports below\n");
+	else
+		buf_printf(
+			b,
+			"  rules         %u bytes for nf_tables: tcp to anywhere but loopback and "
+			"port 53 goes to port %d\n",
+			n->batch.count, PLAN_TCP_PORT);
 	print_rules(b, p, "allow", n->allow);
 	print_rules(b, p, "block", n->block);
 	for (uint32_t i = 0; i < n->servers.count; i++)

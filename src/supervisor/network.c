@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "net/config.h"
 #include "net/protocol.h"
+#include "net/proxy.h"
 #include "supervisor/internal.h"
 #include "sys/files.h"
 #include "sys/pass.h"
@@ -30,7 +31,8 @@ enum {
 
 _Static_assert((int)PS_TCP == NET_SOCKET_TCP && (int)PS_DNS_TCP == NET_SOCKET_DNS_TCP &&
 		       (int)PS_DNS_UDP == NET_SOCKET_DNS_UDP && (int)PS_UDP == NET_SOCKET_UDP &&
-		       (int)PS_ICMP == NET_SOCKET_ICMP && (int)PS_KINDS == NET_SOCKET_POOL,
+		       (int)PS_ICMP == NET_SOCKET_ICMP && (int)PS_KINDS == NET_SOCKET_POOL &&
+		       (int)PLAN_PROXY_PORT == PROXY_PORT,
 	       "the plan's sockets are the protocol's");
 _Static_assert((int)PLAN_SOCKETS_MAX <= (int)NET_SOCKETS_MAX &&
 		       (int)PLAN_RULES_MAX <= (int)NET_RULES_MAX &&

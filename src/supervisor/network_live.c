@@ -66,6 +66,27 @@ static int check_udp(const struct supervisor *s, const struct net_rule *rule, st
 	return -EPROTO;
 }
 
+/* Without nf_tables so does TCP. */
+static int check_tcp(const struct supervisor *s, const struct net_rule *rule, struct err *e)
+{
+	const struct plan_socket *p = plan_items(s->plan, network.sockets, struct plan_socket);
+
+	if (!(s->plan->network.flags & PN_PORTS) || rule->udp)
+		return 0;
+	for (uint32_t i = 0; i < s->plan->network.sockets.count; i++)
+		if ((p[i].kind == PS_TCP || p[i].kind == PS_DNS_TCP) && p[i].port == rule->port)
+			return 0;
+	if (rule->port == 0)
+		err_set(e, EPROTO, "network", "without nf_tables a rule has to name the port");
+	else
+		err_set(e, EPROTO, "network",
+			"without nf_tables TCP to port %u cannot be opened later, and was not "
+			"asked for when %s was started",
+			rule->port, s->state.name);
+	err_remedy(e, "`purple plan` shows the ports; start it with a rule for each that it needs");
+	return -EPROTO;
+}
+
 static int change_one(const struct supervisor *s, struct rule_lists *l, const char *text,
 		      bool allow, struct err *e)
 {
@@ -76,6 +97,8 @@ static int change_one(const struct supervisor *s, struct rule_lists *l, const ch
 	if (net_rule_parse(text, &rule, &why) < 0)
 		return err_set(e, EPROTO, "network", "%.200s: %s", text, why);
 	r = allow ? check_udp(s, &rule, e) : 0;
+	if (r == 0 && allow)
+		r = check_tcp(s, &rule, e);
 	if (r < 0)
 		return r;
 	return allow ? rule_lists_allow(l, &rule, e) : rule_lists_deny(l, &rule, e);

@@ -577,7 +577,7 @@ static int try_network(void)
 	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo) < 0)
 		return errno;
 	r = sys_netlink_any_is_local(false, v4);
-	if (r == 0)
+	if (r == 0 && network_size > 0)
 		r = sys_netlink(NETLINK_NETFILTER, network_batch, network_size);
 	return -r;
 }

@@ -263,6 +263,12 @@ static void test_network(void **state)
 
 	head(&b)->network.batch.count = 0;
 	expect(&b, "network: bad batch");
+	head(&b)->network.flags |= PN_PORTS; /* and a batch */
+	expect(&b, "network: bad batch");
+	head(&b)->network.flags |= PN_PORTS;
+	head(&b)->network.batch.count = 0;
+	ITEM(&b, layers, struct plan_layer, LAYER_NET)->state = LS_ENFORCED;
+	expect(&b, "layers: net is not enforced as it says");
 	head(&b)->network.batch.count -= 20; /* no end */
 	expect(&b, "network: bad batch");
 	head(&b)->network.batch.count -= 1;
@@ -310,6 +316,10 @@ static void test_listeners(void **state)
 	ITEM(&b, network.listeners, struct plan_listener, 0)->inside = PLAN_TCP_PORT;
 	expect(&b, "network: bad listener");
 	ITEM(&b, network.listeners, struct plan_listener, 0)->inside = PLAN_DNS_PORT;
+	expect(&b, "network: bad listener");
+	ITEM(&b, network.sockets, struct plan_socket, 0)->kind = PS_TCP;
+	ITEM(&b, network.sockets, struct plan_socket, 0)->port = 4321;
+	ITEM(&b, network.listeners, struct plan_listener, 0)->inside = 4321;
 	expect(&b, "network: bad listener");
 	buf_free(&b);
 }
