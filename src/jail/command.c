@@ -66,8 +66,8 @@ static int take_terminal(struct jail *j, int slave)
  * of ids makes the memory that we share as fs.suid_dumpable says, so after PID 1 we say it too.
  */
 static int (*const steps[])(struct jail *) = {
-	jail_make_network, jail_user_limits,  jail_hand_network, jail_bounding_set,
-	jail_wait_ids,	   jail_capabilities, jail_no_new_privs, jail_undumpable,
+	jail_make_network, jail_hand_network, jail_bounding_set, jail_wait_ids,
+	jail_capabilities, jail_no_new_privs, jail_undumpable,
 };
 
 /* pivot_root(2) has moved our root with PID 1's: never go on in the host's. */
@@ -152,10 +152,8 @@ int jail_command(struct jail *j)
 {
 	int pair[2], r;
 
-	if (j->launch->init_socket >= 0) { /* purple-init starts them, as they are asked for */
-		r = jail_make_network(j);
-		return r < 0 ? r : jail_user_limits(j);
-	}
+	if (j->launch->init_socket >= 0) /* purple-init starts them, as they are asked for */
+		return jail_make_network(j);
 	r = (int)sys_call(SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
 	if (r < 0)
 		return err_set(&j->err, r, "start", "make the socket to the command's task");

@@ -29,7 +29,10 @@ int jail_session(struct jail *j);
 int jail_undumpable(struct jail *j);
 int jail_keyring(struct jail *j);
 int jail_hostname(struct jail *j);
+bool jail_wants_user_limits(const struct jail *j); /* and has not got them */
 int jail_user_limits(struct jail *j);
+/* Through the procfs @proc, a descriptor; the former then does nothing. */
+int jail_user_limits_at(struct jail *j, int proc);
 int jail_terminal(struct jail *j);
 int jail_devpts(struct jail *j);
 int jail_join_group(struct jail *j);

@@ -93,6 +93,7 @@ struct jail {
 	bool network_joined;
 	unsigned next_idmap;
 	uint64_t root_dev; /* st_dev of the root tmpfs */
+	bool user_limits;  /* are set */
 	struct jail_parent parent;
 };
 

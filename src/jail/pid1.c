@@ -29,6 +29,7 @@ static int (*const steps[])(struct jail *) = {
 	jail_ids,	       /* the launcher has written the maps: take on the id */
 	jail_root_open,	       /* an empty tmpfs */
 	jail_mounts,	       /* the plan's mounts, in order */
+	jail_user_limits,      /* unless they are set, through the mounted procfs */
 	jail_terminal,	       /* a terminal from the sandbox's own devpts */
 	jail_devpts,	       /* a way to it, for terminals to come */
 	jail_join_network,     /* lo is up in it */

@@ -282,6 +282,29 @@ static int mount_workspace(struct jail *j, const struct plan_mount *m)
 	return tree < 0 ? tree : attach(j, m, tree, path);
 }
 
+/*
+ * Before it may be read-only: on this host's /proc the limits' files are looked up
+ * among those of all sandboxes, and the kernel has them in one hash chain: with 1000
+ * alive each open took a millisecond. Where ours may not be written, there they go.
+ */
+static int mount_new(struct jail *j, const struct plan_mount *m, int fs)
+{
+	struct mount_attr attr = { .attr_set = to_attrs(m->flags) };
+	int fd = -EPERM, r = 0;
+
+	if (m->kind == PM_PROC && !plan_string(j->plan, m->data) && jail_wants_user_limits(j))
+		fd = sys_fsmount(fs, (unsigned)(attr.attr_set & ~(uint64_t)MOUNT_ATTR_RDONLY));
+	if (fd == -EPERM)
+		return sys_fsmount(fs, (unsigned)attr.attr_set);
+	if (fd >= 0)
+		r = jail_user_limits_at(j, fd);
+	if (r == 0 && fd >= 0 && attr.attr_set & MOUNT_ATTR_RDONLY)
+		r = sys_mount_setattr(fd, 0, &attr);
+	if (r < 0)
+		sys_close(fd);
+	return r < 0 ? r : fd;
+}
+
 /* A new file system; @options: pairs of name and value, then NULL. */
 static int new_fs(struct jail *j, const struct plan_mount *m, const char *type,
 		  const char *const *options)
@@ -294,9 +317,11 @@ static int new_fs(struct jail *j, const struct plan_mount *m, const char *type,
 		r = sys_fsconfig_string(fs, options[0], options[1]);
 	if (r == 0)
 		r = sys_fsconfig_create(fs);
-	fd = r < 0 ? r : sys_fsmount(fs, (unsigned)to_attrs(m->flags));
+	fd = r < 0 ? r : mount_new(j, m, fs);
 	if (fd >= 0)
 		return attach(j, m, fd, plan_string(j->plan, m->target));
+	if (err_is_set(&j->err))
+		return fd;
 	fail(j, fd, type, m);
 	if (fd == -EPERM && m->kind == PM_PROC)
 		err_remedy(&j->err, "part of this host's own /proc is covered, as in containers; "

@@ -116,10 +116,14 @@ static const struct {
 	{ STEP_BOUND_INOTIFY, "max_inotify_instances", "64" },
 };
 
-int jail_user_limits(struct jail *j)
+bool jail_wants_user_limits(const struct jail *j)
 {
-	static const char dir[] = "/proc/sys/user";
-	int fd = sys_openat(AT_FDCWD, dir, O_PATH | O_DIRECTORY, 0), r = fd < 0 ? fd : 0;
+	return !j->user_limits && j->plan->steps & (STEP_NO_NESTING | STEP_BOUND_INOTIFY);
+}
+
+int jail_user_limits_at(struct jail *j, int proc)
+{
+	int fd = sys_openat(proc, "sys/user", O_PATH | O_DIRECTORY, 0), r = fd < 0 ? fd : 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(user_limits) && r == 0; i++) {
 		if (!(j->plan->steps & user_limits[i].step))
@@ -127,11 +131,26 @@ int jail_user_limits(struct jail *j)
 		r = sys_write_file(fd, user_limits[i].file, user_limits[i].value,
 				   strlen(user_limits[i].value));
 		if (r < 0)
-			err_set(&j->err, r, "namespaces", "write %s to %s/%s", user_limits[i].value,
-				dir, user_limits[i].file);
+			err_set(&j->err, r, "namespaces", "write %s to /proc/sys/user/%s",
+				user_limits[i].value, user_limits[i].file);
 	}
 	sys_close(fd);
-	return fd < 0 ? err_set(&j->err, fd, "namespaces", "open %s", dir) : r;
+	j->user_limits = r == 0;
+	return fd < 0 ? err_set(&j->err, fd, "namespaces", "open /proc/sys/user") : r;
+}
+
+int jail_user_limits(struct jail *j)
+{
+	int fd, r;
+
+	if (!jail_wants_user_limits(j))
+		return 0;
+	fd = sys_openat(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY, 0);
+	if (fd < 0)
+		return err_set(&j->err, fd, "namespaces", "open /proc");
+	r = jail_user_limits_at(j, fd);
+	sys_close(fd);
+	return r;
 }
 
 /* The settings and the size of the caller's terminal carry over. */
