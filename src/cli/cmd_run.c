@@ -68,6 +68,19 @@ static void tell_shared(const struct plan *p)
 
 /* Of a supervisor in the background: who waits for it. It outlives a second try. */
 static int ready_fd = -1;
+static struct report final_report = REPORT_INIT;
+
+/* In who waits for a supervisor that has ended without a start. */
+static int not_started(const struct err *e, bool lost)
+{
+	struct outcome out = { .exit_status = e->exit_code };
+
+	if (e->stage[0] != '\0') /* else purple-compile has said it */
+		err_print(e);
+	if (lost)
+		report_write(&final_report, &out, e);
+	return out.exit_status;
+}
 
 static int start(struct report *report, const struct run_options *o, const struct dirs *dirs,
 		 struct outcome *out, struct err *e)
@@ -88,13 +101,7 @@ static int start(struct report *report, const struct run_options *o, const struc
 
 	launch.keep_fd = report->fd;
 	if (r == 0 && request.kind != SANDBOX_FOREGROUND && ready_fd < 0)
-		r = detach(&ready_fd, e);
-	if (r == 1) {
-		/* The report is the other process's to write. */
-		report->fd = -1;
-		out->started = true;
-		return 0;
-	}
+		r = detach(&ready_fd, not_started, e);
 	request.ready_fd = ready_fd;
 	return r < 0 ? r : supervisor_run(plan, &launch, &request, out, e);
 }
@@ -266,22 +273,21 @@ static void tell_network(const struct outcome *out)
 
 static int run_or_create(int argc, char **argv, bool create)
 {
-	struct report report = REPORT_INIT;
 	struct outcome out = { 0 };
 	struct err e = { 0 };
+	bool failed = run(argc, argv, create, &out, &final_report, &e) < 0;
 
-	if (run(argc, argv, create, &out, &report, &e) < 0) {
+	if (failed)
 		out.exit_status = e.exit_code;
-		if (ready_fd >= 0)
-			detach_failed(ready_fd, &e);
-		else if (e.stage[0] != '\0') /* else purple-compile has said it */
-			err_print(&e);
-	}
+	if (failed && ready_fd < 0 && e.stage[0] != '\0') /* else purple-compile has said it */
+		err_print(&e);
 	if (ready_fd < 0) {
 		tell_limit(&out);
 		tell_network(&out);
 	}
-	report_write(&report, &out, &e);
+	report_write(&final_report, &out, &e);
+	if (failed && ready_fd >= 0)
+		detach_failed(ready_fd, &e);
 	return out.exit_status;
 }
 

@@ -2,34 +2,71 @@
 #include "cli/detach.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/fd.h"
 #include "supervisor/run.h"
 #include "sys/files.h"
+#include "sys/process.h"
 
-static int wait_for(int fd, struct err *e)
+/* Of the process that waits. A failure is printed on it; else it is a page. */
+static _cold_data_ char waiter_stack[48 * 1024] __attribute__((__aligned__(64)));
+
+struct waiter {
+	int pair[2];
+	int (*failed)(const struct err *e, bool lost);
+};
+
+/* Has *@ready come? Else the other end is closed. */
+static bool receive(int fd, struct run_ready *ready)
 {
-	struct run_ready ready;
 	long n;
 
 	do
-		n = sys_read(fd, &ready, sizeof(ready));
+		n = sys_read(fd, ready, sizeof(*ready));
 	while (n == -EINTR);
-	sys_close(fd);
-	if (n != sizeof(ready))
-		return err_set(e, EPROTO, "start",
-			       "the supervisor ended before the command started");
-	if (err_is_set(&ready.err)) {
-		*e = ready.err;
-		return -e->code;
+	return n == sizeof(*ready);
+}
+
+static void say_name(struct run_ready *ready)
+{
+	size_t n = strnlen(ready->name, sizeof(ready->name) - 1), done = 0;
+
+	ready->name[n++] = '\n';
+	while (done < n) {
+		long r = sys_write(STDOUT_FILENO, ready->name + done, n - done);
+
+		if (r < 0 && r != -EINTR)
+			return;
+		done += r < 0 ? 0 : (size_t)r;
 	}
-	ready.name[sizeof(ready.name) - 1] = '\0';
-	write_full(STDOUT_FILENO, ready.name, strlen(ready.name));
-	write_full(STDOUT_FILENO, "\n", 1);
-	return 1;
+}
+
+/* Until the supervisor has ended, only calls of the kernel. */
+__attribute__((__no_sanitize_address__, __no_sanitize_undefined__)) static int wait_for(void *arg)
+{
+	const struct waiter *w = arg;
+	int (*failed)(const struct err *e, bool lost) = w->failed;
+	struct run_ready ready = { 0 }, more;
+	int fd = w->pair[0];
+	bool told;
+
+	sys_close(w->pair[1]);
+	/* At our end the kernel would write there, where it is the other's by then. */
+	sys_call(SYS_set_tid_address, 0);
+	told = receive(fd, &ready);
+	if (told && !err_is_set(&ready.err)) {
+		say_name(&ready);
+		sys_exit(0);
+	}
+	while (receive(fd, &more))
+		;
+	if (!told)
+		err_set(&ready.err, EPROTO, "start",
+			"the supervisor ended before the command started");
+	sys_exit(failed(&ready.err, !told));
 }
 
 static int leave_caller(struct err *e)
@@ -45,27 +82,24 @@ static int leave_caller(struct err *e)
 	return 0;
 }
 
-int detach(int *ready, struct err *e)
+int detach(int *ready, int (*failed)(const struct err *e, bool lost), struct err *e)
 {
-	int pair[2], r;
-	pid_t pid;
+	static struct waiter w;
+	int r;
 
+	w.failed = failed;
 	/* No pipe: if we are killed, what the supervisor says must not end it by SIGPIPE. */
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, w.pair) < 0)
 		return err_set(e, errno, "start", "make a socket to the supervisor");
-	pid = fork();
-	if (pid < 0) {
-		r = err_set(e, errno, "start", "start a process for the supervisor");
-		sys_close(pair[0]);
-		sys_close(pair[1]);
+	r = sys_clone_behind(SIGCHLD, waiter_stack + sizeof(waiter_stack), wait_for, &w);
+	if (r < 0) {
+		err_set(e, r, "start", "start a process for the supervisor");
+		sys_close(w.pair[0]);
+		sys_close(w.pair[1]);
 		return r;
 	}
-	if (pid > 0) {
-		sys_close(pair[1]);
-		return wait_for(pair[0], e);
-	}
-	sys_close(pair[0]);
-	*ready = pair[1];
+	sys_close(w.pair[0]);
+	*ready = w.pair[1];
 	return leave_caller(e);
 }
 

@@ -41,6 +41,15 @@ pid_t sys_clone3_fn(struct clone_args *args, int (*fn)(void *), void *arg);
  */
 pid_t sys_clone_fn(unsigned long flags, void *stack_top, int *pidfd, int (*fn)(void *), void *arg);
 
+/*
+ * Start a child that goes on here, in our memory and on our stack: it gets 0, and it
+ * is we who leave, for @fn(@arg) on the stack below @stack_top, which must not return.
+ * No page table is copied, and no page when the child writes. @fn is bound by the same
+ * rules as above for as long as the child lives. There must be no signal handler: its
+ * frame would come onto the child's stack. -errno: nothing has happened.
+ */
+int sys_clone_behind(unsigned long flags, void *stack_top, int (*fn)(void *), void *arg);
+
 static inline int sys_set_caps(uint64_t effective, uint64_t permitted, uint64_t inheritable)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
