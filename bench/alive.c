@@ -96,7 +96,7 @@ static uint64_t start_one(const struct bench *b, unsigned number)
 	posix_spawn_file_actions_t actions;
 	uint64_t start;
 	int pipe_fds[2];
-	pid_t pid;
+	pid_t pid = 0;
 	bool ok;
 
 	if (b->rewind_fd >= 0)

@@ -185,7 +185,8 @@ static void connect_each(const struct addrinfo *a, size_t count)
 	if (!each || count == 0)
 		fail("count");
 	qsort(each, count, sizeof(*each), ascending);
-	printf("%.3f\n", (double)each[count / 2] / 1e3);
+	count /= 2;
+	printf("%.3f\n", (double)each[count] / 1e3);
 }
 
 static void hold(const struct addrinfo *a, size_t count)
