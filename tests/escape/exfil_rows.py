@@ -160,6 +160,7 @@ NAMES = [
 # ---- TCP ----
 
 RULES, SPECIAL = ("net:connect", "net:dial"), ("net:special",)
+LOOPBACK = ("net:special", "net:loopback")
 NET = ("off:net",)
 ANY4, ANY6 = ("0.0.0.0/0",), ("[::/0]",)
 SAY_TO = """
@@ -204,8 +205,8 @@ TCP = [
     Row("lan-nat64", SPECIAL, send("tcp6", NAT64, 9000, "TOKEN"), allow=ANY6),
     Row("metadata", SPECIAL, send("tcp", METADATA, 80, "GET /TOKEN HTTP/1.0\r\n\r\n"),
         allow=ANY4),
-    Row("listener", SPECIAL, send("tcp", "127.0.0.1", 1, "TOKEN"), allow=ANY4),
-    Row("listener-v6", SPECIAL, send("tcp6", "::1", 1, "TOKEN"), allow=ANY6),
+    Row("listener", LOOPBACK, send("tcp", "127.0.0.1", 1, "TOKEN"), allow=ANY4),
+    Row("listener-v6", LOOPBACK, send("tcp6", "::1", 1, "TOKEN"), allow=ANY6),
     Row("v4-compatible", SPECIAL, send("tcp6", COMPATIBLE, 9000, "TOKEN"), allow=ANY6),
     Row("6to4", SPECIAL, send("tcp6", SIX_TO_FOUR, 9000, "TOKEN"), allow=ANY6),
     Row("6to4-blocked", ("net:embedded",), send("tcp6", SIX_TO_FOUR, 9000, "TOKEN"),

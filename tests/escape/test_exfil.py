@@ -25,6 +25,7 @@ pytestmark = [
 
 
 ROWS = rows.ROWS + doors.ROWS
+CONTROLS = 40  # tries, with the guards off, until the canary hears one
 
 
 class NetLab(Lab):
@@ -146,7 +147,10 @@ def test_way_out(row, as_user, lab, quiet, loud):
     done, heard, strange = attempt(row, lab, quiet)
     assert done.returncode in (row.status, CANNOT), said(done)
     assert not heard and not strange, f"the canary heard {heard} {strange}\n{said(done)}"
-    done, heard, _ = attempt(row, lab, loud, row.guards)
+    for _ in range(CONTROLS):  # some ways out depend on who comes first
+        done, heard, _ = attempt(row, lab, loud, row.guards)
+        if heard or done.returncode == CANNOT:
+            break
     if done.returncode == CANNOT:
         pytest.skip(done.stdout.strip().splitlines()[-1])
     if row.seen:
