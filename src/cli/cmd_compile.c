@@ -52,6 +52,7 @@ int compile(const struct compile_request *q, struct buf *ret, struct diags *d, s
 	if (r < 0)
 		return err_set(e, r, "plan", "ask the kernel what it is");
 	host_init(&host, &probe, q->best_effort);
+	host.state = dirs.state;
 	return plan_build(&p, &host, q->key, ret, e);
 }
 

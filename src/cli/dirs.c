@@ -13,6 +13,7 @@
 #define ADMIN_DIR "/etc/purple/profiles"
 #define ROOT_CACHE "/var/cache/purple"
 #define ROOT_RUNTIME "/run/purple"
+#define ROOT_STATE "/var/lib/purple"
 
 /* @a and @b as one string in the room; NULL when it is full. */
 static const char *join(struct dirs *d, const char *a, const char *b)
@@ -107,6 +108,19 @@ static ssize_t own_path(char *ret, size_t size)
 	return readlink("/proc/self/exe", ret, size);
 }
 
+static const char *state_dir(struct dirs *d, int *error)
+{
+	const char *base;
+
+	if (geteuid() == 0)
+		return ROOT_STATE;
+	base = user_dir(d, "XDG_STATE_HOME", "/.local/state", error);
+	base = base ? join(d, base, "/purple") : NULL;
+	if (!base && absolute_env("HOME"))
+		*error = -ENAMETOOLONG;
+	return base;
+}
+
 int dirs_init(struct dirs *d)
 {
 	ssize_t n = own_path(d->room, DIRS_ROOM / 2);
@@ -114,7 +128,7 @@ int dirs_init(struct dirs *d)
 	int r = 0;
 
 	d->used = 0;
-	d->config = d->cache = d->runtime = NULL;
+	d->config = d->cache = d->runtime = d->state = NULL;
 	d->policy = (struct policy_dirs){ .admin = ADMIN_DIR };
 	if (n < 0)
 		return -errno;
@@ -139,6 +153,7 @@ int dirs_init(struct dirs *d)
 		d->cache = join(d, cache, "/purple");
 	}
 	d->runtime = runtime_dir(d, &r);
+	d->state = state_dir(d, &r);
 	if ((d->config && !d->policy.user) || (!d->cache && absolute_env("HOME")))
 		return -ENAMETOOLONG;
 	return r;

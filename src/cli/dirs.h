@@ -29,6 +29,8 @@ struct dirs {
 	 * else purple/run in the user's state directory; NULL: no home.
 	 */
 	const char *runtime;
+	/* What outlives a boot, the audit trail: as root /var/lib/purple. NULL: no home. */
+	const char *state;
 	struct policy_dirs policy;
 	size_t used;
 	char room[DIRS_ROOM]; /* what the pointers point into */

@@ -115,6 +115,7 @@ static bool holds_our_state(const char *path, const struct dirs *dirs)
 {
 	return (dirs->cache && touches(path, dirs->cache)) ||
 	       (dirs->runtime && touches(path, dirs->runtime)) ||
+	       (dirs->state && touches(path, dirs->state)) ||
 	       (dirs->policy.user && touches(path, dirs->policy.user));
 }
 

@@ -185,6 +185,7 @@ const struct plan *obtain_plan(const struct run_options *o, const struct dirs *d
 		.config = dirs->policy.user,
 		.cache = dirs->cache,
 		.runtime = dirs->runtime,
+		.state = dirs->state,
 		.probe = &probe,
 	};
 	const struct plan *p = NULL;

@@ -151,8 +151,9 @@ int event_type_find(const char *name);
 
 /* Text that is longer than EVENT_TEXT_MAX, and a longer list, is cut, and then ends in "…". */
 struct event_value {
-	const void *data; /* EK_TEXT: bytes; EK_LIST: strings, each with its NUL; EK_HEX: uint64_t */
-	size_t len;	  /* EK_TEXT, EK_LIST: bytes; EK_HEX: how many */
+	/* EK_TEXT: bytes; EK_LIST: strings, each with its NUL; EK_HEX: uint64_t */
+	const void *data;
+	size_t len; /* EK_TEXT, EK_LIST: bytes; EK_HEX: how many */
 	uint64_t number;
 };
 

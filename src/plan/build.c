@@ -145,6 +145,8 @@ int plan_build(const struct policy *p, const struct host *h, const uint8_t key[3
 	if (r == 0)
 		r = build_environment(&b);
 	if (r == 0)
+		r = build_audit(&b);
+	if (r == 0)
 		r = build_sources(&b);
 	options.network = b.head.network.flags & PN_ON;
 	if (r == 0)

@@ -42,6 +42,7 @@ struct host {
 	gid_t gid;
 	const char *user; /* its name; may be NULL */
 	const char *home; /* absolute; may be NULL */
+	const char *state; /* Purple's own of this user that outlives a boot; may be NULL */
 	bool root;	  /* may map a range of ids of its own */
 	bool best_effort; /* from the command line */
 	uint32_t landlock_abi;

@@ -118,8 +118,7 @@ static const char *clean(char *path)
 	return path;
 }
 
-/* "~/x", "${HOME}/x" → "/home/u/x"; "." and "${WORKSPACE}" stay relative: "./x". */
-static const char *expand(struct builder *b, const char *path)
+const char *builder_expand(struct builder *b, const char *path)
 {
 	static const struct {
 		const char *name, *under_home;
@@ -139,8 +138,8 @@ static const char *expand(struct builder *b, const char *path)
 
 		if (!name || strchr(name, '/') || name[0] == '.')
 			return NULL;
-		return expand(b, arena_printf(&b->arena, "%.*s%s%s", (int)(user - path), path, name,
-					      user + strlen("${USER}")));
+		return builder_expand(b, arena_printf(&b->arena, "%.*s%s%s", (int)(user - path),
+						      path, name, user + strlen("${USER}")));
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
 		rest = str_after(path, known[i].name);
@@ -385,7 +384,7 @@ static bool is_output(struct builder *b, const char *path)
 	const struct policy_binds *out = &b->policy->filesystem.output_paths;
 
 	for (size_t i = 0; i < out->count; i++) {
-		const char *target = expand(b, out->items[i].sandbox);
+		const char *target = builder_expand(b, out->items[i].sandbox);
 
 		if (target && streq(target, path))
 			return true;
@@ -402,7 +401,7 @@ static int build_scratch(struct builder *b)
 	if (p->filesystem.home == HOME_SCRATCH && b->host->home && !streq(b->host->home, "/"))
 		add_scratch(b, b->host->home, 0700);
 	for (size_t i = 0; i < p->filesystem.scratch_paths.count; i++) {
-		const char *path = expand(b, p->filesystem.scratch_paths.items[i].s);
+		const char *path = builder_expand(b, p->filesystem.scratch_paths.items[i].s);
 
 		if (!path)
 			return err_set(b->e, EPROTO, "plan",
@@ -539,7 +538,8 @@ static int refuse_links(struct builder *b, const char *key, const char *path, co
 static int bind_policy(struct builder *b, const struct policy_bind *bind, const char *key,
 		       uint32_t flags)
 {
-	const char *host = expand(b, bind->host), *inside = expand(b, bind->sandbox);
+	const char *host = builder_expand(b, bind->host),
+		   *inside = builder_expand(b, bind->sandbox);
 	struct host_path at;
 	int r;
 
@@ -619,7 +619,7 @@ static int build_working_dir(struct builder *b)
 {
 	const char *dir = b->policy->filesystem.working_dir.s;
 
-	dir = dir ? expand(b, dir) : ".";
+	dir = dir ? builder_expand(b, dir) : ".";
 	if (!dir)
 		return err_set(b->e, EPROTO, "plan",
 			       "filesystem.working_dir: there is no HOME or no user name");

@@ -54,6 +54,13 @@ int build_ports_sockets(struct builder *b);
 int build_ports_check(struct builder *b);
 /* build_network.c: of @kind, for each family. */
 void build_socket(struct builder *b, enum plan_socket_kind kind, uint16_t port);
+/* build_audit.c */
+int build_audit(struct builder *b);
+/*
+ * build_root.c: "~/x", "${HOME}/x" → "/home/u/x"; "." and "${WORKSPACE}" stay relative:
+ * "./x". NULL: there is no home, or no user name.
+ */
+const char *builder_expand(struct builder *b, const char *path);
 /* build_support.c: keys that are parsed, and that nothing here enforces. */
 int build_refuse_unsupported(struct builder *b);
 

@@ -43,6 +43,7 @@ void cache_key(const struct cache_key *k, uint8_t ret[SHA256_SIZE])
 	add_string(&s, k->config);
 	add_string(&s, k->cache);
 	add_string(&s, k->runtime);
+	add_string(&s, k->state);
 	add_string(&s, k->probe->release);
 	add_string(&s, k->probe->version);
 	add_string(&s, k->probe->machine);

@@ -360,6 +360,23 @@ static bool check_network(struct check *c)
 	return check_listeners(c, n) && check_batch(c, n->batch);
 }
 
+static bool check_audit(struct check *c)
+{
+	static const struct plan_audit off;
+	const struct plan_audit *a = &c->p->audit;
+
+	if (!check_str(c, a->denials, OPTIONAL, "audit: bad string"))
+		return false;
+	if (!(a->flags & PA_ON))
+		return memcmp(a, &off, offsetof(struct plan_audit, denials)) == 0 ||
+		       fail(c, "audit: off, but not empty");
+	if (a->flags & ~(uint32_t)PA_ALL || a->classes & ~(uint32_t)PAC_ALL ||
+	    !(a->classes & PAC_LIFE))
+		return fail(c, "audit: bad value");
+	return check_str(c, a->path, REQUIRED, "audit: bad path") &&
+	       (plan_string(c->p, a->path)[0] == '/' || fail(c, "audit: bad path"));
+}
+
 static bool check_envs(struct check *c)
 {
 	const struct plan *p = c->p;
@@ -488,7 +505,8 @@ const struct plan *plan_open(const void *data, size_t size, const char **why)
 	else if (c.p->checksum != plan_checksum(data, size))
 		fail(&c, "damaged");
 	else if (check_header(&c) && check_mounts(&c) && check_rlimits(&c) && check_limits(&c) &&
-		 check_network(&c) && check_envs(&c) && check_layers(&c) && check_origins(&c))
+		 check_network(&c) && check_audit(&c) && check_envs(&c) && check_layers(&c) &&
+		 check_origins(&c))
 		return c.p;
 	if (why)
 		*why = c.why;

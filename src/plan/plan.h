@@ -253,6 +253,35 @@ struct plan_network {
 	struct plan_table batch; /* bytes: nf_tables messages from begin to end; PN_PORTS: 0 */
 };
 
+enum plan_audit_flags {
+	PA_ON = 1 << 0,	   /* a trail is written */
+	PA_WARN = 1 << 1,  /* when it cannot be, the sandbox goes on */
+	PA_OPENS = 1 << 2, /* every file that is opened, not only for writing */
+	PA_EBPF = 1 << 3,  /* by the kernel's own programs */
+	PA_ALL = (1 << 4) - 1
+};
+
+/* The classes of event/event.h that are written; its first, the sandbox's life, always is. */
+enum plan_audit_class {
+	PAC_LIFE = 1 << 0,
+	PAC_RESOURCE = 1 << 1,
+	PAC_FILESYSTEM = 1 << 2,
+	PAC_SYSCALL = 1 << 3,
+	PAC_NETWORK = 1 << 4,
+	PAC_API = 1 << 5,
+	PAC_SECURITY = 1 << 6,
+	PAC_ALL = (1 << 7) - 1
+};
+
+/* What is written down of it all. Without PA_ON all but @denials is empty. */
+struct plan_audit {
+	uint32_t flags;	  /* enum plan_audit_flags */
+	uint32_t classes; /* enum plan_audit_class */
+	uint64_t rotate_bytes;
+	struct plan_str path;	 /* of the trail, on the host */
+	struct plan_str denials; /* inside; absent: none */
+};
+
 struct plan {
 	uint64_t magic;
 	uint32_t version;
@@ -280,6 +309,7 @@ struct plan {
 
 	struct plan_limits limits;
 	struct plan_network network;
+	struct plan_audit audit;
 
 	struct plan_table mounts;     /* struct plan_mount, parents first */
 	struct plan_table rlimits;    /* struct plan_rlimit */

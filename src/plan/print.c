@@ -368,6 +368,30 @@ static void print_seccomp(struct buf *b, const struct plan *p, bool names)
 	print_other_calls(b, p);
 }
 
+static void print_audit(struct buf *b, const struct plan *p)
+{
+	const struct plan_audit *a = &p->audit;
+
+	if (!(a->flags & PA_ON) && !a->denials.off)
+		return;
+	buf_puts(b, "\nwritten down\n");
+	if (a->flags & PA_ON) {
+		print_str(b, p, "  trail         ", a->path);
+		buf_puts(b, "\n  put aside at  ");
+		size(b, a->rotate_bytes);
+		buf_printf(b, "\n  if it fails   %s\n  what          ",
+			   a->flags & PA_WARN ? "the sandbox goes on" : "the sandbox ends");
+		bits(b, a->classes, audit_class_names, " ");
+		buf_puts(b, "\n  by            ");
+		bits(b, a->flags, audit_flag_names, " ");
+		buf_puts(b, "\n");
+	}
+	if (a->denials.off) {
+		print_str(b, p, "  for the agent ", a->denials);
+		buf_puts(b, "\n");
+	}
+}
+
 static void print_origins(struct buf *b, const struct plan *p)
 {
 	const struct plan_source *s = plan_items(p, sources, struct plan_source);
@@ -407,5 +431,6 @@ void plan_print_text(const struct plan *p, bool calls, struct buf *b)
 	print_network(b, p);
 	print_environment(b, p);
 	print_seccomp(b, p, calls);
+	print_audit(b, p);
 	print_origins(b, p);
 }

@@ -398,6 +398,22 @@ static void print_seccomp(struct json *j, const struct plan *p)
 	close_(j, "}");
 }
 
+static void print_audit(struct json *j, const struct plan *p)
+{
+	const struct plan_audit *a = &p->audit;
+
+	open_(j, "audit", "{");
+	string(j, "path", plan_string(p, a->path));
+	string(j, "denials_file", plan_string(p, a->denials));
+	if (a->flags & PA_ON) {
+		number(j, "rotate_bytes", a->rotate_bytes);
+		string(j, "on_failure", a->flags & PA_WARN ? "warn" : "stop");
+		bits(j, "classes", a->classes, audit_class_names);
+		bits(j, "sources", a->flags, audit_flag_names);
+	}
+	close_(j, "}");
+}
+
 static void print_origins(struct json *j, const struct plan *p)
 {
 	const struct plan_source *s = plan_items(p, sources, struct plan_source);
@@ -441,6 +457,7 @@ void plan_print_json(const struct plan *p, struct buf *b)
 	print_network(&j, p);
 	print_environment(&j, p);
 	print_seccomp(&j, p);
+	print_audit(&j, p);
 	print_origins(&j, p);
 	close_(&j, "}");
 	buf_puts(b, "\n");

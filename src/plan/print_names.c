@@ -17,6 +17,19 @@ const struct bit_name namespace_names[] = {
 	{ CLONE_NEWTIME, "time" }, { CLONE_NEWCGROUP, "cgroup" }, { 0, NULL },
 };
 
+const struct bit_name audit_class_names[] = {
+	{ PAC_LIFE, "life" },		{ PAC_RESOURCE, "resource" },
+	{ PAC_FILESYSTEM, "filesystem" }, { PAC_SYSCALL, "syscall" },
+	{ PAC_NETWORK, "network" },	{ PAC_API, "api_calls" },
+	{ PAC_SECURITY, "security_events" }, { 0, NULL },
+};
+
+const struct bit_name audit_flag_names[] = {
+	{ PA_OPENS, "all_opens" },
+	{ PA_EBPF, "ebpf" },
+	{ 0, NULL },
+};
+
 const struct bit_name step_names[] = {
 	{ STEP_KEYRING, "keyring" },
 	{ STEP_LOOPBACK, "loopback" },

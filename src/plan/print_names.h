@@ -16,7 +16,8 @@ struct bit_name {
 
 /* Ends with an entry without a name. */
 extern const struct bit_name namespace_names[], step_names[], mount_flag_names[],
-	landlock_fs_names[], landlock_net_names[], landlock_scoped_names[], securebit_names[];
+	landlock_fs_names[], landlock_net_names[], landlock_scoped_names[], securebit_names[],
+	audit_class_names[], audit_flag_names[];
 
 extern const char *const mount_kind_names[PM_KINDS];
 extern const char *const layer_state_names[LS_STATES];

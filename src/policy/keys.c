@@ -217,20 +217,40 @@ const struct policy_key policy_keys[] = {
 	  .not_yet = NOT_YET_ANY },
 
 	{ "audit.enabled", KEY_BOOL, AT(audit.enabled), .fallback = "false", .option = "audit",
-	  .help = "What happens is written down.",
+	  .help = "What happens is written down, in a trail that shows when it was changed; "
+		  "`purple audit` reads it.",
 	  .not_yet = "true" },
 	{ "audit.log_path", KEY_PATH, AT(audit.log_path), .option = "audit-log",
-	  .help = "The file of the host that the audit trail is appended to.",
+	  .help = "The file of the host that the trail is appended to. Without it: "
+		  "purple/audit.jsonl in the user's state directory, as root "
+		  "/var/lib/purple/audit.jsonl.",
 	  .not_yet = NOT_YET_ANY },
 	{ "audit.detail_level", KEY_LIST, AT(audit.detail_level), .check = check_detail,
-	  .form = "filesystem",
-	  .help = "What is written down: resource, filesystem, syscall, network, api_calls, "
-		  "budget_usage, security_events.",
+	  .form = "filesystem", .option = "audit-detail",
+	  .help = "What is written down beside the sandbox's own life: resource (limits that were "
+		  "reached), filesystem (files that were opened, outside the workspace), syscall "
+		  "(refused calls), network (names and connections), api_calls (requests of plain "
+		  "HTTP), security_events (programs that were executed, and all that was refused). "
+		  "Without a list: all but api_calls, and of the files only those opened for "
+		  "writing, and refused ones. budget_usage is known and has no effect.",
 	  .not_yet = NOT_YET_ANY },
 	{ "audit.on_failure", KEY_ENUM, AT(audit.on_failure), .fallback = "stop",
-	  .names = names_on_failure,
+	  .names = names_on_failure, .option = "audit-on-failure",
 	  .help = "When the trail cannot be written. stop: the sandbox ends. warn: it goes on.",
 	  .not_yet = "stop warn" },
+	{ "audit.rotate_bytes", KEY_SIZE, AT(audit.rotate_bytes), .min = 64 * KIB, .max = TIB,
+	  .fallback = "64M", .option = "audit-rotate",
+	  .help = "A file of the trail that is larger is put aside as FILE.1, FILE.2 and so on. "
+		  "Purple removes none." },
+	{ "audit.ebpf", KEY_BOOL, AT(audit.ebpf), .fallback = "false", .option = "audit-ebpf",
+	  .help = "As root: the kernel itself tells of programs, files and connections, by eBPF.",
+	  .not_yet = "true" },
+
+	{ "denials.file", KEY_PATH, AT(denials.file), .option = "denials-file",
+	  .form = "/run/purple/denials.jsonl",
+	  .help = "A file inside, which nobody there can change, that tells of each refusal and of "
+		  "the line of a policy that would allow it.",
+	  .not_yet = NOT_YET_ANY },
 
 	{ "ai_policy", KEY_SUBTREE, KEY_NO_EFFECT,
 	  .help = "Budgets and rate limits of older policy files." },

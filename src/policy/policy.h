@@ -170,7 +170,13 @@ struct policy {
 		struct policy_str log_path;
 		struct policy_strs detail_level;
 		int on_failure; /* enum policy_on_failure */
+		struct policy_num rotate_bytes;
+		bool ebpf;
 	} audit;
+
+	struct {
+		struct policy_str file; /* inside */
+	} denials;
 
 	/* Every file that was read, in order: the policy, then what it extends. */
 	struct policy_source *sources;

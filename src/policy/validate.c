@@ -518,6 +518,10 @@ static void check_audit(const struct policy *p, struct diags *d)
 					       &p->filesystem.output_paths };
 	char log[NORMAL_MAX], host[NORMAL_MAX];
 
+	for (size_t i = 0; i < p->audit.detail_level.count; i++)
+		if (streq(p->audit.detail_level.items[i].s, "budget_usage"))
+			diag_warn(d, p->audit.detail_level.items[i].pos, "audit.detail_level",
+				  "budget_usage has no effect: Purple keeps no budgets of tokens");
 	if (!p->audit.log_path.s || !path_normal(p->audit.log_path.s, log, sizeof(log)))
 		return;
 	if (path_below(log, ".") && p->filesystem.workspace == WS_DIRECT)

@@ -107,6 +107,7 @@ struct host a_user(void)
 			      .gid = 1000,
 			      .user = "u",
 			      .home = "/home/u",
+			      .state = "/home/u/.local/state/purple",
 			      .landlock_abi = 7,
 			      .namespaces = ALL_NAMESPACES,
 			      .look = look,

@@ -239,7 +239,7 @@ static void test_legacy(void **state)
 	_cleanup_policy_ struct policy p, minimal, worker;
 	const struct policy_sysrule *rules;
 
-	load_data(&p, "legacy-scraper.yaml", 2);
+	load_data(&p, "legacy-scraper.yaml", 3);
 	assert_string_equal(p.name.s, "web-scraper");
 	assert_int_equal(p.filesystem.immutable_paths.count, 3);
 	assert_string_equal(p.filesystem.output_paths.items[0].sandbox, "/output");

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is written down, and where. */
+#include <errno.h>
+
+#include "base/macros.h"
+#include "base/str.h"
+#include "plan/builder.h"
+
+/* Of audit.detail_level; budget_usage is not here, for it has no effect. */
+static const struct {
+	const char *name;
+	uint32_t classes, flags;
+} details[] = {
+	{ "resource", PAC_RESOURCE, 0 },
+	/* Who asks for files by name wants to see reads as well. */
+	{ "filesystem", PAC_FILESYSTEM, PA_OPENS },
+	{ "syscall", PAC_SYSCALL, 0 },
+	{ "network", PAC_NETWORK, 0 },
+	{ "api_calls", PAC_API, 0 },
+	{ "security_events", PAC_SECURITY, 0 },
+};
+
+static void build_details(struct builder *b, const struct policy_strs *asked)
+{
+	struct plan_audit *a = &b->head.audit;
+
+	a->classes = PAC_LIFE;
+	if (asked->count == 0)
+		a->classes = PAC_ALL & ~(uint32_t)PAC_API;
+	for (size_t i = 0; i < asked->count; i++)
+		for (size_t k = 0; k < ARRAY_SIZE(details); k++)
+			if (streq(asked->items[i].s, details[k].name)) {
+				a->classes |= details[k].classes;
+				a->flags |= details[k].flags;
+			}
+}
+
+static int build_path(struct builder *b)
+{
+	const char *path = b->policy->audit.log_path.s;
+
+	if (!path && b->host->state) {
+		path = arena_printf(&b->arena, "%s/audit.jsonl", b->host->state);
+	} else if (path) {
+		path = builder_expand(b, path);
+		/* The workspace is another directory each time. */
+		if (path && path[0] != '/')
+			return err_set(b->e, EPROTO, "plan",
+				       "audit.log_path: below the workspace; name a path that "
+				       "starts with / or ~/");
+	}
+	if (!path) {
+		err_set(b->e, EPROTO, "plan", "audit: there is no directory for the trail");
+		err_remedy(b->e, "set HOME, or name a file by audit.log_path");
+		return -EPROTO;
+	}
+	b->head.audit.path = builder_str(b, path);
+	return 0;
+}
+
+int build_audit(struct builder *b)
+{
+	const struct policy *p = b->policy;
+	struct plan_audit *a = &b->head.audit;
+
+	if (!p->audit.enabled)
+		return 0;
+	build_details(b, &p->audit.detail_level);
+	a->flags |= PA_ON | (p->audit.on_failure == AUDIT_WARN ? (uint32_t)PA_WARN : 0);
+	a->rotate_bytes = p->audit.rotate_bytes.v;
+	return build_path(b);
+}
