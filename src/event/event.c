@@ -126,7 +126,7 @@ const struct event_info event_table[EVENT_TYPES] = {
 		"trail opened, continues {file}" },
 	[EV_AUDIT_GAP] = { "audit.gap", EC_LIFE, ES_ERROR,
 		FIELDS(EF_COUNT, EF_REASON),
-		"{count} lines are missing: {reason}" },
+		"lines are missing ({count}): {reason}" },
 };
 /* clang-format on */
 
