@@ -96,6 +96,8 @@ static int start(struct report *report, const struct run_options *o, const struc
 		.count = report->fd >= 0,
 		.terminal = o->tty,
 		.runtime = dirs->runtime,
+		.began_us = (uint64_t)report->start.tv_sec * 1000000 +
+			    (uint64_t)report->start.tv_nsec / 1000,
 	};
 	int r = launch_prepare(&launch, plan, o, dirs, e);
 

@@ -34,6 +34,7 @@ static const struct command {
 	{ "wait", NULL, "purple-sandbox", "wait until one has ended, for its status" },
 	{ "rm", NULL, "purple-sandbox", "remove the record of one that has ended" },
 	{ "net", NULL, "purple-sandbox", "show and change what one reaches of the network" },
+	{ "metrics", NULL, "purple-sandbox", "print figures in Prometheus's format" },
 	{ "plan", NULL, "purple-plan", "show what would be enforced here, layer by layer" },
 	{ "profile", NULL, "purple-profile", "list, show, explain, check and edit policies" },
 	{ "doctor", NULL, "purple-doctor",

@@ -17,9 +17,9 @@ int report_open(struct report *r, const char *where, struct err *e)
 	const char *number;
 	uint64_t fd;
 
+	clock_gettime(CLOCK_MONOTONIC, &r->start);
 	if (!where)
 		return 0;
-	clock_gettime(CLOCK_MONOTONIC, &r->start);
 	number = str_after(where, "fd:");
 	if (!number) {
 		/* No link is followed: a sandbox of before may have left one here. */

@@ -38,7 +38,7 @@
 struct report {
 	int fd; /* -1: no report wanted */
 	const struct plan *plan;
-	struct timespec start;
+	struct timespec start; /* CLOCK_MONOTONIC, by report_open() */
 };
 
 #define REPORT_INIT ((struct report){ .fd = -1 })

@@ -21,8 +21,7 @@
 
 enum { ANSWER_SECONDS = 5, DISTANCE_MAX = 2, CLEAR_MS = 300 };
 
-/* The directory of all; -ENOENT without an error: there is none. */
-static int open_all(struct err *e)
+int sandboxes_open(struct err *e)
 {
 	static struct dirs dirs;
 	int all, r = dirs_init(&dirs);
@@ -205,7 +204,7 @@ static int add(struct sandboxes *l, const struct sandbox *s)
 
 int sandboxes_load(struct sandboxes *l, struct err *e)
 {
-	_cleanup_close_ int all = open_all(e);
+	_cleanup_close_ int all = sandboxes_open(e);
 	_cleanup_(closedirp) DIR *d = NULL;
 	struct dirent *entry;
 	bool dead = false;
@@ -275,7 +274,7 @@ static int not_found(int all, const char *name, struct err *e)
 
 int sandbox_find(struct found_sandbox *f, const char *name, struct err *e)
 {
-	f->all = open_all(e);
+	f->all = sandboxes_open(e);
 	if (f->all < 0 && f->all != -ENOENT)
 		return f->all;
 	f->dir = f->all < 0 ? -ENOENT : state_open(f->all, name);

@@ -39,6 +39,9 @@ int sandboxes_load(struct sandboxes *l, struct err *e);
 void sandboxes_free(struct sandboxes *l);
 #define _cleanup_sandboxes_ _cleanup_(sandboxes_free)
 
+/* The directory of all: a descriptor; -ENOENT without an error: there is none. */
+int sandboxes_open(struct err *e);
+
 /* One, open. */
 struct found_sandbox {
 	int all, dir;		/* owned */
@@ -124,5 +127,6 @@ int cmd_wait(int argc, char **argv);
 int cmd_logs(int argc, char **argv);
 int cmd_rm(int argc, char **argv);
 int cmd_net(int argc, char **argv);
+int cmd_metrics(int argc, char **argv);
 
 #endif

@@ -17,6 +17,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/fd.h"
 #include "jail/search.h"
@@ -170,10 +171,13 @@ int jail_command(struct jail *j)
 
 int jail_release(struct jail *j)
 {
+	struct timespec now = { 0 };
 	int r;
 
 	if (j->command_socket < 0)
 		return 0;
+	sys_call(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
+	j->released_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 	/* Before it runs: the launcher passes on signals only to a command that has started. */
 	__atomic_store_n(&j->command_fd, TAKE_FD(j->task_fd), __ATOMIC_RELEASE);
 	r = sys_pass_send(j->command_socket, j->slave_fd);

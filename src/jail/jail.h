@@ -76,6 +76,9 @@ struct jail {
 	const int *net_fds; /* the plan's sockets, in its order; then its pool, IPv4 first */
 	unsigned net_count; /* of them; until net_event, PID 1's own */
 
+	/* CLOCK_MONOTONIC, when command_fd was set; valid once it is. */
+	uint64_t released_us;
+
 	/* Between the launcher and PID 1, while they share memory. */
 	uint32_t ids_ready;		/* futex: enum ids_state */
 	int idmap_fds[JAIL_IDMAPS_MAX]; /* detached id-mapped trees, in plan order */

@@ -15,6 +15,7 @@
  *	peer.c      who may be one
  *	stay.c      commands that purple-init starts for us
  *	output.c    what a detached command writes: log, attached client
+ *	tally.c     what of it goes into the totals of all
  *
  * Locks. A start takes them in this order: as root a range of ids (cli/caller.h);
  * the state directory's (state.h), which an anonymous run takes last, and does
@@ -41,6 +42,7 @@
 #include "supervisor/rule_lists.h"
 #include "supervisor/run.h"
 #include "supervisor/state.h"
+#include "supervisor/totals.h"
 
 /* A command that purple-init starts, or has started. */
 struct command {
@@ -80,6 +82,14 @@ struct output {
 	size_t input_len;
 };
 
+/* For the totals. Times: µs of CLOCK_MONOTONIC; 0: unknown. */
+struct tally {
+	uint64_t began, planned, prepared;
+	uint64_t released;     /* of one that stays; else PID 1 says it, jail.released_us */
+	struct totals *totals; /* mapped, to the end of the process; NULL: none */
+	bool tried, told;      /* to map them; that it started */
+};
+
 struct supervisor {
 	const struct plan *plan;
 	struct launch *launch;
@@ -115,6 +125,7 @@ struct supervisor {
 	bool net_ends;	/* by our wish */
 	bool has_leaf;
 	struct cg_leaf leaf;
+	struct tally tally;
 
 	/* From here on a short anonymous run touches nothing: a page is a fault. */
 	struct sandbox_state state;
@@ -251,5 +262,11 @@ void output_end(struct supervisor *s); /* deliver the rest */
 /* A line of our own in the log, behind what the command wrote; where there is none, nothing. */
 void output_note(struct supervisor *s, const char *line);
 void output_close(struct supervisor *s); /* the log */
+
+/* tally.c: nothing here fails; where no totals can be kept, none are. */
+uint64_t tally_now(void); /* µs of CLOCK_MONOTONIC */
+void tally_stages(const struct supervisor *s, uint64_t us[START_STAGES]);
+void tally(struct supervisor *s); /* what is new; not before jail_start() is done with our files */
+void tally_end(struct supervisor *s); /* and that it ended, before register_end() */
 
 #endif

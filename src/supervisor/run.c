@@ -436,6 +436,7 @@ static int start(struct supervisor *s, struct err *e)
 		return r;
 	if (has_id || s->net >= 0)
 		s->launch->last_fd = highest_fd(s);
+	s->tally.prepared = tally_now();
 	r = jail_start(&s->jail, s->plan, s->launch);
 	if (r < 0)
 		*e = s->jail.err;
@@ -461,6 +462,8 @@ static void init(struct supervisor *s, const struct plan *plan, struct launch *l
 	s->out = out;
 	s->pty = PTY_INIT;
 	s->phase = SANDBOX_STARTING;
+	s->tally.began = request->began_us;
+	s->tally.planned = tally_now();
 	s->signals = s->all = s->dir = s->listener = s->init = s->init_theirs = s->net = -1;
 	s->state_file = STATE_FILE_INIT;
 	s->status_for_why = -1;
@@ -502,6 +505,7 @@ int supervisor_run(const struct plan *plan, struct launch *launch,
 		ret->exit_status = e->exit_code;
 	}
 	stay_end(&s);
+	tally_end(&s);
 	jail_close(&s.jail);
 	register_end(&s);
 	server_end(&s);

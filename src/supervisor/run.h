@@ -33,6 +33,7 @@ struct run_request {
 	bool count;	     /* fill in what the group counted */
 	bool terminal;	     /* a detached command gets one */
 	const char *runtime; /* directory of live state; NULL: there is none */
+	uint64_t began_us;   /* CLOCK_MONOTONIC, when the caller began; 0: unknown */
 	/* Detached: a socket for a struct run_ready when the command runs; closed then. */
 	int ready_fd; /* -1: none */
 };

@@ -137,6 +137,7 @@ static void on_stats(struct supervisor *s, int n)
 		.head = CONTROL_HEAD(CONTROL_STATS_ARE, 0, sizeof(m.stats)),
 	};
 
+	tally(s);
 	group_usage(s, &m.stats.usage);
 	m.stats.from_cgroup = s->has_leaf;
 	m.stats.commands = s->request->stays ? 0 : 1;

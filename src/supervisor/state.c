@@ -318,17 +318,17 @@ unsigned state_sweep(int all, unsigned most)
 	return removed;
 }
 
-static int address(int dir, struct sockaddr_un *a)
+static int address(int dir, int flags, struct sockaddr_un *a)
 {
 	*a = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	snprintf(a->sun_path, sizeof(a->sun_path), "/proc/self/fd/%d/control", dir);
-	return socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	return socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0);
 }
 
-int state_connect(int dir)
+static int connect_to(int dir, int flags)
 {
 	struct sockaddr_un a;
-	int fd = address(dir, &a);
+	int fd = address(dir, flags, &a);
 
 	if (fd < 0)
 		return -errno;
@@ -341,10 +341,20 @@ int state_connect(int dir)
 	return fd;
 }
 
+int state_connect(int dir)
+{
+	return connect_to(dir, 0);
+}
+
+int state_connect_now(int dir)
+{
+	return connect_to(dir, SOCK_NONBLOCK);
+}
+
 int state_listen(int dir)
 {
 	struct sockaddr_un a;
-	int fd = address(dir, &a), r = 0;
+	int fd = address(dir, 0, &a), r = 0;
 
 	if (fd < 0)
 		return -errno;

@@ -10,6 +10,8 @@
  *	control   the supervisor's socket, see supervisor/control.h
  *	log       output of a detached command (log.1: older), ≤ 10 MiB each
  *
+ * Beside those directories is the file .totals, see supervisor/totals.h.
+ *
  * The supervisor holds flock(LOCK_EX) on the directory while it lives. So:
  *
  *	locked                    a live one
@@ -129,6 +131,7 @@ unsigned state_sweep(int all, unsigned most);
 
 /* The control socket in @dir. A connected or a listening (non-blocking) one, or -errno. */
 int state_connect(int dir);
+int state_connect_now(int dir); /* non-blocking; -EAGAIN: more wait for it than it lets in */
 int state_listen(int dir);
 
 #endif

@@ -344,6 +344,7 @@ static struct command *find(struct supervisor *s, uint32_t token)
 /* The sandbox's own command runs: its terminal is ours. */
 static void main_started(struct supervisor *s, struct command *c)
 {
+	s->tally.released = tally_now();
 	supervisor_event(s, LIFE_STARTED);
 	supervisor_watch_time(s);
 	supervisor_ready(s);
@@ -456,6 +457,7 @@ static void ready(struct supervisor *s)
 	s->ready = true;
 	sys_close(TAKE_FD(s->init_theirs));
 	if (s->request->kind == SANDBOX_CREATED) {
+		s->tally.released = tally_now();
 		supervisor_event(s, LIFE_STARTED);
 		supervisor_watch_time(s);
 		supervisor_ready(s);

@@ -307,7 +307,7 @@ class Round:
 
     def name_on_disk(self):
         try:
-            names = os.listdir(self.ground.runtime / "sandboxes")
+            names = [n for n in os.listdir(self.ground.runtime / "sandboxes") if n[0] != "."]
         except OSError:
             return None
         return names[0] if names else None

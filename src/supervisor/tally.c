@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What of this sandbox goes into the totals of all: see totals.h. */
+#include <time.h>
+
+#include "supervisor/internal.h"
+#include "sys/files.h"
+
+uint64_t tally_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* @from may be 0: unknown. */
+static uint64_t between(uint64_t from, uint64_t to)
+{
+	return from && to > from ? to - from : 0;
+}
+
+void tally_stages(const struct supervisor *s, uint64_t us[START_STAGES])
+{
+	const struct tally *t = &s->tally;
+	uint64_t released = t->released ? t->released : s->jail.released_us;
+
+	us[START_PLAN] = between(t->began, t->planned);
+	us[START_PREPARE] = between(t->planned, t->prepared);
+	us[START_JAIL] = between(t->prepared, released);
+}
+
+static bool has_started(const struct supervisor *s)
+{
+	return s->tally.released || (!s->request->stays && jail_has_started(&s->jail));
+}
+
+void tally(struct supervisor *s)
+{
+	struct tally *t = &s->tally;
+	uint64_t us[START_STAGES];
+
+	if (!t->tried && s->all >= 0) {
+		t->tried = true;
+		t->totals = totals_map(s->all);
+	}
+	if (!t->totals)
+		return;
+	if (!t->told && has_started(s)) {
+		t->told = true;
+		tally_stages(s, us);
+		totals_started(t->totals, us);
+	}
+}
+
+void tally_end(struct supervisor *s)
+{
+	struct tally *t = &s->tally;
+	int all = -1;
+
+	/* It was too short to be in the directory, which is not made for this. */
+	if (s->all < 0 && s->request->runtime && !t->tried) {
+		all = state_open_all(s->request->runtime, false);
+		if (all >= 0)
+			t->totals = totals_map(all);
+		t->tried = true;
+		sys_close(all);
+	}
+	tally(s);
+	if (t->totals)
+		totals_ended(t->totals, s->out->started ? s->out->reason : NULL);
+}
