@@ -24,30 +24,10 @@ int why_set(struct check_why *why, const char *fmt, ...)
 	return -EINVAL;
 }
 
-/* Variables of a path, and what path_normal() takes them for at its start. */
-static const struct {
-	const char *name, *normal;
-} path_variables[] = {
-	{ "${HOME}", "~" },
-	{ "${WORKSPACE}", "." },
-	{ "${XDG_CONFIG_HOME}", "~/.config" },
-	{ "${XDG_CACHE_HOME}", "~/.cache" },
-	{ "${XDG_DATA_HOME}", "~/.local/share" },
-	{ "${USER}", NULL },
-};
-
-static int variable_index(const char *s)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(path_variables); i++)
-		if (str_after(s, path_variables[i].name))
-			return (int)i;
-	return -1;
-}
-
 /* "/…", "~", "~/…", ".", "./…", "${HOME}…" */
 static bool path_start_ok(const char *s)
 {
-	int v = variable_index(s);
+	int v = path_variable(s);
 
 	if (v >= 0 && path_variables[v].normal) {
 		s += strlen(path_variables[v].name);
@@ -78,7 +58,7 @@ int check_path(struct arena *a, const char *text, const char **ret, struct check
 	if (has_dotdot(text))
 		return why_set(why, "'..' in a path; write where it leads to");
 	for (const char *s = text; (s = strchr(s, '$')); s++)
-		if (variable_index(s) < 0)
+		if (path_variable(s) < 0)
 			return why_set(
 				why,
 				"unknown variable in %.100s; known are ${HOME} ${WORKSPACE} "
@@ -100,46 +80,6 @@ int check_inner_path(struct arena *a, const char *text, const char **ret, struct
 	if (path_normal(text, normal, sizeof(normal)) && streq(normal, "/"))
 		return why_set(why, "the root directory itself; name a directory below it");
 	return 0;
-}
-
-bool path_normal(const char *path, char *ret, size_t size)
-{
-	int v = variable_index(path);
-	const char *rest;
-	size_t n = 0;
-
-	if (v >= 0 && path_variables[v].normal) {
-		path += strlen(path_variables[v].name);
-		n = strlen(path_variables[v].normal);
-		if (n >= size)
-			return false;
-		memcpy(ret, path_variables[v].normal, n);
-	}
-	for (; *path != '\0'; path++) {
-		if (path[0] == '/' && (path[1] == '/' || path[1] == '\0'))
-			continue;
-		if (path[0] == '/' && path[1] == '.' && (path[2] == '/' || path[2] == '\0')) {
-			path++;
-			continue;
-		}
-		if (n + 1 >= size)
-			return false;
-		ret[n++] = *path;
-	}
-	if (n == 0)
-		ret[n++] = '/';
-	ret[n] = '\0';
-	rest = str_after(ret, "/var/run");
-	if (rest && (*rest == '/' || *rest == '\0'))
-		memmove(ret, ret + strlen("/var"), n - strlen("/var") + 1);
-	return true;
-}
-
-bool path_below(const char *path, const char *top)
-{
-	const char *rest = str_after(path, top);
-
-	return streq(top, "/") ? path[0] == '/' : rest && (*rest == '\0' || *rest == '/');
 }
 
 int check_syscall(struct arena *a, const char *text, const char **ret, struct check_why *why)

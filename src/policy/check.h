@@ -7,6 +7,7 @@
 #define PURPLE_POLICY_CHECK_H
 
 #include "policy/keys.h"
+#include "policy/path.h"
 
 extern const char *const audit_details[];
 
@@ -27,16 +28,6 @@ key_check check_detail;	    /* of audit_details */
 
 /* [A-Za-z_][A-Za-z0-9_]* */
 bool env_name_ok(const char *name);
-
-/*
- * A path as it is compared: no double or trailing slash, no "/./", a leading
- * ${HOME} as "~", ${WORKSPACE} as ".", ${XDG_…_HOME} as its default, /var/run
- * as /run. Compares only: plan/ resolves the written text. False if too long.
- */
-bool path_normal(const char *path, char *ret, size_t size);
-
-/* @path is @top or lies below it; both normal. */
-bool path_below(const char *path, const char *top);
 
 int why_set(struct check_why *why, const char *fmt, ...) _printf_(2, 3); /* -EINVAL */
 
