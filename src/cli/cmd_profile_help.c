@@ -161,7 +161,11 @@ static const char man_head[] =
 	"(the workspace) or one of\n"
 	".B ${HOME} ${WORKSPACE} ${XDG_CONFIG_HOME} ${XDG_CACHE_HOME} ${XDG_DATA_HOME};\n"
 	".B ${USER}\nmay stand further on. There is no \\(aq..\\(aq in them.\n"
-	"Units of sizes are powers of 1024.\n";
+	"Units of sizes are powers of 1024.\n"
+	".PP\n"
+	"A key may stand outside of its section with its whole name, as a refusal names it:\n"
+	".BR \"network.allow_outgoing: [api.example.com]\" .\n"
+	"It then adds to what the section says before it, or changes that, any number of times.\n";
 
 static const char man_tail[] =
 	".SH EXAMPLE\n.nf\n"

@@ -202,13 +202,10 @@ static void unknown_key(const struct node *key, const char *section, const char 
 	const char *near = k ? k->path : NULL, *rest;
 	char top[PATH_TEXT_MAX];
 
-	if (section[0] == '\0')
+	if (section[0] == '\0' && strchr(path, '.') && (k = policy_key_nearest(path)))
+		near = k->path;
+	else if (section[0] == '\0')
 		near = policy_section_nearest(path);
-	if (section[0] == '\0' && policy_key(path)) {
-		diag_error(d, key->pos, path, "a dotted key; write %s inside the section %.*s",
-			   strchr(path, '.') + 1, (int)strcspn(path, "."), path);
-		return;
-	}
 	/* In the same section: its name need not be said again. */
 	snprintf(top, sizeof(top), "%s.", section);
 	rest = near && section[0] != '\0' ? str_after(near, top) : NULL;
@@ -227,6 +224,7 @@ static void apply_entry(struct policy *p, const struct node *key, const struct n
 {
 	const struct policy_key *k;
 	char path[PATH_TEXT_MAX];
+	bool dotted;
 
 	if (key->kind != NODE_SCALAR) {
 		diag_error(d, key->pos, section, "a key must be a word, not %s",
@@ -238,19 +236,20 @@ static void apply_entry(struct policy *p, const struct node *key, const struct n
 		apply_map(p, value, key->text, seen, d);
 		return;
 	}
-	/* "a.b" as one word is no spelling of a key. */
-	k = strchr(key->text, '.') ? NULL : policy_key(path);
+	dotted = strchr(key->text, '.');
+	k = dotted && section[0] != '\0' ? NULL : policy_key(path);
 	if (!k) {
 		unknown_key(key, section, path, d);
 		return;
 	}
 	if (k->status == KEY_NO_EFFECT)
 		diag_warn(d, key->pos, path, "this has no effect; Purple does not enforce it");
-	if (seen[k - policy_keys])
+	/* One that was pasted behind the rest, as a refusal names it: it may well be there. */
+	if (seen[k - policy_keys] && !dotted)
 		diag_error(d, key->pos, path, "this key is there twice");
 	else
 		policy_apply_key(p, k, path, value, false, d);
-	seen[k - policy_keys] = true;
+	seen[k - policy_keys] |= !dotted;
 }
 
 static void apply_map(struct policy *p, const struct node *map, const char *section, bool *seen,

@@ -162,6 +162,25 @@ static void test_extends(void **state)
 	assert_non_null(strstr(p.absent[2], "user/parent.yaml"));
 }
 
+/* A line as a refusal names it, pasted in front, behind, or twice. */
+static void test_dotted(void **state)
+{
+	struct policy p;
+
+	(void)state;
+	policy_init(&p);
+	parse_good(&p, "syscalls.allow: [bpf]\nsyscalls: {allow: [keyctl], deny: [acct, kcmp]}\n"
+		       "resources: {pids_limit: 3}\nresources.pids_limit: 6\n"
+		       "syscalls.allow: [mount]\nsyscalls.deny: !replace [kcmp]\n"
+		       "resources.pids: 7\n");
+	assert_int_equal(p.syscalls.allow.count, 3);
+	assert_string_equal(p.syscalls.allow.items[2].s, "mount");
+	assert_int_equal(p.syscalls.deny.count, 1);
+	assert_string_equal(p.syscalls.deny.items[0].s, "kcmp");
+	assert_int_equal(p.resources.pids_limit.v, 7);
+	policy_free(&p);
+}
+
 static void test_relative_file(void **state)
 {
 	const struct place *at = *state;
@@ -294,6 +313,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
 		cmocka_unit_test_setup_teardown(test_find, setup, teardown),
+		cmocka_unit_test(test_dotted),
 		cmocka_unit_test_setup_teardown(test_extends, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_relative_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
