@@ -250,6 +250,9 @@ void bpf_action(struct buf *b, uint32_t ret)
 	case SECCOMP_RET_KILL_PROCESS:
 		buf_puts(b, "kill");
 		break;
+	case SECCOMP_RET_USER_NOTIF:
+		buf_puts(b, "notify");
+		break;
 	case SECCOMP_RET_ERRNO:
 		name = data == EPERM	      ? "EPERM"
 		       : data == ENOSYS	      ? "ENOSYS"

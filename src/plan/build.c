@@ -72,7 +72,7 @@ static int assemble(struct builder *b, struct buf *out)
 					    &b->layers,	       &b->downgrades,	&b->facts,
 					    &b->sources,       &b->filter,	&b->net_allow,
 					    &b->net_block,     &b->net_servers, &b->net_sockets,
-					    &b->net_listeners, &b->net_batch };
+					    &b->net_listeners, &b->net_batch,	&b->observer };
 
 	buf_add(&b->mounts, b->after.data, b->after.len);
 	buf_add(out, h, sizeof(*h));
@@ -86,6 +86,7 @@ static int assemble(struct builder *b, struct buf *out)
 	lay(out, &h->downgrades, &b->downgrades, sizeof(struct plan_downgrade));
 	lay(out, &h->facts, &b->facts, sizeof(struct plan_fact));
 	lay(out, &h->sources, &b->sources, sizeof(struct plan_source));
+	lay(out, &h->observer, &b->observer, sizeof(struct sock_filter));
 	if (n->flags & PN_ON) {
 		lay(out, &n->allow, &b->net_allow, sizeof(struct net_rule));
 		lay(out, &n->block, &b->net_block, sizeof(struct net_rule));
@@ -122,7 +123,7 @@ int plan_build(const struct policy *p, const struct host *h, const uint8_t key[3
 				     &b.env_set,   &b.env_pass,	   &b.layers,	   &b.downgrades,
 				     &b.facts,	   &b.sources,	   &b.filter,	   &b.net_allow,
 				     &b.net_block, &b.net_servers, &b.net_sockets, &b.net_listeners,
-				     &b.net_batch };
+				     &b.net_batch, &b.observer };
 	struct filter_options options = { .root = h->root };
 	int r;
 
@@ -151,6 +152,9 @@ int plan_build(const struct policy *p, const struct host *h, const uint8_t key[3
 	options.network = b.head.network.flags & PN_ON;
 	if (r == 0)
 		r = filter_build(p, &options, &b.filter, e);
+	options.observe = build_observe(&b);
+	if (r == 0 && options.observe)
+		r = filter_build(p, &options, &b.observer, e);
 	if (r == 0)
 		r = assemble(&b, ret);
 	for (size_t i = 0; i < ARRAY_SIZE(bufs); i++)

@@ -5,6 +5,7 @@
 #include "base/macros.h"
 #include "base/str.h"
 #include "plan/builder.h"
+#include "plan/filter.h"
 
 /* Of audit.detail_level; budget_usage is not here, for it has no effect. */
 static const struct {
@@ -69,4 +70,20 @@ int build_audit(struct builder *b)
 	a->flags |= PA_ON | (p->audit.on_failure == AUDIT_WARN ? (uint32_t)PA_WARN : 0);
 	a->rotate_bytes = p->audit.rotate_bytes.v;
 	return build_path(b);
+}
+
+unsigned build_observe(const struct builder *b)
+{
+	const struct plan_audit *a = &b->head.audit;
+	unsigned observe = 0;
+
+	if (a->denials.off)
+		observe |= FO_REFUSED | FO_WRITES | FO_OPENS;
+	if (a->classes & (PAC_SYSCALL | PAC_SECURITY))
+		observe |= FO_REFUSED;
+	if (a->classes & PAC_SECURITY && !(a->flags & PA_EBPF))
+		observe |= FO_EXEC;
+	if (a->classes & PAC_FILESYSTEM && !(a->flags & PA_EBPF))
+		observe |= a->flags & PA_OPENS ? FO_WRITES | FO_OPENS : FO_WRITES;
+	return observe;
 }

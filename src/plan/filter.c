@@ -7,11 +7,13 @@
 #include "plan/filter.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "plan/bpf.h"
 #include "plan/syscall.h"
 
@@ -31,6 +33,7 @@ struct call {
 	int refusal;		/* errno while not allowed; 0: the number is unknown */
 	struct clause *clauses; /* the first that holds decides */
 	size_t clauses_count;
+	const struct policy_cond *observed; /* where it is allowed and this holds: tell of it */
 };
 
 struct calls {
@@ -39,6 +42,7 @@ struct calls {
 	uint32_t deny; /* the action of a denial */
 	struct arena arena;
 	bool root, network; /* see struct filter_options */
+	unsigned observe;
 };
 
 static void calls_done(struct calls **c)
@@ -291,6 +295,73 @@ static void settle(const struct calls *c, struct call *call)
 	call->clauses_count = n;
 }
 
+/* The same bits on every architecture here. */
+#define OPENED_TO_WRITE(n)                                               \
+	{                                                                \
+		.arg = (n), .op = OP_MASKED_NEQ, .value = 0,             \
+		.mask = O_WRONLY | O_RDWR | O_CREAT | (uint64_t)O_TRUNC, \
+	}
+
+/* By name, and not by what a call might do: what else makes or changes files is not seen. */
+static const struct observed {
+	const char *syscall;
+	unsigned by;			/* enum filter_observe: any of these */
+	const struct policy_cond *only; /* without FO_OPENS */
+} observed[] = {
+	{ "execve", FO_EXEC, NULL },
+	{ "execveat", FO_EXEC, NULL },
+	{ "open", FO_WRITES | FO_OPENS, &(const struct policy_cond)OPENED_TO_WRITE(1) },
+	{ "openat", FO_WRITES | FO_OPENS, &(const struct policy_cond)OPENED_TO_WRITE(2) },
+	{ "creat", FO_WRITES | FO_OPENS, NULL },
+	/* Its flags are in memory, out of the filter's sight. */
+	{ "openat2", FO_WRITES | FO_OPENS, NULL },
+};
+
+static void observe(struct calls *c)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(observed); i++) {
+		int nr = syscall_number(observed[i].syscall, c->arch);
+		struct call *call;
+
+		if (nr < 0 || nr >= SYSCALL_LIMIT || !(observed[i].by & c->observe))
+			continue;
+		call = &c->of[nr];
+		if (observed[i].only && !(c->observe & FO_OPENS)) {
+			call->observed = observed[i].only;
+			continue;
+		}
+		if (call->ret == SECCOMP_RET_ALLOW)
+			call->ret = SECCOMP_RET_USER_NOTIF;
+		for (size_t k = 0; k < call->clauses_count; k++)
+			if (call->clauses[k].ret == SECCOMP_RET_ALLOW)
+				call->clauses[k].ret = SECCOMP_RET_USER_NOTIF;
+	}
+}
+
+/*
+ * Between the filter and the first answer lies the hand-over of the listener: a call of
+ * it that waited for an answer would wait forever.
+ */
+static int check_hand_over(const struct calls *c, const struct policy *p, struct err *e)
+{
+	const struct policy_sysrules *rules = &p->syscalls.advanced_rules;
+
+	for (size_t i = 0; c->observe && i < rules->count; i++) {
+		const struct policy_sysrule *rule = &rules->items[i];
+
+		if (rule->allow ||
+		    (!streq(rule->syscall, "sendmsg") && !streq(rule->syscall, "write")))
+			continue;
+		err_set(e, EPROTO, "seccomp",
+			"%ssyscalls.advanced_rules: uses of '%s' cannot be denied where the sandbox "
+			"is observed, for the observer starts with them",
+			place_of(rule->pos).text, rule->syscall);
+		err_remedy(e, "leave the rule out, or audit.enabled and denials.file");
+		return -EPROTO;
+	}
+	return 0;
+}
+
 /* NULL: @e says why. */
 static struct calls *decide(const struct policy *p, const struct filter_options *o, struct err *e)
 {
@@ -304,7 +375,10 @@ static struct calls *decide(const struct policy *p, const struct filter_options 
 	c->arch = o->arch ? o->arch : syscall_native_arch();
 	c->root = o->root;
 	c->network = o->network;
-	c->deny = p->syscalls.kill ? SECCOMP_RET_KILL_PROCESS : RET_ERRNO(EPERM);
+	c->observe = o->observe;
+	c->deny = p->syscalls.kill	    ? SECCOMP_RET_KILL_PROCESS
+		  : o->observe & FO_REFUSED ? SECCOMP_RET_USER_NOTIF
+					    : RET_ERRNO(EPERM);
 	if (c->arch != AUDIT_ARCH_X86_64 && c->arch != AUDIT_ARCH_AARCH64) {
 		err_set(e, EOPNOTSUPP, "seccomp", "no filter for architecture 0x%x", c->arch);
 		err_remedy(e, "x86_64 and aarch64 are supported");
@@ -313,10 +387,12 @@ static struct calls *decide(const struct policy *p, const struct filter_options 
 	apply_baseline(c, p);
 	/* A denial beats what is allowed in words, and that beats the guards. */
 	if (apply_names(c, p, e) < 0 || apply_rules(c, p, false, e) < 0 ||
-	    apply_rules(c, p, true, e) < 0 || apply_guards(c, p, e) < 0)
+	    apply_rules(c, p, true, e) < 0 || apply_guards(c, p, e) < 0 ||
+	    check_hand_over(c, p, e) < 0)
 		return NULL;
 	for (size_t nr = 0; nr < SYSCALL_LIMIT; nr++)
 		settle(c, &c->of[nr]);
+	observe(c);
 	return TAKE_PTR(c);
 }
 
@@ -327,13 +403,28 @@ struct span {
 	size_t label;
 };
 
+static bool is_leaf(const struct call *call)
+{
+	return call->clauses_count > 0 || (call->observed && call->ret == SECCOMP_RET_ALLOW);
+}
+
+static size_t compile_answer(struct bpf_prog *b, const struct call *call, uint32_t ret)
+{
+	size_t tell;
+
+	if (ret != SECCOMP_RET_ALLOW || !call->observed)
+		return bpf_return(b, ret);
+	tell = bpf_return(b, SECCOMP_RET_USER_NOTIF);
+	return bpf_cond(b, call->observed, tell, bpf_return(b, ret));
+}
+
 static size_t compile_clauses(struct bpf_prog *b, const struct call *call)
 {
-	size_t no = bpf_return(b, call->ret);
+	size_t no = compile_answer(b, call, call->ret);
 
 	for (size_t i = call->clauses_count; i > 0; i--) {
 		const struct clause *cl = &call->clauses[i - 1];
-		size_t yes = bpf_return(b, cl->ret);
+		size_t yes = compile_answer(b, call, cl->ret);
 
 		for (size_t k = cl->conds_count; k > 0; k--)
 			yes = bpf_cond(b, &cl->conds[k - 1], yes, no);
@@ -398,7 +489,7 @@ static size_t compile_spans(struct bpf_prog *b, const struct calls *c, struct sp
 
 		if (nr < SYSCALL_LIMIT) {
 			s.ret = c->of[nr].ret;
-			s.leaf = c->of[nr].clauses_count > 0;
+			s.leaf = is_leaf(&c->of[nr]);
 		}
 		if (s.leaf)
 			s.label = compile_clauses(b, &c->of[nr]);

@@ -35,6 +35,17 @@
  * getaddrinfo expect it).
  * With syscalls.kill what would be EPERM ends the process; the others stay.
  * See seccomp(2).
+ *
+ * Observed: the same filter, but some calls stop until a supervisor, who is told of
+ * them (SECCOMP_RET_USER_NOTIF, seccomp_unotify(2)), has answered. It decides nothing:
+ * its answer is what the filter without observation says of the same number and
+ * arguments (filter_run()), which are a copy that nothing inside can change. So
+ * "go on" is said only where that filter allows the call, and what memory holds, which
+ * another thread may change at any time, is for the record alone. Quiet refusals
+ * (ENOSYS, EAFNOSUPPORT) and syscalls.kill stay as they are. Of two filters the kernel
+ * takes the stricter word, and USER_NOTIF is stricter than TRACE: a debugger inside that
+ * asks by a filter of its own to be told of calls (strace --seccomp-bpf) is not told of
+ * observed ones. A process can have one listener: a program inside cannot have its own.
  */
 #ifndef PURPLE_PLAN_FILTER_H
 #define PURPLE_PLAN_FILTER_H
@@ -47,11 +58,23 @@
 #include "policy/diag.h"
 #include "policy/policy.h"
 
+enum filter_observe {
+	FO_REFUSED = 1 << 0, /* what would be EPERM */
+	FO_EXEC = 1 << 1,
+	FO_WRITES = 1 << 2, /* files opened for writing, or made by opening them */
+	FO_OPENS = 1 << 3   /* files opened in any way */
+};
+
 /* What the plan adds to the policy's own words. */
 struct filter_options {
 	uint32_t arch; /* AUDIT_ARCH_*; 0: this machine's */
 	bool root;     /* files made inside may be root's outside: no set-group-ID bit at all */
 	bool network;  /* lo is there, whatever network.loopback says */
+	/*
+	 * enum filter_observe; 0: nothing is. Who hands the listener on is under the filter
+	 * already: what would stop its sendmsg or write is refused as a policy.
+	 */
+	unsigned observe;
 };
 
 /*

@@ -478,6 +478,11 @@ static bool check_header(struct check *c)
 		return fail(c, "filter: too long");
 	if (!check_table(c, p->filter, sizeof(struct sock_filter), "filter: bad table"))
 		return false;
+	/* What the observer is told of it answers by the filter. */
+	if (p->observer.count > FILTER_MAX || (p->observer.count > 0 && p->filter.count == 0))
+		return fail(c, "observer: bad filter");
+	if (!check_table(c, p->observer, sizeof(struct sock_filter), "observer: bad table"))
+		return false;
 	if (!check_str(c, p->hostname, OPTIONAL, "bad host name"))
 		return false;
 	if (p->hostname.len > HOSTNAME_MAX)

@@ -320,6 +320,8 @@ struct plan {
 	struct plan_table downgrades; /* struct plan_downgrade */
 	struct plan_table facts;      /* struct plan_fact */
 	struct plan_table sources;    /* struct plan_source */
+	/* struct sock_filter; if there is one, commands get it instead of @filter: plan/filter.h */
+	struct plan_table observer;
 };
 
 /*

@@ -390,6 +390,9 @@ static void print_audit(struct buf *b, const struct plan *p)
 		print_str(b, p, "  for the agent ", a->denials);
 		buf_puts(b, "\n");
 	}
+	if (p->observer.count)
+		buf_printf(b, "  calls         told by a filter of %u instructions\n",
+			   p->observer.count);
 }
 
 static void print_origins(struct buf *b, const struct plan *p)

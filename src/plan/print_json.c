@@ -379,15 +379,11 @@ static void print_calls(struct json *j, const struct plan *p)
 	words_close(j);
 }
 
-static void print_seccomp(struct json *j, const struct plan *p)
+static void print_listing(struct json *j, const char *key, const struct sock_filter *insns,
+			  uint32_t count)
 {
-	const struct sock_filter *insns = plan_items(p, filter, struct sock_filter);
-
-	open_(j, "seccomp", "{");
-	number(j, "instructions", p->filter.count);
-	print_calls(j, p);
-	open_(j, "listing", "[");
-	for (uint32_t i = 0; i < p->filter.count; i++) {
+	open_(j, key, "[");
+	for (uint32_t i = 0; i < count; i++) {
 		_cleanup_buf_ struct buf line = BUF_INIT(256);
 
 		buf_printf(&line, "%u: ", i);
@@ -395,6 +391,19 @@ static void print_seccomp(struct json *j, const struct plan *p)
 		string(j, NULL, line.data);
 	}
 	close_(j, "]");
+}
+
+static void print_seccomp(struct json *j, const struct plan *p)
+{
+	const struct sock_filter *insns = plan_items(p, filter, struct sock_filter);
+
+	open_(j, "seccomp", "{");
+	number(j, "instructions", p->filter.count);
+	print_calls(j, p);
+	print_listing(j, "listing", insns, p->filter.count);
+	if (p->observer.count)
+		print_listing(j, "observer", plan_items(p, observer, struct sock_filter),
+			      p->observer.count);
 	close_(j, "}");
 }
 
