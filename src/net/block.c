@@ -9,6 +9,7 @@
 
 #include "base/macros.h"
 #include "net/host.h"
+#include "net/protocol.h"
 #include "sys/raw.h"
 
 static bool rule_is_sane(const struct net_rule *r)
@@ -31,7 +32,7 @@ static int check(const struct net_block *b, size_t size)
 	if (size != sizeof(*b) + count * sizeof(struct net_rule))
 		return -EINVAL;
 	if (!b->max_connections || b->max_connections > NET_CONNECTIONS_MAX || !b->idle_s ||
-	    b->v6_prefix[0] != 0xfd)
+	    b->tell & ~(uint32_t)NET_TELL_ALL || b->pad || b->v6_prefix[0] != 0xfd)
 		return -EINVAL;
 	for (uint32_t i = 0; i < count; i++)
 		if (!rule_is_sane(&rules[i]))

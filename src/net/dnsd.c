@@ -107,6 +107,7 @@ size_t dnsd_answer(struct dnsd *d, const struct dns_query *q, const struct resol
 	dns_reply_start(&r, reply, DNSD_REPLY_MAX, q, DNS_NOERROR, tcp);
 	dns_reply_add_addr(&r, q->type == DNS_A ? &v4 : &v6,
 			   MIN(result->ttl, (uint32_t)DNSD_TTL_MAX));
+	report_name(d->report, q->name);
 	return dns_reply_finish(&r);
 }
 

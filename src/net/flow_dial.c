@@ -98,6 +98,15 @@ static void dial_next(struct flow *f)
 		loop_set(loop, &f->timer, f->deadline - loop->now);
 }
 
+static void report_peer(const struct flow *f)
+{
+	const struct resolver_addr *a = &f->addrs[f->peer];
+	const struct host address = host_from_addr(a->v6, a->addr);
+	char text[HOST_NAME_MAX_LEN + 1];
+
+	report_flow(f->flows->report, host_text(&f->host, text), &address, f->port, false);
+}
+
 static void on_attempt(struct loop_watch *w, uint32_t events)
 {
 	struct flow_attempt *a = LOOP_OWNER(w, struct flow_attempt, watch);
@@ -117,6 +126,7 @@ static void on_attempt(struct loop_watch *w, uint32_t events)
 	f->outer.fd = TAKE_FD(w->fd);
 	f->peer = a->addr;
 	flow_dial_stop(f);
+	report_peer(f);
 	flow_relay_start(f);
 }
 

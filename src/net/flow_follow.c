@@ -21,6 +21,14 @@ bool flow_is_for(const struct flow *f, const struct http_head *head)
 	       (host_equal(&head->host, &f->host) && (!head->port || head->port == f->port));
 }
 
+void flow_report_request(const struct flow *f, const struct http_head *head, const char *data)
+{
+	char text[HOST_NAME_MAX_LEN + 1];
+
+	report_request(f->flows->report, host_text(&f->host, text), f->port, head->method,
+		       data + head->target, head->target_len);
+}
+
 /* The request with @head may go. How many bytes that is; of a chunked body none yet. */
 static uint64_t admit(struct flow *f, const struct http_head *head)
 {
@@ -71,6 +79,7 @@ static enum http_result step(struct flow *f, const char *data, size_t len, uint6
 		return r;
 	if (r == HTTP_DONE && flow_is_for(f, &head)) {
 		*pass = admit(f, &head);
+		flow_report_request(f, &head, data);
 		return r;
 	}
 	*refused = head;

@@ -55,6 +55,7 @@ static enum gate judge_http(struct flow *f, size_t len, struct http_head *head)
 		if (!flow_is_for(f, head))
 			return GATE_HTTP;
 		flow_follow_start(f, head);
+		flow_report_request(f, head, (const char *)f->flows->peek);
 		return GATE_OPEN;
 	case HTTP_BAD:
 	default:

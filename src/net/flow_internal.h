@@ -167,6 +167,8 @@ void flow_refuse_http(struct flow *f, const struct http_head *head);
 
 /* Is the request for this flow's name and port? */
 bool flow_is_for(const struct flow *f, const struct http_head *head);
+/* Tell of the request @head, read from @data, which may go. */
+void flow_report_request(const struct flow *f, const struct http_head *head, const char *data);
 /* The first request has @head, and was found good. */
 void flow_follow_start(struct flow *f, const struct http_head *head);
 /* The proxy sent on @head itself: no more than that one request may come. */

@@ -263,6 +263,7 @@ static bool forward(struct flow *f)
 	f->proxy = FLOW_NO_PROXY;
 	f->gated = false;
 	flow_follow_one(f, &head);
+	flow_report_request(f, &head, (const char *)fs->peek);
 	return true;
 }
 

@@ -19,6 +19,10 @@
  *	NET_DENIED	something was refused; at most NET_DENIED_PER_SECOND, the
  *			others are counted in the next one's @count; at the end in one
  *			whose @verdict is 0, and which tells of no other
+ *	NET_ALLOWED	what went out, as far as the configuration asks for it (enum
+ *			net_tell): a connection, the first datagram of a flow, a name that
+ *			was answered (@port 0), a request of plain HTTP (@method is not
+ *			empty). What there was no room for is counted in the next one's @count
  *	NET_CHANGED	the rules are in force; @count as it was asked, @error: how many flows
  *			they cut
  *	NET_SHOWN	it is in the memfd, or @error says why not
@@ -51,8 +55,12 @@ enum net_message_type {
 	NET_RULES,
 	NET_CHANGED,
 	NET_SHOW,
-	NET_SHOWN
+	NET_SHOWN,
+	NET_ALLOWED
 };
+
+/* What NET_ALLOWED tells of; of struct net_block. */
+enum net_tell { NET_TELL_FLOWS = 1 << 0, NET_TELL_REQUESTS = 1 << 1, NET_TELL_ALL = 3 };
 
 /* Made by PID 1 inside its own network namespace, where every address is local. */
 enum net_socket_kind {
@@ -78,18 +86,22 @@ struct net_message {
 	uint32_t type;
 	uint32_t count;	 /* SOCKETS, DENIED (not told of): how many; else a request's number */
 	int32_t error;	 /* FAILED, SHOWN: -errno; CHANGED: a count */
-	uint8_t udp;	 /* DENIED */
+	uint8_t udp;	 /* DENIED, ALLOWED */
 	uint8_t verdict; /* DENIED: enum net_verdict */
-	uint16_t port;	 /* DENIED */
+	uint16_t port;	 /* DENIED, ALLOWED */
 	union {
 		struct net_socket sockets[NET_SOCKETS_MAX];
 		struct {
-			/* FAILED: why; DENIED: the name or address. NUL-terminated */
+			/* FAILED: why; DENIED, ALLOWED: the name or address. NUL-terminated */
 			char text[256];
-			/* DENIED: where the name leads, for SPECIAL or BLOCKED; NUL-terminated */
+			/*
+			 * Where the name leads: DENIED, for SPECIAL or BLOCKED; ALLOWED.
+			 * NUL-terminated
+			 */
 			char address[46];
 			uint16_t rule; /* DENIED, BLOCKED: its place in the list, from 1; 0: unknown
 					*/
+			char method[36], path[256]; /* ALLOWED; NUL-terminated; cut */
 		};
 	};
 };

@@ -2,8 +2,10 @@
 #include "net/report.h"
 
 #include <stddef.h>
+#include <string.h>
 #include <sys/socket.h>
 
+#include "base/macros.h"
 #include "base/str.h"
 
 /* False: it has to wait, or there is no room. */
@@ -62,10 +64,64 @@ void report_refused(struct report *r, const struct rules_answer *answer, const c
 	report(r, &m);
 }
 
+static void report_allowed(struct report *r, struct net_message *m)
+{
+	m->type = NET_ALLOWED;
+	m->count = r->allowed_untold;
+	if (send(r->fd, m, sizeof(*m), MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)sizeof(*m))
+		r->allowed_untold = 0;
+	else
+		r->allowed_untold++;
+}
+
+void report_flow(struct report *r, const char *host, const struct host *address, uint16_t port,
+		 bool udp)
+{
+	struct net_message m = { .udp = udp, .port = port };
+	char at[HOST_NAME_MAX_LEN + 1];
+
+	if (!(r->tell & NET_TELL_FLOWS))
+		return;
+	str_copy(m.text, sizeof(m.text), host);
+	str_copy(m.address, sizeof(m.address), host_text(address, at));
+	report_allowed(r, &m);
+}
+
+enum { SAME_NAME_MS = 1000 };
+
+void report_name(struct report *r, const char *name)
+{
+	struct net_message m = { .udp = true };
+
+	if (!(r->tell & NET_TELL_FLOWS) ||
+	    (r->loop->now - r->name_at < SAME_NAME_MS && streq(r->name, name)))
+		return;
+	r->name_at = r->loop->now;
+	str_copy(r->name, sizeof(r->name), name);
+	str_copy(m.text, sizeof(m.text), name);
+	report_allowed(r, &m);
+}
+
+void report_request(struct report *r, const char *host, uint16_t port, const char *method,
+		    const char *target, size_t len)
+{
+	struct net_message m = { .port = port };
+
+	if (!(r->tell & NET_TELL_REQUESTS))
+		return;
+	str_copy(m.text, sizeof(m.text), host);
+	str_copy(m.method, sizeof(m.method), method);
+	memcpy(m.path, target, MIN(len, sizeof(m.path) - 1));
+	report_allowed(r, &m);
+}
+
 void report_flush(struct report *r)
 {
 	struct net_message m = { .type = NET_DENIED };
 
 	if (r->untold && tell(r, &m))
 		r->untold = 0;
+	m = (struct net_message){ .type = NET_ALLOWED };
+	if (r->allowed_untold)
+		report_allowed(r, &m);
 }

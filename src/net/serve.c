@@ -301,7 +301,7 @@ static int prepare(struct serve *s, const struct net_block *b)
 		r = names_init(&s->names, b->v6_prefix);
 	if (!r)
 		r = resolver_new(&s->loop, b->servers, b->servers_count, &s->resolver);
-	s->report = (struct report){ .loop = &s->loop, .fd = s->control };
+	s->report = (struct report){ .loop = &s->loop, .fd = s->control, .tell = b->tell };
 	if (!r)
 		r = dnsd_new(&s->loop, &s->rules, &s->names, s->resolver, &s->report, &s->dnsd);
 	if (!r)

@@ -212,6 +212,7 @@ static bool settle(struct udp_flow *f, const struct resolver_result *result)
 	struct rules_answer answer, refusal = { .verdict = RULES_ALLOWED };
 	struct host name = host_from_name(f->name ? f->name : ""), addr, refused;
 	const unsigned count = result->count;
+	char text[HOST_NAME_MAX_LEN + 1];
 
 	for (unsigned i = 0; i < 2 * count; i++) {
 		const struct resolver_addr *a = &result->addrs[i < count ? i : i - count];
@@ -227,6 +228,8 @@ static bool settle(struct udp_flow *f, const struct resolver_result *result)
 		} else if (connect_to(f, a) == 0) {
 			f->peer = *a;
 			f->waiting = false;
+			report_flow(f->udp->report, f->name ? f->name : host_text(&addr, text),
+				    &addr, f->socket->port, true);
 			return true;
 		}
 	}

@@ -218,13 +218,11 @@ const struct policy_key policy_keys[] = {
 
 	{ "audit.enabled", KEY_BOOL, AT(audit.enabled), .fallback = "false", .option = "audit",
 	  .help = "What happens is written down, in a trail that shows when it was changed; "
-		  "`purple audit` reads it.",
-	  .not_yet = "true" },
+		  "`purple audit` reads it." },
 	{ "audit.log_path", KEY_PATH, AT(audit.log_path), .option = "audit-log",
 	  .help = "The file of the host that the trail is appended to. Without it: "
 		  "purple/audit.jsonl in the user's state directory, as root "
-		  "/var/lib/purple/audit.jsonl.",
-	  .not_yet = NOT_YET_ANY },
+		  "/var/lib/purple/audit.jsonl." },
 	{ "audit.detail_level", KEY_LIST, AT(audit.detail_level), .check = check_detail,
 	  .form = "filesystem", .option = "audit-detail",
 	  .help = "What is written down beside the sandbox's own life: resource (limits that were "
@@ -232,12 +230,10 @@ const struct policy_key policy_keys[] = {
 		  "(refused calls), network (names and connections), api_calls (requests of plain "
 		  "HTTP), security_events (programs that were executed, and all that was refused). "
 		  "Without a list: all but api_calls, and of the files only those opened for "
-		  "writing, and refused ones. budget_usage is known and has no effect.",
-	  .not_yet = NOT_YET_ANY },
+		  "writing, and refused ones. budget_usage is known and has no effect." },
 	{ "audit.on_failure", KEY_ENUM, AT(audit.on_failure), .fallback = "stop",
 	  .names = names_on_failure, .option = "audit-on-failure",
-	  .help = "When the trail cannot be written. stop: the sandbox ends. warn: it goes on.",
-	  .not_yet = "stop warn" },
+	  .help = "When the trail cannot be written. stop: the sandbox ends. warn: it goes on." },
 	{ "audit.rotate_bytes", KEY_SIZE, AT(audit.rotate_bytes), .min = 64 * KIB, .max = TIB,
 	  .fallback = "64M", .option = "audit-rotate",
 	  .help = "A file of the trail that is larger is put aside as FILE.1, FILE.2 and so on. "

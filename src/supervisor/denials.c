@@ -45,20 +45,21 @@ static bool is_same(const struct denial *a, const struct denial *b)
 	       streq(a->host, b->host);
 }
 
-void denials_add(struct denials *d, const struct net_message *m, const char *rule)
+const struct denial *denials_add(struct denials *d, const struct net_message *m, const char *rule)
 {
-	struct denial new = {
-		.port = m->port, .udp = m->udp != 0, .verdict = m->verdict, .count = 1
-	};
+	static struct denial new; /* it may be asked for where there is no room for it */
 	struct net_message copy = *m;
 
 	d->others += m->count;
 	if (m->verdict == 0)
-		return;
+		return NULL;
 	if (m->verdict >= NET_VERDICTS) {
 		d->others++;
-		return;
+		return NULL;
 	}
+	new = (struct denial){
+		.port = m->port, .udp = m->udp != 0, .verdict = m->verdict, .count = 1
+	};
 	copy.text[sizeof(copy.text) - 1] = copy.address[sizeof(copy.address) - 1] = '\0';
 	copy_name(new.host, sizeof(new.host), copy.text);
 	copy_name(new.address, sizeof(new.address), copy.address);
@@ -66,13 +67,15 @@ void denials_add(struct denials *d, const struct net_message *m, const char *rul
 	for (uint32_t i = 0; i < d->count; i++) {
 		if (is_same(&d->items[i], &new)) {
 			d->items[i].count++;
-			return;
+			return &d->items[i];
 		}
 	}
-	if (d->count == DENIALS_MAX)
+	if (d->count == DENIALS_MAX) {
 		d->others++;
-	else
-		d->items[d->count++] = new;
+		return &new;
+	}
+	d->items[d->count] = new;
+	return &d->items[d->count++];
 }
 
 const char *denial_reason(const struct denial *d)

@@ -35,8 +35,11 @@ struct denials {
 	struct denial items[DENIALS_MAX];
 };
 
-/* Count what the NET_DENIED @m tells; @rule: the text of its rule, or "". */
-void denials_add(struct denials *d, const struct net_message *m, const char *rule);
+/*
+ * Count what the NET_DENIED @m tells; @rule: the text of its rule, or "". Returns
+ * its item, until the next call; NULL if it told of none.
+ */
+const struct denial *denials_add(struct denials *d, const struct net_message *m, const char *rule);
 
 /* "not listed", … Constant. */
 const char *denial_reason(const struct denial *d);

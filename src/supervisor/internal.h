@@ -13,6 +13,7 @@
  *	register.c  the state directory
  *	server.c    clients of the control socket
  *	peer.c      who may be one
+ *	events.c    what has happened: counts, and the audit trail
  *	stay.c      commands that purple-init starts for us
  *	output.c    what a detached command writes: log, attached client
  *	tally.c     what of it goes into the totals of all
@@ -29,6 +30,7 @@
 #define PURPLE_SUPERVISOR_INTERNAL_H
 
 #include <poll.h>
+#include <sys/socket.h>
 
 #include "cgroup/cgroup.h"
 #include "jail/init_protocol.h"
@@ -37,6 +39,7 @@
 #include "net/rules.h"
 #include "supervisor/control.h"
 #include "supervisor/denials.h"
+#include "supervisor/events.h"
 #include "supervisor/lifecycle.h"
 #include "supervisor/pty.h"
 #include "supervisor/rule_lists.h"
@@ -58,6 +61,7 @@ struct command {
 
 struct client {
 	int fd;
+	struct ucred peer; /* who it was when it connected */
 	int command; /* EXEC: its number in commands[]; -1 */
 	bool waits;  /* to be told of the end */
 	bool attached;
@@ -135,6 +139,7 @@ struct supervisor {
 	struct command commands[INIT_COMMANDS_MAX];
 	struct output output;
 	struct denials denials;
+	struct events events;
 	struct rule_lists *rules; /* owned; NULL: still the plan's */
 	uint32_t net_serial;	  /* of the last request to purple-net */
 	char net_error[sizeof(((struct net_message *)0)->text)]; /* of NET_FAILED */
@@ -207,6 +212,7 @@ void network_abandon(struct supervisor *s);	  /* purple-net is */
 
 /* network_told.c */
 void network_denied(struct supervisor *s, const struct net_message *m);
+void network_allowed(struct supervisor *s, const struct net_message *m);
 /* purple-net is gone, or as good as that. Why is in s->out->network_why from here on. */
 void network_bury(struct supervisor *s);
 /* The refusals into the log of a detached one. */
@@ -236,7 +242,7 @@ void client_send(struct supervisor *s, int n, const struct control_message *m, c
  * the socket may have come into a sandbox, where the same user runs what nobody
  * trusts. Nor can it be asked for by somebody whose /proc/PID/ns we may not read.
  */
-int peer_check(int fd, struct err *e);
+int peer_check(int fd, struct ucred *peer, struct err *e);
 
 /* stay.c */
 int stay_prepare(struct supervisor *s, struct err *e); /* before jail_start() */

@@ -27,6 +27,7 @@
 enum {
 	DRAIN_S = 3, /* it takes 2 at most, to send on what came from inside */
 	CROWDED_MS = 2000,
+	MESSAGES_A_TURN = 64,
 };
 
 _Static_assert((int)PS_TCP == NET_SOCKET_TCP && (int)PS_DNS_TCP == NET_SOCKET_DNS_TCP &&
@@ -86,6 +87,8 @@ static void compose(const struct supervisor *s, struct buf *b)
 		.idle_s = n->idle_s,
 		.bytes_per_second = n->bytes_per_second,
 		.servers_count = n->servers.count,
+		.tell = (events_want(s, EV_NET_ALLOWED) ? NET_TELL_FLOWS : 0U) |
+			(events_want(s, EV_API_CALL) ? NET_TELL_REQUESTS : 0U),
 	};
 
 	memcpy(head.v6_prefix, s->launch->net_prefix, sizeof(head.v6_prefix));
@@ -293,6 +296,8 @@ static bool read_message(struct supervisor *s)
 		network_answered(s, &m);
 	} else if (m.type == NET_DENIED) {
 		network_denied(s, &m);
+	} else if (m.type == NET_ALLOWED) {
+		network_allowed(s, &m);
 	} else if (m.type == NET_FAILED && s->net_ready) {
 		m.text[sizeof(m.text) - 1] = '\0';
 		str_copy(s->net_error, sizeof(s->net_error), m.text);
@@ -310,7 +315,7 @@ void network_handle(struct supervisor *s, const struct pollfd *fds)
 	if (fds[0].revents)
 		hand_over(s);
 	/* At most so many at a time: it shall not keep us from all else. */
-	for (int i = 0; fds[1].revents && i < NET_DENIED_PER_SECOND && read_message(s); i++)
+	for (int i = 0; fds[1].revents && i < MESSAGES_A_TURN && read_message(s); i++)
 		;
 }
 

@@ -104,8 +104,9 @@ static int change_one(const struct supervisor *s, struct rule_lists *l, const ch
 	return allow ? rule_lists_allow(l, &rule, e) : rule_lists_deny(l, &rule, e);
 }
 
-static void note(struct supervisor *s, const char *text, bool allow)
+static void note(struct supervisor *s, int n, const char *text, bool allow)
 {
+	struct event ev = { .type = EV_POLICY_CHANGED };
 	char line[340], rule[300];
 	struct net_rule parsed;
 	const char *why;
@@ -116,6 +117,11 @@ static void note(struct supervisor *s, const char *text, bool allow)
 	snprintf(line, sizeof(line), "%s %s",
 		 allow ? "allowed from here on:" : "denied from here on:", rule);
 	output_note(s, line);
+	event_text(&ev, EF_RULE, rule);
+	event_text(&ev, EF_MESSAGE, allow ? "purple net allow" : "purple net deny");
+	event_number(&ev, EF_UID, s->clients[n].peer.uid);
+	event_number(&ev, EF_PID, (uint64_t)s->clients[n].peer.pid);
+	supervisor_emit(s, &ev);
 }
 
 static void change(struct supervisor *s, int n, const struct control_message *m, bool allow)
@@ -151,7 +157,7 @@ static void change(struct supervisor *s, int n, const struct control_message *m,
 	if (r < 0)
 		return client_error(s, n, &e);
 	for (size_t at = 0; at < len; at += strlen(m->bytes + at) + 1)
-		note(s, m->bytes + at, allow);
+		note(s, n, m->bytes + at, allow);
 }
 
 /* What we know ourselves: the denials, then the rules allowed, then those blocked. */

@@ -20,13 +20,91 @@ static void rule_text(const struct supervisor *s, unsigned number, char *ret, si
 		net_rule_format(&now.block[number - 1], ret, size);
 }
 
+static void emit_denied(struct supervisor *s, const struct denial *d)
+{
+	struct event ev = { .type = d->port ? EV_NET_DENIED : EV_DNS_DENIED };
+	char allow[DENIAL_ALLOW];
+
+	denial_allow(d, allow);
+	event_text(&ev, EF_HOST, d->host);
+	if (d->port) {
+		event_text(&ev, EF_ADDRESS, d->address[0] ? d->address : NULL);
+		event_number(&ev, EF_PORT, d->port);
+		event_text(&ev, EF_PROTO, d->udp ? "udp" : "tcp");
+	}
+	event_text(&ev, EF_REASON, denial_reason(d));
+	event_text(&ev, EF_RULE, d->rule[0] ? d->rule : NULL);
+	event_text(&ev, EF_ALLOW, allow[0] ? allow : NULL);
+	event_number(&ev, EF_COUNT, 1);
+	supervisor_emit(s, &ev);
+}
+
+/* Those that purple-net did not tell of one by one: more than NET_DENIED_PER_SECOND. */
+static void emit_others(struct supervisor *s, uint64_t count)
+{
+	struct event ev = { .type = EV_NET_DENIED };
+
+	event_text(&ev, EF_REASON, "more than are told of one by one");
+	event_number(&ev, EF_COUNT, count);
+	supervisor_emit(s, &ev);
+}
+
 void network_denied(struct supervisor *s, const struct net_message *m)
 {
+	const struct denial *d;
 	char rule[DENIAL_RULE];
 
 	rule_text(s, m->verdict == NET_BLOCKED ? m->rule : 0, rule, sizeof(rule));
-	denials_add(&s->denials, m, rule);
+	d = denials_add(&s->denials, m, rule);
 	s->out->denials = &s->denials;
+	if (d)
+		emit_denied(s, d);
+	if (m->count > 0)
+		emit_others(s, m->count);
+}
+
+/* Behind "http://authority", as a proxy is asked. */
+static const char *path_of(const char *target)
+{
+	const char *rest = str_after(target, "http://");
+
+	return rest ? strchrnul(rest, '/') : target;
+}
+
+static void emit_untold(struct supervisor *s, uint64_t count)
+{
+	struct event ev = { .type = EV_AUDIT_GAP };
+
+	event_text(&ev, EF_REASON, "purple-net saw more than it could tell");
+	event_number(&ev, EF_COUNT, count);
+	supervisor_emit(s, &ev);
+}
+
+void network_allowed(struct supervisor *s, const struct net_message *told)
+{
+	struct net_message m = *told;
+	struct event ev = { .type = m.method[0] ? EV_API_CALL
+				    : m.port	? EV_NET_ALLOWED
+						: EV_DNS_ALLOWED };
+
+	m.text[sizeof(m.text) - 1] = m.address[sizeof(m.address) - 1] = '\0';
+	m.method[sizeof(m.method) - 1] = m.path[sizeof(m.path) - 1] = '\0';
+	if (m.count > 0)
+		emit_untold(s, m.count);
+	if (m.text[0] == '\0')
+		return;
+	event_text(&ev, EF_HOST, m.text);
+	if (ev.type != EV_API_CALL)
+		event_text(&ev, EF_ADDRESS, m.address[0] ? m.address : NULL);
+	if (ev.type != EV_DNS_ALLOWED)
+		event_number(&ev, EF_PORT, m.port);
+	if (ev.type == EV_NET_ALLOWED)
+		event_text(&ev, EF_PROTO, m.udp ? "udp" : "tcp");
+	if (ev.type == EV_API_CALL) {
+		event_text(&ev, EF_METHOD, m.method);
+		event_text(&ev, EF_PATH, path_of(m.path));
+	}
+	supervisor_emit(s, &ev);
 }
 
 /*
@@ -57,7 +135,11 @@ void network_bury(struct supervisor *s)
 			 r > 0 ? WEXITSTATUS(status) : -1);
 	network_abandon(s);
 	if (s->net_ready) {
+		struct event ev = { .type = EV_NET_LOST };
 		char line[256];
+
+		event_text(&ev, EF_REASON, why);
+		supervisor_emit(s, &ev);
 
 		snprintf(line, sizeof(line), "purple-net died (%s); nothing outside can be reached",
 			 why);

@@ -72,7 +72,7 @@ static bool is_beside_us(pid_t pid)
 	return true;
 }
 
-int peer_check(int fd, struct err *e)
+int peer_check(int fd, struct ucred *ret, struct err *e)
 {
 	_cleanup_close_ int pidfd = -1;
 	struct ucred peer = { .uid = (uid_t)-1 };
@@ -80,6 +80,7 @@ int peer_check(int fd, struct err *e)
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
 		return err_set(e, errno, "control", "learn who has connected");
+	*ret = peer;
 	if (peer.uid != geteuid())
 		/* The host's root; no sandbox has that id but one of root's own. */
 		return peer.uid == 0 ? 0 : err_set(e, EPERM, "control", "it is another user's");

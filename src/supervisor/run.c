@@ -203,13 +203,16 @@ static void run_timers(struct supervisor *s)
 		supervisor_event(s, LIFE_GRACE_OVER);
 	if (is_due(&s->start_at, now))
 		s->start_at = stay_overdue(s, now);
+	if (is_due(&s->events.retry_at, now))
+		events_flush(s);
 }
 
 /* ms until something is due; -1: nothing. */
 static int64_t next_timer(const struct supervisor *s)
 {
 	const uint64_t at[] = { s->register_at, s->session_at, s->cpu_at,
-				s->grace_at,	s->empty_at,   s->start_at };
+				s->grace_at,	s->empty_at,   s->start_at,
+				s->events.retry_at };
 	uint64_t first = 0, now;
 
 	for (size_t i = 0; i < ARRAY_SIZE(at); i++)
@@ -290,6 +293,7 @@ static bool loop_once(struct supervisor *s, struct pollfd *fds, bool *quick)
 	}
 	if (!*quick)
 		run_timers(s);
+	events_flush(s);
 	return !fds[ENDED].revents;
 }
 
@@ -392,6 +396,9 @@ static int highest_fd(const struct supervisor *s)
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		last = MAX(last, fds[i]);
+	if (s->events.on)
+		last = MAX(last, MAX(MAX(s->events.trail.dir, s->events.trail.file),
+				     s->events.trail.head));
 	for (size_t i = 0; s->has_leaf && i < PLAN_CONTROLLERS; i++)
 		last = MAX(last, MAX(s->leaf.v1_fds[i], s->leaf.tasks_fds[i]));
 	return s->has_leaf ? MAX(last, s->leaf.v2_fd) : last;
@@ -413,7 +420,8 @@ void supervisor_ready(struct supervisor *s)
 
 static int start(struct supervisor *s, struct err *e)
 {
-	bool has_id = s->request->stays || s->plan->limits.controllers;
+	bool has_id = s->request->stays || s->plan->limits.controllers ||
+		      s->plan->audit.flags & PA_ON;
 	int r;
 
 	/* A caller that ignores it would take the exit status from us, and from PID 1. */
@@ -426,6 +434,8 @@ static int start(struct supervisor *s, struct err *e)
 	if (has_id)
 		str_copy(s->out->id, sizeof(s->out->id), s->state.id);
 	r = s->request->stays ? register_claim(s, e) : 0;
+	if (r == 0)
+		r = events_open(s, e);
 	if (r == 0)
 		r = group_make(s, e);
 	if (r == 0 && s->request->stays)
@@ -494,7 +504,7 @@ int supervisor_run(const struct plan *plan, struct launch *launch,
 	network_end(&s);
 	network_log(&s);
 	output_close(&s);
-	group_end(&s, request->count || by_kill(ret));
+	group_end(&s, request->count || by_kill(ret) || s.events.on);
 	judge_why(&s);
 	if (r == 0 && err_is_set(&s.jail.err))
 		*e = s.jail.err;
@@ -504,6 +514,7 @@ int supervisor_run(const struct plan *plan, struct launch *launch,
 		ret->started = false;
 		ret->exit_status = e->exit_code;
 	}
+	events_end(&s, e);
 	stay_end(&s);
 	tally_end(&s);
 	jail_close(&s.jail);

@@ -298,10 +298,11 @@ static void on_listener(struct supervisor *s)
 {
 	int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), n;
 	struct control_message m = { .head = CONTROL_HEAD(CONTROL_ERROR, 0, sizeof(m.err)) };
+	struct ucred peer;
 
 	if (fd < 0)
 		return;
-	if (peer_check(fd, &m.err) < 0) {
+	if (peer_check(fd, &peer, &m.err) < 0) {
 		control_send(fd, &m, NULL, 0, MSG_DONTWAIT);
 		sys_close(fd);
 		return;
@@ -315,6 +316,7 @@ static void on_listener(struct supervisor *s)
 		return;
 	}
 	s->clients[n].fd = fd;
+	s->clients[n].peer = peer;
 	s->clients[n].heard = ++s->heard;
 	on_client(s, n); /* mostly it has said already what it wants */
 }

@@ -239,6 +239,21 @@ static int read_block(int fd, char *small, size_t room, char **large, struct ini
 		       : -EBADMSG;
 }
 
+static void emit_exec(struct supervisor *s, int client, const char *cwd, struct strings args,
+		      uint32_t argc)
+{
+	struct event ev = { .type = EV_EXEC_REQUESTED };
+	struct strings rest = args;
+
+	while (argc-- > 0 && next_string(&rest))
+		;
+	event_list(&ev, EF_COMMAND, args.at, (size_t)(rest.at - args.at));
+	event_text(&ev, EF_CWD, cwd[0] ? cwd : NULL);
+	event_number(&ev, EF_UID, s->clients[client].peer.uid);
+	event_number(&ev, EF_PID, (uint64_t)s->clients[client].peer.pid);
+	supervisor_emit(s, &ev);
+}
+
 int stay_exec(struct supervisor *s, int client, uint32_t terminal, const int fds[4], struct err *e)
 {
 	_cleanup_buf_ struct buf block = BUF_INIT(INIT_BLOCK_MAX);
@@ -273,6 +288,7 @@ int stay_exec(struct supervisor *s, int client, uint32_t terminal, const int fds
 	if (r < 0)
 		return r;
 	s->commands[n].client = client;
+	emit_exec(s, client, cwd, args, head.argc);
 	if (!s->start_at)
 		s->start_at = s->commands[n].overdue_at;
 	return n;

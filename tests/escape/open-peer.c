@@ -5,9 +5,10 @@
  */
 #include "base/err.h"
 
-int peer_check(int fd, struct err *e);
+struct ucred;
+int peer_check(int fd, struct ucred *peer, struct err *e);
 
-int peer_check(int fd, struct err *e)
+int peer_check(int fd, struct ucred *peer, struct err *e)
 {
 	(void)fd;
 	(void)e;

@@ -170,11 +170,8 @@ static void test_unsupported(void **state)
 		const char *what, *text;
 	} keys[] = {
 		{ "network.loopback: false", "network: {isolated: false, loopback: false}\n" },
-		{ "audit.enabled: true", "audit: {enabled: true}\n" },
-		{ "audit.log_path", "audit: {log_path: /srv/log}\n" },
-		{ "audit.detail_level", "audit: {detail_level: [syscall]}\n" },
-		{ "audit.on_failure: warn", "audit: {on_failure: warn}\n" },
-		{ "audit.on_failure: stop", "audit: {on_failure: stop}\n" },
+		{ "audit.ebpf: true", "audit: {ebpf: true}\n" },
+		{ "denials.file", "denials: {file: /run/purple/denials.jsonl}\n" },
 		{ "devices.allow", "devices: {allow: [/dev/kvm]}\n" },
 		{ "devices.gpu", "devices: {gpu: [all]}\n" },
 	};
@@ -341,9 +338,9 @@ static void test_policy_asks_for_best_effort(void **state)
 	const struct host h = a_user();
 	struct built t;
 
-	build(&t, "enforcement: best-effort\naudit: {enabled: true}\n", &h);
+	build(&t, "enforcement: best-effort\ndevices: {gpu: [all]}\n", &h);
 	assert_non_null(t.plan);
-	assert_true(is_downgraded(&t, "audit.enabled: true"));
+	assert_true(is_downgraded(&t, "devices.gpu"));
 	done(&t);
 }
 
