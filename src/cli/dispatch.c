@@ -35,6 +35,8 @@ static const struct command {
 	{ "rm", NULL, "purple-sandbox", "remove the record of one that has ended" },
 	{ "net", NULL, "purple-sandbox", "show and change what one reaches of the network" },
 	{ "metrics", NULL, "purple-sandbox", "print figures in Prometheus's format" },
+	{ "audit", NULL, "purple-audit", "read, report and verify what was written down" },
+	{ "events", NULL, "purple-audit", "print what happens, as it happens" },
 	{ "plan", NULL, "purple-plan", "show what would be enforced here, layer by layer" },
 	{ "profile", NULL, "purple-profile", "list, show, explain, check and edit policies" },
 	{ "doctor", NULL, "purple-doctor",
