@@ -45,7 +45,7 @@ def test_text_says_what_happened(as_user, trail):
     assert "executed /usr/bin/gcc: gcc -c 'a b.c'\n" in out
     assert "refused: read /etc/shadow (ENOENT, mount) (3 times)\n" \
         "    to allow it: filesystem: {read: [/etc/shadow]}\n" in out
-    assert "2 lines are missing: the disk was full\n" in out
+    assert "audit.gap: lines are missing (2): the disk was full\n" in out
     assert "\x1b" not in out
 
 
