@@ -340,20 +340,20 @@ static bool rotated(struct trail_reader *r)
 	return true;
 }
 
-/* What was cut off of the file while we follow it: go on at its end. */
-static void look_for_cut(struct trail_reader *r)
+/*
+ * Half a line is read again: a writer that died in it is followed by one who cuts it
+ * off. What is shorter than what we have read otherwise was cut by a stranger.
+ */
+static void step_back(struct trail_reader *r)
 {
 	struct stat st;
-	uint64_t at = r->offset - (r->to - r->from);
 
+	r->offset -= r->to - r->from;
+	r->from = r->to = 0;
 	if (r->fd < 0 || fstat(r->fd, &st) < 0 || (uint64_t)st.st_size >= r->offset)
 		return;
-	if ((uint64_t)st.st_size < at) {
-		complain(r, r->line, "the file was cut behind this line");
-		at = (uint64_t)st.st_size;
-	}
-	r->offset = at;
-	r->from = r->to = 0;
+	complain(r, r->line, "the file was cut behind this line");
+	r->offset = (uint64_t)st.st_size;
 }
 
 static void check_seq(struct trail_reader *r, const struct trail_line *l)
@@ -381,9 +381,10 @@ static int at_end(struct trail_reader *r)
 			end_file(r);
 		return next_file(r);
 	}
-	look_for_cut(r);
-	if (!rotated(r))
+	if (!rotated(r)) {
+		step_back(r);
 		return 0;
+	}
 	/* What was written to the old one between our look and its rotation. */
 	if (r->fd >= 0 && refill(r) > 0) {
 		close_fdp(&r->live);
