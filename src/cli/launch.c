@@ -210,6 +210,14 @@ static int prepare_workspace(struct launch *l, const struct plan *p, const char 
 			      "--workspace=none runs without");
 		return -EPROTO;
 	}
+	if (p->audit.flags & PA_ON && touches(path, plan_string(p, p->audit.path))) {
+		err_set(e, EPROTO, "workspace",
+			"the audit trail %s lies in it, where the sandbox "
+			"could reach it",
+			plan_string(p, p->audit.path));
+		err_remedy(e, "name another file by audit.log_path");
+		return -EPROTO;
+	}
 	why = covered(p, path);
 	if (why) {
 		err_set(e, EPROTO, "workspace", "%s would cover %s, which the policy mounts", path,

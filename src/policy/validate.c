@@ -310,7 +310,8 @@ static void check_network(const struct policy *p, struct diags *d)
 static void check_audit(const struct policy *p, struct diags *d)
 {
 	const struct policy_binds *lists[] = { &p->filesystem.writable_paths,
-					       &p->filesystem.output_paths };
+					       &p->filesystem.output_paths,
+					       &p->filesystem.immutable_paths };
 	char log[NORMAL_MAX], host[NORMAL_MAX];
 
 	for (size_t i = 0; i < p->audit.detail_level.count; i++)
@@ -327,7 +328,8 @@ static void check_audit(const struct policy *p, struct diags *d)
 			if (path_normal(lists[l]->items[i].host, host, sizeof(host)) &&
 			    path_below(log, host)) {
 				diag_error(d, p->audit.log_path.pos, "audit.log_path",
-					   "below %.200s, where the sandbox could change it", host);
+					   "below %.200s, where the sandbox could %s it", host,
+					   l < 2 ? "change" : "read");
 				return;
 			}
 }

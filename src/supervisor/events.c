@@ -11,7 +11,7 @@
 #include "base/str.h"
 #include "supervisor/internal.h"
 
-enum { OPEN_WAIT_MS = 2000, END_WAIT_MS = 2000, RETRY_MS = 20 };
+enum { OPEN_WAIT_MS = 2000, END_WAIT_MS = 2000, RETRY_MS = 20, STARTED_MS = 50 };
 
 _Static_assert((int)EC_LIFE == PAC_LIFE && (int)EC_RESOURCE == PAC_RESOURCE &&
 		       (int)EC_FILESYSTEM == PAC_FILESYSTEM && (int)EC_SYSCALL == PAC_SYSCALL &&
@@ -154,7 +154,9 @@ void events_flush(struct supervisor *s)
 	v->retry_at = 0;
 	if (!v->on || !may_open(s))
 		return;
-	events_started(s);
+	/* A command that cannot be executed was released all the same, and ends at once. */
+	if (!err_is_set(&s->jail.err) && supervisor_now() - v->created_ms > STARTED_MS)
+		events_started(s);
 	if (v->trail.pending_lines == 0 && v->trail.lost == 0)
 		return;
 	r = trail_flush(&v->trail, 0, &e);

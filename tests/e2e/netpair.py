@@ -176,12 +176,12 @@ def rule(host=None, port=0, address=None, prefix=None, wildcard=False, udp=False
 
 
 def block(allow, deny=(), max_connections=1024, idle_s=300, servers=(("127.0.0.1", DNS_PORT),),
-          bytes_per_second=0):
+          bytes_per_second=0, tell=0):
     """struct net_block with its rules."""
     packed = b"".join(struct.pack("=BxH16s", 0, port, socket.inet_aton(a)) for a, port in servers)
     rules = b"".join(allow) + b"".join(deny)
-    head = struct.pack("=6IQ8sI160s4x", 0x5450554e, 208 + len(rules), len(allow), len(deny),
-                       max_connections, idle_s, bytes_per_second, PREFIX, len(servers), packed)
+    head = struct.pack("=6IQII8sI160s4x", 0x5450554e, 216 + len(rules), len(allow), len(deny),
+                       max_connections, idle_s, bytes_per_second, tell, 0, PREFIX, len(servers), packed)
     return head + rules
 
 
