@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "event/advice.h"
+#include "event/advice_internal.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -35,10 +35,7 @@ const char *net_verdict_name(enum net_verdict verdict)
 	return verdict < NET_VERDICTS && verdicts[verdict] ? verdicts[verdict] : "unknown";
 }
 
-static void line(struct advice *ret, const char *fmt, ...) _printf_(2, 3);
-static void why(struct advice *ret, const char *fmt, ...) _printf_(2, 3);
-
-static void why(struct advice *ret, const char *fmt, ...)
+void advice_why(struct advice *ret, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -47,7 +44,7 @@ static void why(struct advice *ret, const char *fmt, ...)
 	va_end(ap);
 }
 
-static void line(struct advice *ret, const char *fmt, ...)
+void advice_line(struct advice *ret, const char *fmt, ...)
 {
 	va_list ap;
 	int n;
@@ -58,7 +55,7 @@ static void line(struct advice *ret, const char *fmt, ...)
 	if (n < (int)sizeof(ret->allow))
 		return;
 	ret->allow[0] = '\0';
-	why(ret, "the line would be too long to be shown");
+	advice_why(ret, "the line would be too long to be shown");
 }
 
 /* As a rule has it: "[::1]:53/udp"; of a look-up the name alone. */
@@ -91,10 +88,10 @@ static void unblock(const struct advice_policy *p, const char *but, struct advic
 			break;
 	}
 	if (found && len < sizeof(list) - 64)
-		line(ret, "network.blocked_ips: !replace [%s]", list);
+		advice_line(ret, "network.blocked_ips: !replace [%s]", list);
 	if (ret->allow[0] == '\0')
-		why(ret, "network.blocked_ips has %.200s; take that out",
-		    but[0] != '\0' ? but : "a rule for it");
+		advice_why(ret, "network.blocked_ips has %.200s; take that out",
+			   but[0] != '\0' ? but : "a rule for it");
 }
 
 static void allow_target(const char *host, uint16_t port, bool udp, struct advice *ret)
@@ -103,9 +100,9 @@ static void allow_target(const char *host, uint16_t port, bool udp, struct advic
 
 	put_target(host, port, udp, target, sizeof(target));
 	if (host[0] == '\0' || strpbrk(host, "?\"\\"))
-		why(ret, "what was asked for is no name that a rule could have");
+		advice_why(ret, "what was asked for is no name that a rule could have");
 	else
-		line(ret, "network.allow_outgoing: [\"%s\"]", target);
+		advice_line(ret, "network.allow_outgoing: [\"%s\"]", target);
 }
 
 static uint64_t twice(uint64_t value, uint64_t max)
@@ -129,14 +126,14 @@ static void network(const struct advice_policy *p, enum net_verdict verdict, con
 	else if (verdict == NET_BLOCKED)
 		unblock(p, rule, ret);
 	else if (verdict == NET_TOO_MANY && most > 0 && most < CONNECTIONS_MAX)
-		line(ret, "network.max_connections: %llu",
-		     (unsigned long long)twice(most, CONNECTIONS_MAX));
+		advice_line(ret, "network.max_connections: %llu",
+			    (unsigned long long)twice(most, CONNECTIONS_MAX));
 	else if (verdict == NET_TOO_MANY)
-		why(ret, "there are as many connections as there can be");
+		advice_why(ret, "there are as many connections as there can be");
 	else if (verdict < NET_VERDICTS && network_why[verdict])
-		why(ret, "%s", network_why[verdict]);
+		advice_why(ret, "%s", network_why[verdict]);
 	if (verdict == NET_TOO_MANY && ret->allow[0] != '\0')
-		why(ret, "if the host lets a process open enough files, six for each");
+		advice_why(ret, "if the host lets a process open enough files, six for each");
 }
 
 void advice_network(const struct advice_policy *p, enum net_verdict verdict, const char *host,
@@ -172,16 +169,17 @@ void advice_limit(const char *limit, uint64_t value, struct advice *ret)
 
 	memset(ret, 0, sizeof(*ret));
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
-		if (!streq(limit, limits[i].limit))
+		if (!streq(limit, limits[i].limit) && !streq(limit, limits[i].key))
 			continue;
 		if (value == 0 || value >= limits[i].max) {
-			why(ret, "%s says how much", limits[i].key);
+			advice_why(ret, "%s says how much", limits[i].key);
 			return;
 		}
 		value = twice(value, limits[i].max);
 		for (; limits[i].bytes && unit < 4 && value % 1024 == 0; unit++)
 			value /= 1024;
-		line(ret, "%s: %llu%.1s", limits[i].key, (unsigned long long)value, units + unit);
+		advice_line(ret, "%s: %llu%.1s", limits[i].key, (unsigned long long)value,
+			    units + unit);
 		return;
 	}
 }
@@ -194,19 +192,17 @@ static bool quote(const char *s, char *ret, size_t size)
 	bool bare = s[strspn(s, plain)] == '\0';
 	size_t n = 0;
 
+	/* The line is printed as it is; and the policy is UTF-8, without control characters. */
+	if (!event_is_printable(s, strlen(s)) || strchr(s, '$'))
+		return false;
 	if (!bare)
 		ret[n++] = '"';
 	while (*s != '\0') {
-		size_t len = utf8_len(s);
-
-		if (len == 0 || (unsigned char)*s < 0x20 || *s == 0x7f || *s == '$' ||
-		    n + len + 3 > size)
+		if (n + 4 > size)
 			return false;
 		if (*s == '"' || *s == '\\')
 			ret[n++] = '\\';
-		memcpy(ret + n, s, len);
-		n += len;
-		s += len;
+		ret[n++] = *s++;
 	}
 	if (!bare)
 		ret[n++] = '"';
@@ -255,25 +251,29 @@ static bool special_file(const struct advice_policy *p, const char *path, bool w
 
 	if (path_below(path, "/proc")) {
 		if (p->plan && !has_kind(p, PM_PROC) && !write)
-			line(ret, "filesystem.proc: masked");
+			advice_line(ret, "filesystem.proc: masked");
 		else
-			why(ret,
-			    "what of /proc tells of or changes the whole kernel stays covered");
+			advice_why(
+				ret,
+				"what of /proc tells of or changes the whole kernel stays covered");
 		return true;
 	}
 	if (path_below(path, "/sys")) {
 		if (p->plan && !has_kind(p, PM_SYSFS) && !write)
-			line(ret, "filesystem.sys: true");
+			advice_line(ret, "filesystem.sys: true");
 		else
-			why(ret, "what of /sys tells of or changes the machine stays covered");
+			advice_why(ret,
+				   "what of /sys tells of or changes the machine stays covered");
 		return true;
 	}
 	if (path_below(path, "/dev")) {
-		why(ret, "the host's devices cannot be given: devices.allow is not supported yet");
+		advice_why(
+			ret,
+			"the host's devices cannot be given: devices.allow is not supported yet");
 		return true;
 	}
 	if (p->workspace && path_below(path, p->workspace) && !streq(p->workspace, "/")) {
-		line(ret, "filesystem.workspace: %s", write ? "direct" : "read-only");
+		advice_line(ret, "filesystem.workspace: %s", write ? "direct" : "read-only");
 		return true;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(system) && p->plan && !write; i++) {
@@ -281,7 +281,7 @@ static bool special_file(const struct advice_policy *p, const char *path, bool w
 
 		if (!path_below(path, system[i]) || mount_of(p, system[i], &at))
 			continue;
-		line(ret, "filesystem.system: true");
+		advice_line(ret, "filesystem.system: true");
 		return true;
 	}
 	return false;
@@ -311,22 +311,25 @@ static void bind_line(const struct advice_policy *p, const char *path, bool writ
 	m = mount_of(p, path, &target);
 	if (m && m->kind != PM_BIND && m->kind != PM_SCRATCH && m->kind != PM_WORKSPACE &&
 	    (m->kind != PM_DIR || streq(path, target))) {
-		why(ret, "%.150s is Purple's own in there", target);
+		advice_why(ret, "%.150s is Purple's own in there", target);
 		return;
 	}
 	if (!host_path(p, m, target, path, host, sizeof(host)) ||
 	    !quote(path, inside, sizeof(inside)) || !quote(host, outside, sizeof(outside))) {
-		why(ret, "a policy cannot name it: too long, or with characters that are no text");
+		advice_why(
+			ret,
+			"a policy cannot name it: too long, or with characters that are no text");
 		return;
 	}
 	f = policy_forbidden(host, write, &above);
 	if (f)
-		why(ret, "no policy may give %.100s%s: %s", f->path,
-		    f->write_only ? " to be written" : "", f->why);
+		advice_why(ret, "no policy may give %.100s%s: %s", f->path,
+			   f->write_only ? " to be written" : "", f->why);
 	else if (streq(host, path))
-		line(ret, "%s: [%s]", keys[write], inside);
+		advice_line(ret, "%s: [%s]", keys[write], inside);
 	else
-		line(ret, "%s: [{host_path: %s, sandbox_path: %s}]", keys[write], outside, inside);
+		advice_line(ret, "%s: [{host_path: %s, sandbox_path: %s}]", keys[write], outside,
+			    inside);
 }
 
 static void file(const struct advice_policy *p, const char *path, const char *access,
@@ -339,14 +342,14 @@ static void file(const struct advice_policy *p, const char *path, const char *ac
 
 	if (path[0] != '/' || strstr(path, "/../") || !path_normal(path, normal, sizeof(normal)) ||
 	    str_after(normal + strlen(normal) - MIN(strlen(normal), (size_t)3), "/..")) {
-		why(ret, "a policy has absolute paths, without \"..\"");
+		advice_why(ret, "a policy has absolute paths, without \"..\"");
 		return;
 	}
 	slash = strrchr(normal, '/');
 	if (parent)
 		slash[slash == normal] = '\0';
 	if (streq(normal, "/"))
-		why(ret, "no policy may give all of /; name what is needed");
+		advice_why(ret, "no policy may give all of /; name what is needed");
 	else if (!special_file(p, normal, write, ret))
 		bind_line(p, normal, write, ret);
 }
@@ -386,6 +389,18 @@ static void advise_file(const struct event *ev, const struct advice_policy *p, s
 	file(p, path, access, ret);
 }
 
+static void advise_call(const struct event *ev, const struct advice_policy *p, struct advice *ret)
+{
+	const struct event_value *hex = event_get(ev, EF_ARGS);
+	uint64_t args[6] = { 0 };
+	char name[64];
+
+	text_of(ev, EF_SYSCALL, name, sizeof(name));
+	if (hex)
+		memcpy(args, hex->data, MIN(hex->len, ARRAY_SIZE(args)) * sizeof(args[0]));
+	advice_syscall(p->plan, advice_call_number(name), args, ret);
+}
+
 static void advise_network(const struct event *ev, const struct advice_policy *p,
 			   struct advice *ret)
 {
@@ -419,6 +434,9 @@ void advice_of(const struct event *ev, const struct advice_policy *p, struct adv
 	case EV_DNS_DENIED:
 	case EV_NET_DENIED:
 		advise_network(ev, p, ret);
+		break;
+	case EV_SYSCALL_DENIED:
+		advise_call(ev, p, ret);
 		break;
 	case EV_LIMIT_REACHED:
 		text_of(ev, EF_LIMIT, limit, sizeof(limit));

@@ -27,6 +27,7 @@ enum { ADVICE_LINE = 1024, ADVICE_WHY = 256, ADVICE_OPTION = 2048 }; /* bytes */
 struct advice {
 	char allow[ADVICE_LINE]; /* "": no single line does */
 	char why[ADVICE_WHY];	 /* why none does, or what else it takes; "" */
+	char rule[64];		 /* what of the policy refused, if the event does not say; "" */
 };
 
 /* What it is held against. */
@@ -47,8 +48,11 @@ void advice_file(const struct advice_policy *p, const char *path, const char *ac
 void advice_network(const struct advice_policy *p, enum net_verdict verdict, const char *host,
 		    const char *address, uint16_t port, bool udp, const char *rule,
 		    struct advice *ret);
-/* @limit: "pids_limit"; @value: what it is now; 0: not known. */
+/* @limit: a key, with its section or without; @value: what it is now; 0: not known. */
 void advice_limit(const char *limit, uint64_t value, struct advice *ret);
+
+/* Call @nr of this machine. Nothing, if @p was not made to tell causes. */
+void advice_syscall(const struct plan *p, int nr, const uint64_t args[6], struct advice *ret);
 
 /* "not listed", … Constant. */
 const char *net_verdict_name(enum net_verdict verdict);

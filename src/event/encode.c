@@ -76,6 +76,18 @@ void event_escape(struct buf *b, const void *data, size_t len, bool json)
 	}
 }
 
+bool event_is_printable(const void *data, size_t len)
+{
+	const unsigned char *s = data, *end = s + len;
+
+	for (size_t n; s < end; s += n) {
+		n = *s ? sequence(s, (size_t)(end - s)) : 0;
+		if (n == 0 || is_unsafe(s, n))
+			return false;
+	}
+	return true;
+}
+
 static int hex_value(char c)
 {
 	const char *p = c ? strchr(digits, c) : NULL;

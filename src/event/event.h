@@ -184,6 +184,8 @@ void event_describe(const struct event *ev, struct buf *b);
 
 /* @s with the escapes of above, without quotes; for the JSON they are escaped once more. */
 void event_escape(struct buf *b, const void *data, size_t len, bool json);
+/* Would nothing of it be escaped, but for backslashes? */
+bool event_is_printable(const void *data, size_t len);
 /* The bytes of an escaped string, in place. Returns their number. */
 size_t event_unescape(char *s);
 

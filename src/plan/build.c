@@ -67,12 +67,12 @@ static int assemble(struct builder *b, struct buf *out)
 {
 	struct plan *h = &b->head;
 	struct plan_network *n = &h->network;
-	const struct buf *const parts[] = { &b->strings,       &b->mounts,	&b->after,
-					    &b->rlimits,       &b->env_set,	&b->env_pass,
-					    &b->layers,	       &b->downgrades,	&b->facts,
-					    &b->sources,       &b->filter,	&b->net_allow,
-					    &b->net_block,     &b->net_servers, &b->net_sockets,
-					    &b->net_listeners, &b->net_batch,	&b->observer };
+	const struct buf *const parts[] = {
+		&b->strings,	   &b->mounts,	  &b->after,	  &b->rlimits,	   &b->env_set,
+		&b->env_pass,	   &b->layers,	  &b->downgrades, &b->facts,	   &b->sources,
+		&b->filter,	   &b->net_allow, &b->net_block,  &b->net_servers, &b->net_sockets,
+		&b->net_listeners, &b->net_batch, &b->observer,	  &b->causes,	   &b->rules
+	};
 
 	buf_add(&b->mounts, b->after.data, b->after.len);
 	buf_add(out, h, sizeof(*h));
@@ -87,6 +87,10 @@ static int assemble(struct builder *b, struct buf *out)
 	lay(out, &h->facts, &b->facts, sizeof(struct plan_fact));
 	lay(out, &h->sources, &b->sources, sizeof(struct plan_source));
 	lay(out, &h->observer, &b->observer, sizeof(struct sock_filter));
+	if (b->causes.len > 0) {
+		lay(out, &h->audit.causes, &b->causes, sizeof(struct sock_filter));
+		lay(out, &h->audit.rules, &b->rules, sizeof(struct plan_str));
+	}
 	if (n->flags & PN_ON) {
 		lay(out, &n->allow, &b->net_allow, sizeof(struct net_rule));
 		lay(out, &n->block, &b->net_block, sizeof(struct net_rule));
@@ -123,7 +127,7 @@ int plan_build(const struct policy *p, const struct host *h, const uint8_t key[3
 				     &b.env_set,   &b.env_pass,	   &b.layers,	   &b.downgrades,
 				     &b.facts,	   &b.sources,	   &b.filter,	   &b.net_allow,
 				     &b.net_block, &b.net_servers, &b.net_sockets, &b.net_listeners,
-				     &b.net_batch, &b.observer };
+				     &b.net_batch, &b.observer,	   &b.causes,	   &b.rules };
 	struct filter_options options = { .root = h->root };
 	int r;
 
@@ -155,6 +159,8 @@ int plan_build(const struct policy *p, const struct host *h, const uint8_t key[3
 	options.observe = build_observe(&b);
 	if (r == 0 && options.observe)
 		r = filter_build(p, &options, &b.observer, e);
+	if (r == 0 && options.observe & FO_REFUSED)
+		r = build_causes(&b, &options);
 	if (r == 0)
 		r = assemble(&b, ret);
 	for (size_t i = 0; i < ARRAY_SIZE(bufs); i++)

@@ -20,7 +20,7 @@ struct builder {
 	struct buf strings;
 	struct buf mounts, after; /* @after: mounts that come after the workspace */
 	struct buf rlimits, env_set, env_pass, layers, downgrades, facts, sources, filter;
-	struct buf observer;
+	struct buf observer, causes, rules;
 	struct buf net_allow, net_block, net_servers, net_sockets, net_listeners, net_batch;
 	struct err *e;
 };
@@ -58,6 +58,9 @@ void build_socket(struct builder *b, enum plan_socket_kind kind, uint16_t port);
 /* build_audit.c */
 int build_audit(struct builder *b);
 unsigned build_observe(const struct builder *b); /* enum filter_observe, for what it has built */
+/* build_causes.c: @o as for the observer. */
+struct filter_options;
+int build_causes(struct builder *b, const struct filter_options *o);
 /*
  * build_root.c: "~/x", "${HOME}/x" → "/home/u/x"; "." and "${WORKSPACE}" stay relative:
  * "./x". NULL: there is no home, or no user name.

@@ -41,7 +41,7 @@ struct calls {
 	uint32_t arch;
 	uint32_t deny; /* the action of a denial */
 	struct arena arena;
-	bool root, network; /* see struct filter_options */
+	bool root, network, causes; /* see struct filter_options */
 	unsigned observe;
 };
 
@@ -55,6 +55,9 @@ static void calls_done(struct calls **c)
 /* ENOSYS and EAFNOSUPPORT say "not there", which even a killing policy leaves to the caller. */
 static uint32_t refuse(const struct calls *c, int error)
 {
+	/* Few ask for a family that is not there; many try a call that is not. */
+	if (error == EAFNOSUPPORT && c->observe & FO_REFUSED)
+		return SECCOMP_RET_USER_NOTIF;
 	return error == EPERM ? c->deny : RET_ERRNO(error);
 }
 
@@ -232,7 +235,10 @@ static int apply_rules(struct calls *c, const struct policy *p, bool allow, stru
 		if (!allow && rule->conds_count == 0 && call->needed)
 			return refuse_needed(e, list, rule->syscall, rule->pos);
 		r = add_clause(c, call, rule->conds, rule->conds_count,
-			       allow ? SECCOMP_RET_ALLOW : c->deny, e);
+			       allow	   ? SECCOMP_RET_ALLOW
+			       : c->causes ? RET_ERRNO(FC_RULE + i)
+					   : c->deny,
+			       e);
 		if (r < 0)
 			return r;
 	}
@@ -255,16 +261,27 @@ static bool guard_applies(const struct calls *c, const struct syscall_guard *g,
 	return false;
 }
 
+static uint32_t guard_cause(const struct call *call, const struct syscall_guard *g)
+{
+	if (g->error)
+		return RET_ERRNO(FC_GUARD + (g - syscall_guards));
+	return call->allowed ? SECCOMP_RET_ALLOW : RET_ERRNO(FC_BASELINE);
+}
+
 static int apply_guards(struct calls *c, const struct policy *p, struct err *e)
 {
 	for (size_t i = 0; i < syscall_guards_count; i++) {
 		const struct syscall_guard *g = &syscall_guards[i];
 		int nr = syscall_number(g->syscall, c->arch), r;
+		struct call *call = nr >= 0 && nr < SYSCALL_LIMIT ? &c->of[nr] : NULL;
 
-		if (nr < 0 || nr >= SYSCALL_LIMIT || !c->of[nr].allowed || !guard_applies(c, g, p))
+		if (!call || !(call->allowed || c->causes) || !guard_applies(c, g, p))
 			continue;
-		r = add_clause(c, &c->of[nr], g->conds, g->count,
-			       g->error ? refuse(c, g->error) : SECCOMP_RET_ALLOW, e);
+		r = add_clause(c, call, g->conds, g->count,
+			       c->causes  ? guard_cause(call, g)
+			       : g->error ? refuse(c, g->error)
+					  : SECCOMP_RET_ALLOW,
+			       e);
 		if (r < 0)
 			return r;
 	}
@@ -277,9 +294,11 @@ static void settle(const struct calls *c, struct call *call)
 	size_t n;
 
 	if (call->denied)
-		call->ret = c->deny;
+		call->ret = c->causes ? RET_ERRNO(FC_DENY) : c->deny;
 	else if (call->allowed)
 		call->ret = SECCOMP_RET_ALLOW;
+	else if (c->causes)
+		call->ret = RET_ERRNO(FC_BASELINE);
 	else
 		call->ret = refuse(c, call->refusal ? call->refusal : ENOSYS);
 	if (call->denied)
@@ -375,6 +394,7 @@ static struct calls *decide(const struct policy *p, const struct filter_options 
 	c->arch = o->arch ? o->arch : syscall_native_arch();
 	c->root = o->root;
 	c->network = o->network;
+	c->causes = o->causes;
 	c->observe = o->observe;
 	c->deny = p->syscalls.kill	    ? SECCOMP_RET_KILL_PROCESS
 		  : o->observe & FO_REFUSED ? SECCOMP_RET_USER_NOTIF

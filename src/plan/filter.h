@@ -41,8 +41,8 @@
  * its answer is what the filter without observation says of the same number and
  * arguments (filter_run()), which are a copy that nothing inside can change. So
  * "go on" is said only where that filter allows the call, and what memory holds, which
- * another thread may change at any time, is for the record alone. Quiet refusals
- * (ENOSYS, EAFNOSUPPORT) and syscalls.kill stay as they are. Of two filters the kernel
+ * another thread may change at any time, is for the record alone. Quiet refusals (ENOSYS)
+ * and syscalls.kill stay as they are. Of two filters the kernel
  * takes the stricter word, and USER_NOTIF is stricter than TRACE: a debugger inside that
  * asks by a filter of its own to be told of calls (strace --seccomp-bpf) is not told of
  * observed ones. A process can have one listener: a program inside cannot have its own.
@@ -75,6 +75,20 @@ struct filter_options {
 	 * already: what would stop its sendmsg or write is refused as a policy.
 	 */
 	unsigned observe;
+	bool causes; /* not what is done, but why: each RET_ERRNO is an enum filter_cause */
+};
+
+/*
+ * Why a call is refused, as the answer of a filter that was built with @causes and is run on
+ * it (filter_run()). Nobody loads that one. A guard that would refuse a call that the baseline
+ * refuses already is the cause, for allowing the call in words would not be enough.
+ */
+enum filter_cause {
+	FC_ALLOWED, /* SECCOMP_RET_ALLOW, too */
+	FC_DENY,    /* syscalls.deny */
+	FC_BASELINE,
+	FC_GUARD = 0x100, /* and on: of syscall_guards[] */
+	FC_RULE = 0x400	  /* and on: of syscalls.advanced_rules */
 };
 
 /*

@@ -360,12 +360,29 @@ static bool check_network(struct check *c)
 	return check_listeners(c, n) && check_batch(c, n->batch);
 }
 
+/* Of the policy's words; the filter is interpreted, and may be anything. */
+static bool check_causes(struct check *c, const struct plan_audit *a)
+{
+	const struct plan_str *rules = plan_items(c->p, audit.rules, struct plan_str);
+
+	if (a->causes.count > FILTER_MAX)
+		return fail(c, "audit: bad causes");
+	if (!check_table(c, a->causes, sizeof(struct sock_filter), "audit: bad causes") ||
+	    !check_str(c, a->deny, OPTIONAL, "audit: bad string") ||
+	    !check_table(c, a->rules, sizeof(struct plan_str), "audit: bad rules"))
+		return false;
+	for (uint32_t i = 0; i < a->rules.count; i++)
+		if (!check_str(c, rules[i], REQUIRED, "audit: bad rule"))
+			return false;
+	return true;
+}
+
 static bool check_audit(struct check *c)
 {
 	static const struct plan_audit off;
 	const struct plan_audit *a = &c->p->audit;
 
-	if (!check_str(c, a->denials, OPTIONAL, "audit: bad string"))
+	if (!check_str(c, a->denials, OPTIONAL, "audit: bad string") || !check_causes(c, a))
 		return false;
 	if (!(a->flags & PA_ON))
 		return memcmp(a, &off, offsetof(struct plan_audit, denials)) == 0 ||

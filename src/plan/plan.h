@@ -280,6 +280,11 @@ struct plan_audit {
 	uint64_t rotate_bytes;
 	struct plan_str path;	 /* of the trail, on the host */
 	struct plan_str denials; /* inside; absent: none */
+
+	/* Why a call was refused, where somebody is told of that. */
+	struct plan_table causes; /* struct sock_filter; answers by enum filter_cause */
+	struct plan_str deny;	  /* syscalls.deny as a policy has it: "bpf, kcmp" */
+	struct plan_table rules;  /* struct plan_str: of syscalls.advanced_rules each, likewise */
 };
 
 struct plan {

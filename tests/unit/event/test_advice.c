@@ -76,6 +76,10 @@ static void test_no_line(void **state)
 	is("", "", "all of /");
 	file("/srv/a\nb", "read");
 	is("", "", "cannot name it");
+	file("/srv/\xe2\x80\xae"
+	     "cod",
+	     "read");
+	is("", "", "cannot name it");
 	file("/srv/\xff", "read");
 	is("", "", "cannot name it");
 	file("/srv/$HOME", "read");
