@@ -3,7 +3,7 @@
 """What Purple costs, beside the floor, bubblewrap and crun: one table for each question.
 
 Start-up; one more command in a running sandbox (running.py); many alive at once
-(scale.py); a network by name (network.py);
+(scale.py); a network by name (network.py); an audit (audit.py);
 memory; system calls. All rows of the first two come from one
 interleaved run each (bench/spawn.c), so that only their ratios matter, not the
 machine's mood. As root they run twice, as root and as an unprivileged user. A
@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 
+import audit
 import network
 import running
 import scale
@@ -32,7 +33,7 @@ from common import (Alive, Place, Target, identity, is_tiny, pss_kb, row_of, set
                     tree, works)
 
 UNPRIVILEGED = 12345
-TABLES = ["start", "running", "scale", "network", "memory", "calls"]
+TABLES = ["start", "running", "scale", "network", "audit", "memory", "calls"]
 
 # What is measured, as a ratio of two rows, and what it should be at most.
 START_TARGETS = [
@@ -210,6 +211,8 @@ def arguments():
     parser.add_argument("--network-rounds", type=int, default=5)
     parser.add_argument("--flows", type=int, default=2000,
                         help="idle connections at once for the network table")
+    parser.add_argument("--build-rounds", type=int, default=7,
+                        help="builds of a C project for the audit table")
     parser.add_argument("--only", choices=TABLES, action="append",
                         help="this table; may be given more than once")
     args = parser.parse_args()
@@ -240,6 +243,11 @@ def measure(place, args, users, report):
                                                               args.flows)
             network.show(who, result)
             yield from network.targets(who, result)
+        if "audit" in args.only:
+            result = report["audit"][who] = audit.measure(place, uid, args.rounds,
+                                                          args.build_rounds)
+            audit.show(who, result)
+            yield from audit.targets(who, result)
         sys.stdout.flush()
     uid = users[-1][1]
     if "memory" in args.only and args.sandboxes > 0:
@@ -268,7 +276,7 @@ def main():
     report = {"kernel": platform.release(), "machine": platform.machine(),
               "cpus": os.cpu_count(), "load": load, "rounds": args.rounds,
               "start_up_ms": {}, "running_ms": {}, "scale": {},
-              "network": {}}
+              "network": {}, "audit": {}}
     if load > 0.5 * os.cpu_count():
         print(f"The load is {load:.1f} on {os.cpu_count()} processors: other work disturbs this.")
     users = [("root", 0), ("a user", UNPRIVILEGED)]

@@ -11,7 +11,7 @@ import time
 from typing import NamedTuple
 
 TEN_BINDS = ["usr", "bin", "sbin", "lib", "lib64", "etc", "opt", "var/lib", "var/cache"]
-PROGRAMS = ["floor", "setns", "spawn", "alive", "tiny", "loops", "flows",
+PROGRAMS = ["floor", "setns", "spawn", "alive", "tiny", "loops", "flows", "events",
             "writebpf"]
 # Each needs a group; none of them slows the command.
 GROUP_LIMITS = ["--memory", "256M", "--cpus", "1", "--pids-limit", "64"]
