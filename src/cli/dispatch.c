@@ -35,6 +35,7 @@ static const struct command {
 	{ "rm", NULL, "purple-sandbox", "remove the record of one that has ended" },
 	{ "net", NULL, "purple-sandbox", "show and change what one reaches of the network" },
 	{ "metrics", NULL, "purple-sandbox", "print figures in Prometheus's format" },
+	{ "serve", NULL, "purple-serve", "answer Prometheus by HTTP" },
 	{ "audit", NULL, "purple-audit", "read, report and verify what was written down" },
 	{ "events", NULL, "purple-audit", "print what happens, as it happens" },
 	{ "plan", NULL, "purple-plan", "show what would be enforced here, layer by layer" },
