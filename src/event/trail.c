@@ -65,6 +65,7 @@ void trail_add(struct trail *t, const struct event *ev)
 		b->failed = false;
 		b->len = before;
 		t->lost++;
+		t->lost_total++;
 		return;
 	}
 	t->pending_lines++;

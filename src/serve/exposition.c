@@ -28,6 +28,8 @@ static const struct family families[] = {
 	  "Of it, in user mode.", MICROSECONDS, USED(user_us) },
 	{ "purple_sandbox_cpu_system_seconds_total", "counter",
 	  "Of it, in the kernel.", MICROSECONDS, USED(system_us) },
+	{ "purple_sandbox_cpu_limit_cores", "gauge",
+	  "Processors that it may use.", MICROSECONDS, 0, STAT(cpu_limit_us) },
 	{ "purple_sandbox_cpu_throttled_seconds_total", "counter",
 	  "Time for which the processor quota held it up.", MICROSECONDS, USED(throttled_us) },
 	{ "purple_sandbox_cpu_throttled_periods_total", "counter",
@@ -54,6 +56,8 @@ static const struct family families[] = {
 	  "Bytes read from block devices.", COUNT, USED(io_read) },
 	{ "purple_sandbox_io_written_bytes_total", "counter",
 	  "Bytes written to block devices.", COUNT, USED(io_written) },
+	{ "purple_sandbox_audit_lost_lines_total", "counter",
+	  "Lines that the audit trail could not take.", COUNT, CG_UNKNOWN, STAT(audit_lost) },
 };
 /* clang-format on */
 
@@ -115,6 +119,26 @@ static void put_family(struct buf *b, const struct family *f, const struct gathe
 			buf_printf(b, "%" PRIu64, v);
 		buf_puts(b, "\n");
 	}
+}
+
+/* "net.denied" and its kin, by what comes before the dot. */
+static void put_denials(struct buf *b, const struct gathered *g)
+{
+	static const char name[] = "purple_sandbox_denials_total", end[] = ".denied";
+
+	if (g->count == g->silent)
+		return;
+	head(b, name, "counter", "What was refused, by type.");
+	for (size_t i = 0; i < g->count; i++)
+		for (int type = 0; type < EVENT_TYPES && g->items[i].answered; type++) {
+			const char *what = event_table[type].name, *dot = strchr(what, '.');
+
+			if (!dot || !streq(dot, end))
+				continue;
+			begin(b, name, &g->items[i]);
+			buf_printf(b, ",type=\"%.*s\"} %" PRIu64 "\n", (int)(dot - what), what,
+				   g->items[i].stats.events[type]);
+		}
 }
 
 /* What the state file says of each. */
@@ -198,6 +222,9 @@ static void put_totals(struct buf *b, const struct totals *t)
 		snprintf(label, sizeof(label), "stage=\"%s\"", start_stage_names[i]);
 		put_histogram(b, "purple_sandbox_start_stage_seconds", label, &t->stages[i]);
 	}
+	head(b, "purple_audit_lost_lines_total", "counter",
+	     "Lines that audit trails could not take: a full disk, or more than could be written.");
+	buf_printf(b, "purple_audit_lost_lines_total %" PRIu64 "\n", t->audit_lost);
 	head(b, "purple_events_total", "counter",
 	     "Events of all sandboxes, whether or not the audit trail has them.");
 	for (int i = 0; i < EVENT_TYPES; i++)
@@ -212,6 +239,7 @@ void exposition(struct buf *b, const struct gathered *g, const struct totals *t)
 	put_states(b, g);
 	for (size_t i = 0; i < ARRAY_SIZE(families); i++)
 		put_family(b, &families[i], g);
+	put_denials(b, g);
 	if (t)
 		put_totals(b, t);
 	head(b, "purple_supervisors_silent", "gauge",

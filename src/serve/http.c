@@ -18,7 +18,8 @@
 #include "serve/exposition.h"
 #include "sys/files.h"
 
-enum { MEMORY_EACH = 16 << 10, BACKLOG = 128, ACCEPT_AT_A_TIME = 32 };
+enum { MEMORY_EACH = 16 << 10, BACKLOG = 128, ACCEPT_AT_A_TIME = 32, SEND_ROOM = 32 << 10 };
+enum { FULL_MS = 100 }; /* how often to look for one that may be cut off */
 
 struct connection {
 	struct MHD_Connection *mhd; /* NULL: a free place */
@@ -197,15 +198,17 @@ static void cut(struct connection *place)
 	shutdown(place->fd, SHUT_RDWR);
 }
 
-/* The oldest that has not sent a whole request; NULL: all have. */
+/* The oldest that has not sent a whole request, or takes its time to read; NULL: none. */
 static struct connection *oldest_idle(struct server *s)
 {
 	struct connection *oldest = NULL;
+	uint64_t now = now_ms();
 
 	for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
 		struct connection *place = &s->places[i];
 
-		if (place->mhd && !place->answered && !place->cut &&
+		if (place->mhd && !place->cut &&
+		    (!place->answered || now - place->since >= READ_MS) &&
 		    (!oldest || place->since < oldest->since))
 			oldest = place;
 	}
@@ -278,9 +281,11 @@ static void loop(struct server *s)
 
 		if (MHD_get_timeout(s->mhd, &theirs) == MHD_YES && (ms < 0 || (int64_t)theirs < ms))
 			ms = (int64_t)theirs;
-		/* Where all read their answers, one of them has to end first. */
-		if (!find(s, NULL) && !oldest_idle(s))
+		/* Where all have just begun to read, one of them has to end first. */
+		if (!find(s, NULL) && !oldest_idle(s)) {
 			fds[1].events = 0;
+			ms = FULL_MS;
+		}
 		if (poll(fds, ARRAY_SIZE(fds), (int)ms) < 0 && errno != EINTR)
 			return;
 		if (fds[0].revents)
@@ -295,7 +300,7 @@ static int start_listening(struct server *s, char where[64], struct err *e)
 {
 	struct serve_address a;
 	socklen_t len = sizeof(a.sa);
-	int on = 1, r = serve_address_parse(s->request->address, &a, e);
+	int on = 1, room = SEND_ROOM, r = serve_address_parse(s->request->address, &a, e);
 
 	if (r < 0)
 		return r;
@@ -309,6 +314,8 @@ static int start_listening(struct server *s, char where[64], struct err *e)
 	if (s->listener < 0)
 		return err_set(e, errno, "serve", "make a socket");
 	setsockopt(s->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	/* What is sent and not read is the kernel's memory; accepted ones inherit it. */
+	setsockopt(s->listener, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	if (bind(s->listener, (struct sockaddr *)&a.sa, a.len) < 0 ||
 	    listen(s->listener, BACKLOG) < 0 ||
 	    getsockname(s->listener, (struct sockaddr *)&a.sa, &len) < 0)

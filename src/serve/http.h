@@ -10,7 +10,8 @@
  *
  * Whoever connects is hostile. At most CONNECTIONS_MAX are open, each for one request
  * and LIFE_MS at the most, whatever it sends or does not read; where there is no place
- * left, the oldest that has not sent a whole request makes room. A Host that is neither
+ * left, the oldest makes room that has not sent a whole request, or not read its
+ * answer within READ_MS. A Host that is neither
  * an address nor "localhost" is refused (403) unless any address is listened at: a web
  * page may have its own name lead here (DNS rebinding).
  */
@@ -29,7 +30,7 @@ struct serve_request {
 	int all;	  /* the directory of all sandboxes; stays the caller's */
 };
 
-enum { CONNECTIONS_MAX = 64, LIFE_MS = 10000, IDLE_S = 5, FRESH_MS = 1000 };
+enum { CONNECTIONS_MAX = 64, LIFE_MS = 10000, READ_MS = 1000, IDLE_S = 5, FRESH_MS = 1000 };
 
 /*
  * Serve until SIGTERM, SIGINT or SIGHUP: then 0. What it listens at is printed on

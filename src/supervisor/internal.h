@@ -92,6 +92,7 @@ struct tally {
 	uint64_t released;     /* of one that stays; else PID 1 says it, jail.released_us */
 	struct totals *totals; /* mapped, to the end of the process; NULL: none */
 	bool tried, told;      /* to map them; that it started */
+	uint64_t lost;	       /* lines of the trail, as far as they are told */
 };
 
 struct supervisor {
@@ -136,6 +137,7 @@ struct supervisor {
 	struct client clients[CONTROL_CLIENTS_MAX];
 	unsigned polled; /* of them, server_prepare() to server_handle() */
 	uint64_t heard;	 /* requests and connections so far */
+	uint64_t told_events[EVENT_TYPES]; /* of events.counts, to the totals */
 	struct command commands[INIT_COMMANDS_MAX];
 	struct output output;
 	struct denials denials;

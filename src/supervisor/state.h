@@ -10,7 +10,7 @@
  *	control   the supervisor's socket, see supervisor/control.h
  *	log       output of a detached command (log.1: older), ≤ 10 MiB each
  *
- * Beside those directories is the file .totals, see supervisor/totals.h.
+ * Beside those directories is the files .totals-…, see supervisor/totals.h.
  *
  * The supervisor holds flock(LOCK_EX) on the directory while it lives. So:
  *

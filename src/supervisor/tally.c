@@ -45,11 +45,16 @@ void tally(struct supervisor *s)
 	}
 	if (!t->totals)
 		return;
+	if (has_started(s))
+		events_started(s);
 	if (!t->told && has_started(s)) {
 		t->told = true;
 		tally_stages(s, us);
 		totals_started(t->totals, us);
 	}
+	for (int i = 0; i < EVENT_TYPES; i++)
+		totals_add(&t->totals->events[i], s->events.counts[i], &s->told_events[i]);
+	totals_add(&t->totals->audit_lost, s->events.trail.lost_total, &t->lost);
 }
 
 void tally_end(struct supervisor *s)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "supervisor/totals.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -8,13 +9,11 @@
 #include "base/str.h"
 #include "sys/files.h"
 
-#define NAME ".totals" /* no name of a sandbox begins like that */
-
 const char *const start_stage_names[START_STAGES] = { "plan", "prepare", "jail" };
 
 const char *const end_reason_names[END_REASONS] = {
-	"exited",   "signalled",     "stopped",	    "killed", "timeout",
-	"cpu time", "out of memory", "not started", "other",
+	"exited",   "signalled",     "stopped",	     "killed",	    "timeout",
+	"cpu time", "out of memory", "audit failed", "not started", "other",
 };
 
 const uint32_t start_bounds_us[START_BUCKETS - 1] = {
@@ -27,9 +26,21 @@ static void add(uint64_t *to, uint64_t n)
 	__atomic_fetch_add(to, n, __ATOMIC_RELAXED);
 }
 
+/*
+ * Of this layout: another version of Purple has another file. No name of a sandbox
+ * begins with a dot.
+ */
+static int open_file(int all, int flags)
+{
+	char name[40];
+
+	snprintf(name, sizeof(name), ".totals-%d-%zx", EVENT_TYPES, sizeof(struct totals));
+	return sys_openat(all, name, flags | O_NOFOLLOW, 0600);
+}
+
 struct totals *totals_map(int all)
 {
-	int fd = sys_openat(all, NAME, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+	int fd = open_file(all, O_RDWR | O_CREAT);
 	struct totals *t = MAP_FAILED;
 	uint64_t none = 0;
 	struct stat st;
@@ -41,9 +52,9 @@ struct totals *totals_map(int all)
 	sys_close(fd);
 	if (t == MAP_FAILED)
 		return NULL;
-	if (__atomic_compare_exchange_n(&t->magic, &none, TOTALS_MAGIC + EVENT_TYPES, false,
-					__ATOMIC_RELAXED, __ATOMIC_RELAXED) ||
-	    none == TOTALS_MAGIC + EVENT_TYPES)
+	if (__atomic_compare_exchange_n(&t->magic, &none, TOTALS_MAGIC, false, __ATOMIC_RELAXED,
+					__ATOMIC_RELAXED) ||
+	    none == TOTALS_MAGIC)
 		return t;
 	munmap(t, sizeof(*t));
 	return NULL;
@@ -82,22 +93,20 @@ void totals_ended(struct totals *t, const char *reason)
 	add(&t->ended[i], 1);
 }
 
-void totals_events(struct totals *t, const uint64_t now[EVENT_TYPES], uint64_t told[EVENT_TYPES])
+void totals_add(uint64_t *total, uint64_t now, uint64_t *told)
 {
-	for (int i = 0; i < EVENT_TYPES; i++) {
-		if (now[i] != told[i])
-			add(&t->events[i], now[i] - told[i]);
-		told[i] = now[i];
-	}
+	if (now != *told)
+		add(total, now - *told);
+	*told = now;
 }
 
 bool totals_read(int all, struct totals *ret)
 {
-	int fd = all < 0 ? -1 : sys_openat(all, NAME, O_RDONLY | O_NOFOLLOW, 0);
+	int fd = all < 0 ? -1 : open_file(all, O_RDONLY);
 	long n = fd < 0 ? -1 : sys_read(fd, ret, sizeof(*ret));
 
 	sys_close(fd);
-	if (n == sizeof(*ret) && ret->magic == TOTALS_MAGIC + EVENT_TYPES)
+	if (n == sizeof(*ret) && ret->magic == TOTALS_MAGIC)
 		return true;
 	memset(ret, 0, sizeof(*ret));
 	return false;

@@ -26,13 +26,13 @@
 enum start_stage {
 	START_PLAN,    /* from the launcher's begin: the plan is there, or made; arguments */
 	START_PREPARE, /* the control group, the state directory, purple-net */
-	START_JAIL, /* until the command is released; of one that stays: runs, or may be asked for */
+	START_JAIL,    /* until the command is released, or, of one that stays, runs */
 	START_STAGES
 };
 extern const char *const start_stage_names[START_STAGES]; /* "plan", … */
 
 /* Why they ended, as in the report. */
-enum { END_REASONS = 9 };
+enum { END_REASONS = 10 };
 extern const char *const end_reason_names[END_REASONS]; /* the last one: any other */
 
 /* Upper bounds in µs; the last bucket has none. */
@@ -44,13 +44,14 @@ struct start_histogram {
 	uint64_t sum_us;
 };
 
-#define TOTALS_MAGIC 0x31544f5455505255u /* of this layout */
+#define TOTALS_MAGIC 0x31544f5455505255u /* change it with the order of what is below */
 
 struct totals {
 	uint64_t magic;
 	uint64_t started;
 	uint64_t ended[END_REASONS];
 	struct start_histogram whole, stages[START_STAGES];
+	uint64_t audit_lost; /* lines */
 	uint64_t events[EVENT_TYPES];
 };
 
@@ -65,7 +66,7 @@ struct totals *totals_map(int all);
 void totals_started(struct totals *t, const uint64_t us[START_STAGES]);
 void totals_ended(struct totals *t, const char *reason); /* NULL: it did not start */
 /* What of @now is not in @told yet; then it is. */
-void totals_events(struct totals *t, const uint64_t now[EVENT_TYPES], uint64_t told[EVENT_TYPES]);
+void totals_add(uint64_t *total, uint64_t now, uint64_t *told);
 
 /* A copy, for whoever only reads. False: there is none. */
 bool totals_read(int all, struct totals *ret);

@@ -137,6 +137,22 @@ def test_limits(as_user):
         as_user.run([as_user.purple, "rm", "-f", name])
 
 
+def test_denials(as_user):
+    """By type, of the sandbox; and events of all, which stay."""
+    name = unique(as_user, "denied")
+    before = value(metrics(as_user), "purple_events_total", type="dns.denied")
+    with detached(as_user, name, options=("--set", "network.isolated=false"),
+                  command=("sh", "-c", "getent hosts nosuch.example; sleep 1000")):
+        assert eventually(lambda: value(metrics(as_user), "purple_sandbox_denials_total",
+                                        sandbox=name, type="dns"), 20)
+        live = metrics(as_user)
+        assert value(live, "purple_sandbox_denials_total", sandbox=name, type="file") == 0
+        assert value(live, "purple_sandbox_audit_lost_lines_total", sandbox=name) == 0
+    after = metrics(as_user)
+    assert value(after, "purple_events_total", type="dns.denied") > before
+    assert value(after, "purple_events_total", type="sandbox.ended") >= 1
+
+
 def test_a_supervisor_that_hangs_holds_up_nothing(as_user):
     """Its figures are missing, and what it has done stays in the totals."""
     hangs, lives = unique(as_user, "hangs"), unique(as_user, "lives")
