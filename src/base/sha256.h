@@ -6,6 +6,7 @@
 #ifndef PURPLE_BASE_SHA256_H
 #define PURPLE_BASE_SHA256_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,5 +24,7 @@ void sha256_done(struct sha256 *s, uint8_t ret[SHA256_SIZE]);
 
 /* Lower-case hexadecimal, terminated: @ret has 2 * n + 1 bytes. */
 void hex_encode(const uint8_t *data, size_t n, char *ret);
+/* The @n bytes that 2 * n lower-case digits stand for. False: they are none. */
+bool hex_decode(const char *s, size_t n, uint8_t *ret);
 
 #endif

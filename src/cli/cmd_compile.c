@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/sha256.h"
 #include "base/str.h"
 #include "cli/dirs.h"
 #include "cli/host.h"
@@ -56,21 +57,6 @@ int compile(const struct compile_request *q, struct buf *ret, struct diags *d, s
 	return plan_build(&p, &host, q->key, ret, e);
 }
 
-static int hex_decode(const char *hex, uint8_t *ret, size_t n)
-{
-	if (strlen(hex) != 2 * n)
-		return -EINVAL;
-	for (size_t i = 0; i < n; i++) {
-		const char digits[] = { hex[2 * i], hex[2 * i + 1], '\0' };
-		char *end;
-
-		ret[i] = (uint8_t)strtoul(digits, &end, 16);
-		if (end != digits + 2)
-			return -EINVAL;
-	}
-	return 0;
-}
-
 struct options {
 	struct compile_request request;
 	const char *overrides[2 * OVERRIDES_MAX + 1];
@@ -93,7 +79,10 @@ static int parse_options(int argc, char **argv, struct options *o)
 			o->overrides[2 * n] = argv[++i];
 			o->overrides[2 * n++ + 1] = argv[++i];
 		} else if (streq(name, "--key") && left >= 1) {
-			if (hex_decode(argv[++i], o->request.key, sizeof(o->request.key)) < 0)
+			const size_t size = sizeof(o->request.key);
+
+			if (strlen(argv[++i]) != 2 * size ||
+			    !hex_decode(argv[i], size, o->request.key))
 				return -EINVAL;
 		} else if (streq(name, "--cache") && left >= 1) {
 			o->cache = argv[++i];

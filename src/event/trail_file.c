@@ -2,7 +2,6 @@
 /* The files of a trail: opened without trusting anybody's names, and renamed. */
 #include <dirent.h>
 #include <errno.h>
-#include <limits.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>

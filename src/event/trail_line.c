@@ -5,25 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static bool hex_decode(const char *s, uint8_t *ret, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		int high = hex_digit(s[2 * i]), low = hex_digit(s[2 * i + 1]);
-
-		if (high < 0 || low < 0)
-			return false;
-		ret[i] = (uint8_t)(high << 4 | low);
-	}
-	return true;
-}
-
 /* @n digits; more than 64 bits are none. */
 static bool digits_decode(const char *s, size_t n, uint64_t *ret)
 {
@@ -63,7 +44,7 @@ int trail_head_parse(const char *text, size_t len, struct trail_head *ret)
 	hash = s;
 	if (text[len - 1] != '\n' || !digits_decode(seq, 20, &ret->seq) || ret->seq == 0 ||
 	    !digits_decode(size, 20, &ret->size) || ret->size > INT64_MAX ||
-	    !hex_decode(hash, ret->hash, SHA256_SIZE))
+	    !hex_decode(hash, SHA256_SIZE, ret->hash))
 		return -EBADMSG;
 	return 0;
 }
@@ -89,7 +70,7 @@ int trail_link_parse(const char *line, size_t len, struct trail_link *ret)
 	end = line + len - TRAIL_PREV_SIZE;
 	if (line + n >= end || line[n] != ',' || end[-1] != ',' || line[start] == '0' ||
 	    !digits_decode(line + start, n - start, &ret->seq) || !skip(&end, TRAIL_PREV) ||
-	    !hex_decode(end, ret->prev, SHA256_SIZE) || memcmp(line + len - 2, "\"}", 2) != 0)
+	    !hex_decode(end, SHA256_SIZE, ret->prev) || memcmp(line + len - 2, "\"}", 2) != 0)
 		return -EBADMSG;
 	return 0;
 }

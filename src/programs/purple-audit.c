@@ -22,6 +22,9 @@ static const struct {
 	const char *summary;
 } commands[] = {
 	{ "show", cmd_audit_show, "print its lines: by sandbox, type, time or text; as OCSF" },
+	{ "verify", cmd_audit_verify, "check that no line was changed, and none is missing" },
+	{ "init", cmd_audit_init, "make the key that trails are signed with" },
+	{ "sign", cmd_audit_sign, "sign a trail as it is now" },
 };
 
 static int usage(FILE *to, int status)
