@@ -67,8 +67,8 @@ static bool is_off(const struct policy *p, const struct policy_key *k)
 	if (str_after(k->path, "network."))
 		return p->network.isolated;
 	/* Where to write and what, without a word on whether: it was meant. */
-	return str_after(k->path, "audit.") && policy_where(p, "audit.enabled").file &&
-	       !streq(k->path, "audit.enabled");
+	return str_after(k->path, "audit.") && !p->audit.enabled &&
+	       policy_where(p, "audit.enabled").file;
 }
 
 int build_refuse_unsupported(struct builder *b)

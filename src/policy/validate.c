@@ -312,8 +312,17 @@ static void check_audit(const struct policy *p, struct diags *d)
 	const struct policy_binds *lists[] = { &p->filesystem.writable_paths,
 					       &p->filesystem.output_paths,
 					       &p->filesystem.immutable_paths };
+	static const char *const keys[] = { "audit.log_path", "audit.detail_level",
+					    "audit.on_failure", "audit.rotate_bytes",
+					    "audit.ebpf" };
 	char log[NORMAL_MAX], host[NORMAL_MAX];
 
+	/* Who has written `enabled: false` knows. */
+	for (size_t i = 0; i < ARRAY_SIZE(keys) && !p->audit.enabled; i++)
+		if (policy_where(p, keys[i]).file && !policy_where(p, "audit.enabled").file)
+			diag_warn(d, policy_where(p, keys[i]), keys[i],
+				  "this has no effect, for audit.enabled is false; write enabled: "
+				  "true (--audit)");
 	for (size_t i = 0; i < p->audit.detail_level.count; i++)
 		if (streq(p->audit.detail_level.items[i].s, "budget_usage"))
 			diag_warn(d, p->audit.detail_level.items[i].pos, "audit.detail_level",

@@ -128,8 +128,10 @@ static const struct {
 	{ "filesystem: {workspace: none, working_dir: .}", "t:1:44: filesystem.working_dir: there is no workspace to start in (filesystem.workspace: none); write /" },
 	{ "filesystem: {home: none, working_dir: ~/x}", "t:1:39: filesystem.working_dir: there is no home to start in (filesystem.home: none)" },
 	{ "syscalls: {baseline: none}", "t:1:22: syscalls.baseline: none, and nothing is allowed beyond the start of a command; fill syscalls.allow" },
-	{ "audit: {log_path: ./log}", "t:1:19: audit.log_path: in the workspace, where the sandbox could change it" },
-	{ "audit: {log_path: /srv/a/log}\n" BINDW("/srv"), "t:1:19: audit.log_path: below /srv, where the sandbox could change it" },
+	{ "audit: {enabled: true, log_path: ./log}", "t:1:34: audit.log_path: in the workspace, where the sandbox could change it" },
+	{ "audit: {enabled: true, log_path: /srv/a/log}\n" BINDW("/srv"), "t:1:34: audit.log_path: below /srv, where the sandbox could change it" },
+	{ "audit: {enabled: true, log_path: /srv/a/log}\n" BIND("/srv"), "t:1:34: audit.log_path: below /srv, where the sandbox could read it" },
+	{ "audit: {log_path: /srv/log}", "t:1:19: audit.log_path: warning: this has no effect, for audit.enabled is false; write enabled: true (--audit)" },
 	/* rules of system calls */
 	{ "syscalls: {advanced_rules: [read]}", "t:1:29: syscalls.advanced_rules[0]: a map with syscall is expected here, not text" },
 	{ "syscalls: {advanced_rules: [{action: allow}]}", "t:1:29: syscalls.advanced_rules[0]: syscall is missing" },
