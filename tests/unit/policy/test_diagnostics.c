@@ -131,7 +131,6 @@ static const struct {
 	{ "audit: {enabled: true, log_path: ./log}", "t:1:34: audit.log_path: in the workspace, where the sandbox could change it" },
 	{ "audit: {enabled: true, log_path: /srv/a/log}\n" BINDW("/srv"), "t:1:34: audit.log_path: below /srv, where the sandbox could change it" },
 	{ "audit: {enabled: true, log_path: /srv/a/log}\n" BIND("/srv"), "t:1:34: audit.log_path: below /srv, where the sandbox could read it" },
-	{ "audit: {log_path: /srv/log}", "t:1:19: audit.log_path: warning: this has no effect, for audit.enabled is false; write enabled: true (--audit)" },
 	/* rules of system calls */
 	{ "syscalls: {advanced_rules: [read]}", "t:1:29: syscalls.advanced_rules[0]: a map with syscall is expected here, not text" },
 	{ "syscalls: {advanced_rules: [{action: allow}]}", "t:1:29: syscalls.advanced_rules[0]: syscall is missing" },
@@ -180,6 +179,7 @@ static const struct {
 	const char *yaml, *line;
 } warnings[] = {
 	{ "ai_policy: {budget: [1]}", "t:1:1: ai_policy: warning: this has no effect; Purple does not enforce it" },
+	{ "audit: {log_path: /srv/log}", "t:1:19: audit.log_path: warning: this has no effect, for audit.enabled is false; write enabled: true (--audit)" },
 	{ "ebpf_monitoring: true", "t:1:1: ebpf_monitoring: warning: this has no effect; Purple does not enforce it" },
 	{ "network: {isolated: true, allow_outgoing: [\"443\"]}", "t:1:44: network.allow_outgoing: warning: this has no effect, for network.isolated is true; write isolated: false (--isolated=false)" },
 	{ "capabilities: {add: [sys_admin]}", "t:1:22: capabilities.add[0]: warning: CAP_SYS_ADMIN mounts, and undoes most of the sandbox; add it only to programs that you trust" },
