@@ -233,43 +233,62 @@ static void tell_limit(const struct outcome *out)
 }
 
 /* Of printable characters. A struct err would cut one with a long name in it. */
-static void tell_line(const char *line)
+static void tell_line(const char *topic, const char *line)
 {
 	char text[DENIAL_LINE + 32];
-	int n = snprintf(text, sizeof(text), "purple: network: %s\n", line);
+	int n = snprintf(text, sizeof(text), "purple: %s: %s\n", topic, line);
 
 	write_full(STDERR_FILENO, text, (size_t)n);
 }
 
-/* One line for each refusal, as long as they are few enough to be read. */
 static void tell_network(const struct outcome *out)
 {
-	const struct denials *d = out->denials;
-	char line[DENIAL_LINE];
 	struct err e = { 0 };
+
+	if (!out->network_died)
+		return;
+	err_set(&e, EPROTO, "network",
+		"purple-net died (%s); from then on nothing outside could be reached",
+		out->network_why);
+	err_print(&e);
+}
+
+/* tell_limit() has. */
+static bool is_told(const struct outcome *out, const struct denial *d)
+{
+	return d->type == EV_LIMIT_REACHED && out->reason &&
+	       ((streq(out->reason, "timeout") && strstr(d->what, "session_timeout")) ||
+		(streq(out->reason, "cpu time") && strstr(d->what, "cpu_time")) ||
+		(streq(out->reason, "out of memory") && strstr(d->what, "memory_limit")));
+}
+
+/* One line for each refusal, as long as they are few enough to be read. */
+static void tell_denials(const struct outcome *out)
+{
+	const struct denials *d = out->denials;
+	const char *topic = "network";
+	char line[DENIAL_LINE];
+	unsigned told = 0;
 	uint64_t more;
 
-	if (out->network_died) {
-		err_set(&e, EPROTO, "network",
-			"purple-net died (%s); from then on nothing outside could be reached",
-			out->network_why);
-		err_print(&e);
-	}
 	if (!d)
 		return;
 	more = d->others;
 	for (uint32_t i = 0; i < d->count; i++) {
-		if (i < TOLD_MAX) {
+		if (is_told(out, &d->items[i]))
+			continue;
+		topic = denial_topic(&d->items[i]);
+		if (told++ < TOLD_MAX) {
 			denial_line(&d->items[i], line);
-			tell_line(line);
+			tell_line(topic, line);
 		} else {
 			more += d->items[i].count;
 		}
 	}
 	if (more) {
 		snprintf(line, sizeof(line), "%llu more were refused%s", (unsigned long long)more,
-			 d->count > TOLD_MAX ? "; --report has them" : "");
-		tell_line(line);
+			 told > TOLD_MAX ? "; --report has them" : "");
+		tell_line(topic, line);
 	}
 }
 
@@ -286,6 +305,7 @@ static int run_or_create(int argc, char **argv, bool create)
 	if (ready_fd < 0) {
 		tell_limit(&out);
 		tell_network(&out);
+		tell_denials(&out);
 	}
 	report_write(&final_report, &out, &e);
 	if (failed && ready_fd >= 0)

@@ -44,6 +44,17 @@ static int read_at(int fd, void *to, size_t len, off_t at)
 	return 0;
 }
 
+/* The supervisor has refusals of all kinds. */
+static void keep_network(struct denials *d)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < d->count; i++)
+		if (d->items[i].type == EV_NET_DENIED || d->items[i].type == EV_DNS_DENIED)
+			memmove(&d->items[n++], &d->items[i], sizeof(d->items[i]));
+	d->count = n;
+}
+
 static int read_told(struct view *v, int fd)
 {
 	const size_t count = (size_t)v->net.allow_count + v->net.block_count;
@@ -53,6 +64,7 @@ static int read_told(struct view *v, int fd)
 		r = -EBADMSG;
 	if (r < 0)
 		return r;
+	keep_network(&v->denials);
 	v->rules = calloc(count + 1, sizeof(*v->rules));
 	if (!v->rules)
 		return -ENOMEM;

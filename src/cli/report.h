@@ -11,13 +11,16 @@
  *	             purple stop), "timeout", "cpu time" or "out of memory"
  *	network      "died", if purple-net did: from then on nothing was reachable;
  *	             network_reason says of what
- *	denials      what the network refused, at most 64: [{type: "network", host, port (null:
- *	             a look-up), protocol: "tcp", "udp" or "dns", reason, count, allow: the line of
- *	             a policy that would allow it, or null}], with `address` where a name leads to
- *	             a special one, `rule` where a rule blocks; reason: "not listed", "blocked",
- *	             "special address", "another name", "no name", "unreachable" or "too many
- *	             connections". denials_not_listed: how many more there were. Left out where
- *	             nothing was refused
+ *	denials      what was refused, at most 64: [{type: "net.denied", "dns.denied",
+ *	             "file.denied", "syscall.denied" or "limit.reached", what, layer, reason, rule,
+ *	             count, allow: the line of a policy that would allow it, option: of `purple
+ *	             run`, the same, why: why no line does, or what else it takes}], null where
+ *	             there is none. Of the network's also host, port (null: a look-up), protocol:
+ *	             "tcp", "udp" or "dns", and `address` where a name leads to a special one;
+ *	             reason there: "not listed", "blocked", "special address", "another name", "no
+ *	             name", "unreachable", "too many names" or "too many connections".
+ *	             denials_not_listed: how many more there were. Left out where nothing was
+ *	             refused. Files and calls: only where they are observed (audit, denials.file)
  *	signal       where one ended the command or the sandbox
  *	error        {stage, message, remedy}, with "not started"
  *	downgrades   [{what, why}], under best-effort

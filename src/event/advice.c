@@ -10,17 +10,6 @@
 #include "policy/path.h"
 #include "policy/policy.h"
 
-static const char *const verdicts[NET_VERDICTS] = {
-	[NET_NOT_LISTED] = "not listed",
-	[NET_BLOCKED] = "blocked",
-	[NET_SPECIAL] = "special address",
-	[NET_OTHER_NAME] = "another name",
-	[NET_NO_NAME] = "no name",
-	[NET_UNREACHABLE] = "unreachable",
-	[NET_TOO_MANY] = "too many connections",
-	[NET_TOO_MANY_NAMES] = "too many names",
-};
-
 /* Where a line does not help, or not alone. */
 static const char *const network_why[NET_VERDICTS] = {
 	[NET_OTHER_NAME] = "what is sent must be for the name that was looked up: ask for that "
@@ -29,11 +18,6 @@ static const char *const network_why[NET_VERDICTS] = {
 			"the sandbox",
 	[NET_UNREACHABLE] = "the policy allows it; the host got no connection",
 };
-
-const char *net_verdict_name(enum net_verdict verdict)
-{
-	return verdict < NET_VERDICTS && verdicts[verdict] ? verdicts[verdict] : "unknown";
-}
 
 void advice_why(struct advice *ret, const char *fmt, ...)
 {

@@ -101,6 +101,7 @@ enum event_field {
 	EF_ERROR,  /* "EPERM" … that the caller got */
 	EF_RULE,   /* that refused it: a key of the policy, or what it says */
 	EF_ALLOW,  /* the line of a policy that would allow it */
+	EF_ADVICE, /* why no single line does, or what else it takes */
 	EF_HOST,   /* a name or an address */
 	EF_ADDRESS,
 	EF_PORT,

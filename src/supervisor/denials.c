@@ -1,133 +1,202 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "supervisor/denials.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
 
-static const char *const reasons[NET_VERDICTS] = {
-	[NET_NOT_LISTED] = "not listed",
-	[NET_BLOCKED] = "blocked",
-	[NET_SPECIAL] = "special address",
-	[NET_OTHER_NAME] = "another name",
-	[NET_NO_NAME] = "no name",
-	[NET_UNREACHABLE] = "unreachable",
-	[NET_TOO_MANY] = "too many connections",
-	[NET_TOO_MANY_NAMES] = "too many names",
+/* What is said of a verdict, where it is more than its name. */
+static const struct {
+	enum net_verdict verdict;
+	const char *words;
+} network_words[] = {
+	{ NET_SPECIAL, "private, of this host, or a metadata service, and not listed by address" },
+	{ NET_OTHER_NAME, "a request in it for another name, malformed, or not whole after 10 s" },
+	{ NET_NO_NAME, "an address that no look-up has given" },
+	{ NET_UNREACHABLE, "allowed, but the host did not get a connection" },
+	{ NET_TOO_MANY, "more than network.max_connections, or the host's open files, allow" },
+	{ NET_TOO_MANY_NAMES, "too many new names under a wildcard in too short a time" },
 };
 
-/* What is said of it, where it is more than the reason. */
-static const char *const words[NET_VERDICTS] = {
-	[NET_SPECIAL] = "private, of this host, or a metadata service, and not listed by address",
-	[NET_OTHER_NAME] = "a request in it for another name, malformed, or not whole after 10 s",
-	[NET_NO_NAME] = "an address that no look-up has given",
-	[NET_UNREACHABLE] = "allowed, but the host did not get a connection",
-	[NET_TOO_MANY] = "more than network.max_connections, or the host's open files, allow",
-	[NET_TOO_MANY_NAMES] = "too many new names under a wildcard in too short a time",
-};
-
-static void copy_name(char *dst, size_t size, const char *src)
+bool denial_is(enum event_type type)
 {
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				    "0123456789.-_:*/[]";
+	return type == EV_FILE_DENIED || type == EV_DNS_DENIED || type == EV_NET_DENIED ||
+	       type == EV_SYSCALL_DENIED || type == EV_LIMIT_REACHED;
+}
+
+static bool is_network(const struct denial *d)
+{
+	return d->type == EV_DNS_DENIED || d->type == EV_NET_DENIED;
+}
+
+/* Escaped, and cut where it has no room; never inside of an escape or a character. */
+static void put_text(char *to, size_t size, const struct event *ev, enum event_field f)
+{
+	const struct event_value *v = event_get(ev, f);
+	struct buf b = BUF_INIT(8 * EVENT_TEXT_MAX);
 	size_t n = 0;
 
-	for (; n + 1 < size && src[n] != '\0'; n++)
-		dst[n] = strchr(plain, src[n]) ? src[n] : '?';
-	dst[n] = '\0';
+	if (v)
+		event_escape(&b, v->data, MIN(v->len, size), false);
+	while (!b.failed && n < b.len) {
+		size_t step = b.data[n] == '\\' ? (b.data[n + 1] == 'x' ? 4 : 2)
+						: MAX(utf8_len(b.data + n), (size_t)1);
+
+		if (n + step >= size)
+			break;
+		memcpy(to + n, b.data + n, step);
+		n += step;
+	}
+	to[n] = '\0';
+	buf_free(&b);
+}
+
+static uint64_t number(const struct event *ev, enum event_field f, uint64_t otherwise)
+{
+	const struct event_value *v = event_get(ev, f);
+
+	return v ? v->number : otherwise;
+}
+
+static void fill_network(struct denial *d, const struct event *ev)
+{
+	const struct event_value *proto = NULL;
+	size_t n;
+	bool v6;
+
+	put_text(d->host, sizeof(d->host), ev, EF_HOST);
+	put_text(d->reason, sizeof(d->reason), ev, EF_REASON);
+	put_text(d->rule, sizeof(d->rule), ev, EF_RULE);
+	str_copy(d->layer, sizeof(d->layer), "network");
+	if (ev->type == EV_NET_DENIED) {
+		put_text(d->address, sizeof(d->address), ev, EF_ADDRESS);
+		d->port = (uint16_t)number(ev, EF_PORT, 0);
+		proto = event_get(ev, EF_PROTO);
+	}
+	d->udp = proto && proto->len == 3 && memcmp(proto->data, "udp", 3) == 0;
+	v6 = strchr(d->host, ':') && d->port;
+	snprintf(d->what, sizeof(d->what), "%s%s%s", v6 ? "[" : "", d->host, v6 ? "]" : "");
+	n = strlen(d->what);
+	if (d->port)
+		snprintf(d->what + n, sizeof(d->what) - n, ":%u%s", d->port, d->udp ? "/udp" : "");
+	if (!d->host[0])
+		str_copy(d->what, sizeof(d->what), "a connection");
+}
+
+static void fill_file(struct denial *d, const struct event *ev)
+{
+	size_t n;
+
+	put_text(d->what, sizeof(d->what), ev, EF_ACCESS);
+	n = strlen(d->what);
+	d->what[n++] = ' ';
+	put_text(d->what + n, sizeof(d->what) - n, ev, EF_PATH);
+	put_text(d->reason, sizeof(d->reason), ev, EF_ERROR);
+	put_text(d->layer, sizeof(d->layer), ev, EF_LAYER);
+	put_text(d->rule, sizeof(d->rule), ev, EF_RULE);
+}
+
+static void fill(struct denial *d, const struct event *ev, const struct advice *a)
+{
+	d->type = (uint8_t)ev->type;
+	d->count = MAX(number(ev, EF_COUNT, 1), (uint64_t)1);
+	if (is_network(d)) {
+		fill_network(d, ev);
+	} else if (ev->type == EV_FILE_DENIED) {
+		fill_file(d, ev);
+	} else if (ev->type == EV_SYSCALL_DENIED) {
+		put_text(d->what, sizeof(d->what), ev, EF_SYSCALL);
+		put_text(d->reason, sizeof(d->reason), ev, EF_ERROR);
+		put_text(d->rule, sizeof(d->rule), ev, EF_RULE);
+		str_copy(d->layer, sizeof(d->layer), "seccomp");
+	} else {
+		put_text(d->what, sizeof(d->what), ev, EF_LIMIT);
+		put_text(d->reason, sizeof(d->reason), ev, EF_MESSAGE);
+		str_copy(d->rule, sizeof(d->rule), d->what);
+		str_copy(d->layer, sizeof(d->layer), "limits");
+	}
+	if (d->rule[0] == '\0')
+		str_copy(d->rule, sizeof(d->rule), a->rule);
+	str_copy(d->allow, sizeof(d->allow), a->allow);
+	str_copy(d->why, sizeof(d->why), a->why);
 }
 
 static bool is_same(const struct denial *a, const struct denial *b)
 {
-	return a->verdict == b->verdict && a->port == b->port && a->udp == b->udp &&
-	       streq(a->host, b->host);
+	return a->type == b->type && streq(a->what, b->what) && streq(a->reason, b->reason) &&
+	       streq(a->rule, b->rule) && streq(a->allow, b->allow);
 }
 
-const struct denial *denials_add(struct denials *d, const struct net_message *m, const char *rule)
+const struct denial *denials_add(struct denials *d, const struct event *ev, const struct advice *a)
 {
-	static struct denial new; /* it may be asked for where there is no room for it */
-	struct net_message copy = *m;
+	struct denial new = { 0 };
 
-	d->others += m->count;
-	if (m->verdict == 0)
-		return NULL;
-	if (m->verdict >= NET_VERDICTS) {
-		d->others++;
+	fill(&new, ev, a);
+	/* A count of many, of which nothing is known but how many there were. */
+	if (!denial_is(ev->type) || new.what[0] == '\0' ||
+	    (is_network(&new) && !new.host[0] &&
+	     !streq(new.reason, net_verdict_name(NET_TOO_MANY)))) {
+		d->others += new.count;
 		return NULL;
 	}
-	new = (struct denial){
-		.port = m->port, .udp = m->udp != 0, .verdict = m->verdict, .count = 1
-	};
-	copy.text[sizeof(copy.text) - 1] = copy.address[sizeof(copy.address) - 1] = '\0';
-	copy_name(new.host, sizeof(new.host), copy.text);
-	copy_name(new.address, sizeof(new.address), copy.address);
-	copy_name(new.rule, sizeof(new.rule), rule);
-	for (uint32_t i = 0; i < d->count; i++) {
+	for (uint32_t i = 0; i < d->count; i++)
 		if (is_same(&d->items[i], &new)) {
-			d->items[i].count++;
+			d->items[i].count += new.count;
 			return &d->items[i];
 		}
-	}
 	if (d->count == DENIALS_MAX) {
-		d->others++;
-		return &new;
+		d->others += new.count;
+		return NULL;
 	}
 	d->items[d->count] = new;
 	return &d->items[d->count++];
 }
 
-const char *denial_reason(const struct denial *d)
+const char *denial_topic(const struct denial *d)
 {
-	return d->verdict < NET_VERDICTS && reasons[d->verdict] ? reasons[d->verdict] : "unknown";
+	return is_network(d)		      ? "network"
+	       : d->type == EV_FILE_DENIED    ? "files"
+	       : d->type == EV_SYSCALL_DENIED ? "seccomp"
+					      : "limits";
 }
 
-/* As a rule has it; of a look-up the name alone. */
-static void put_target(const struct denial *d, const char *host, char *ret, size_t size)
+static void network_reason(const struct denial *d, char *ret, size_t size)
 {
-	bool v6 = strchr(host, ':');
-	const char *udp = d->udp && d->port ? "/udp" : "";
+	const char *what = d->reason;
 
-	if (d->port)
-		snprintf(ret, size, v6 ? "[%s]:%u%s" : "%s:%u%s", host, d->port, udp);
-	else
-		snprintf(ret, size, "%s", host);
-}
-
-void denial_allow(const struct denial *d, char ret[DENIAL_ALLOW])
-{
-	const char *host = d->verdict == NET_SPECIAL && d->address[0] ? d->address : d->host;
-	char target[300];
-
-	ret[0] = '\0';
-	if ((d->verdict != NET_NOT_LISTED && d->verdict != NET_SPECIAL) || !host[0] ||
-	    strchr(host, '?'))
-		return;
-	put_target(d, host, target, sizeof(target));
-	snprintf(ret, DENIAL_ALLOW, "network.allow_outgoing: [\"%s\"]", target);
+	for (size_t i = 0; i < ARRAY_SIZE(network_words); i++)
+		if (streq(d->reason, net_verdict_name(network_words[i].verdict)))
+			what = network_words[i].words;
+	str_copy(ret, size, what);
+	if (streq(d->reason, net_verdict_name(NET_BLOCKED)))
+		snprintf(ret, size, "%s by %s%s%s", what, d->rule[0] ? "\"" : "network.blocked_ips",
+			 d->rule, d->rule[0] ? "\"" : "");
+	if (d->address[0])
+		snprintf(ret + strlen(ret), size - strlen(ret), " (%s)", d->address);
 }
 
 void denial_line(const struct denial *d, char ret[DENIAL_LINE])
 {
-	const char *what = d->verdict < NET_VERDICTS && words[d->verdict] ? words[d->verdict]
-									  : denial_reason(d);
-	char target[300] = "a connection", allow[DENIAL_ALLOW], times[48] = "", more[400] = "";
+	const char *verb = streq(d->reason, net_verdict_name(NET_UNREACHABLE)) ? "no connection to "
+			   : d->type == EV_LIMIT_REACHED		       ? "reached "
+									       : "refused ";
+	char times[48] = "", reason[500];
+	int n;
 
-	if (d->host[0])
-		put_target(d, d->host, target, sizeof(target));
 	if (d->count > 1)
 		snprintf(times, sizeof(times), " (%llu times)", (unsigned long long)d->count);
-	if (d->verdict == NET_BLOCKED)
-		snprintf(more, sizeof(more), " by %s%s%s",
-			 d->rule[0] ? "\"" : "network.blocked_ips", d->rule,
-			 d->rule[0] ? "\"" : "");
-	if (d->address[0])
-		snprintf(more + strlen(more), sizeof(more) - strlen(more), " (%s)", d->address);
-	denial_allow(d, allow);
-	snprintf(ret, DENIAL_LINE, "%s%s%s: %s%s%s%s",
-		 d->verdict == NET_UNREACHABLE ? "no connection to " : "refused ", target, times,
-		 what, more, allow[0] ? "; to allow: " : "", allow);
+	if (is_network(d))
+		network_reason(d, reason, sizeof(reason));
+	else
+		snprintf(reason, sizeof(reason), "%s%s%.300s", d->reason,
+			 d->rule[0] && d->type != EV_LIMIT_REACHED ? " by " : "",
+			 d->type != EV_LIMIT_REACHED ? d->rule : "");
+	n = snprintf(ret, DENIAL_LINE, "%s%s%s: %s", verb, d->what, times, reason);
+	if (d->allow[0])
+		snprintf(ret + n, DENIAL_LINE - (size_t)n, "; to allow: %s", d->allow);
+	else if (d->why[0] && !is_network(d))
+		snprintf(ret + n, DENIAL_LINE - (size_t)n, "; %s", d->why);
 }
 
 static void put_pair(struct buf *b, const char *key, const char *value)
@@ -139,31 +208,38 @@ static void put_pair(struct buf *b, const char *key, const char *value)
 		buf_puts(b, "null");
 }
 
+void denial_json(const struct denial *d, struct buf *b)
+{
+	char option[ADVICE_OPTION];
+
+	advice_option(d->allow, option);
+	buf_printf(b, "\"type\":\"%s\"", event_table[d->type].name);
+	put_pair(b, "what", d->what);
+	put_pair(b, "layer", d->layer);
+	put_pair(b, "reason", d->reason);
+	put_pair(b, "rule", d->rule);
+	buf_printf(b, ",\"count\":%llu", (unsigned long long)d->count);
+	put_pair(b, "allow", d->allow);
+	put_pair(b, "option", option);
+	put_pair(b, "why", d->why);
+	if (!is_network(d))
+		return;
+	put_pair(b, "host", d->host);
+	if (d->port)
+		buf_printf(b, ",\"port\":%u", d->port);
+	else
+		buf_puts(b, ",\"port\":null");
+	put_pair(b, "protocol", !d->port && d->host[0] ? "dns" : d->udp ? "udp" : "tcp");
+	if (d->address[0])
+		put_pair(b, "address", d->address);
+}
+
 void denials_json(const struct denials *d, struct buf *b)
 {
 	buf_puts(b, "[");
 	for (uint32_t i = 0; i < d->count; i++) {
-		const struct denial *one = &d->items[i];
-		char allow[DENIAL_ALLOW];
-
-		denial_allow(one, allow);
-		buf_printf(b, "%s{\"type\":\"network\"", i ? "," : "");
-		put_pair(b, "host", one->host);
-		if (one->port)
-			buf_printf(b, ",\"port\":%u", one->port);
-		else
-			buf_puts(b, ",\"port\":null");
-		put_pair(b, "protocol",
-			 !one->port && one->host[0] ? "dns"
-			 : one->udp		    ? "udp"
-						    : "tcp");
-		put_pair(b, "reason", denial_reason(one));
-		buf_printf(b, ",\"count\":%llu", (unsigned long long)one->count);
-		put_pair(b, "allow", allow);
-		if (one->address[0])
-			put_pair(b, "address", one->address);
-		if (one->rule[0])
-			put_pair(b, "rule", one->rule);
+		buf_puts(b, i ? ",{" : "{");
+		denial_json(&d->items[i], b);
 		buf_puts(b, "}");
 	}
 	buf_puts(b, "]");

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What purple-net refused, gathered: one entry for each host, port, protocol and
- * reason, with how often. At most DENIALS_MAX; the rest is counted.
+ * What was refused, gathered: one entry for each cause, with how often, and the line of a
+ * policy that would allow it. At most DENIALS_MAX; the rest is counted.
  *
- * It comes from purple-net, which reads hostile bytes, and the names in it from
- * inside. What is kept of them are letters that a name or an address can have;
- * each other byte is a question mark.
+ * What of it comes from inside (names, paths) is hostile; here it is escaped as
+ * event/event.h says, so that all texts can be printed.
  */
 #ifndef PURPLE_SUPERVISOR_DENIALS_H
 #define PURPLE_SUPERVISOR_DENIALS_H
@@ -14,18 +13,25 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "net/protocol.h"
+#include "event/advice.h"
+#include "event/event.h"
 
-enum { DENIALS_MAX = 64, DENIAL_RULE = 300, DENIAL_ALLOW = 400, DENIAL_LINE = 1600 };
+enum { DENIALS_MAX = 64, DENIAL_WHAT = 512, DENIAL_LINE = 2400 };
 
 struct denial {
-	char host[256];		/* name or address; "" of NET_TOO_MANY */
-	char address[46];	/* that the name leads to; "": no matter */
-	char rule[DENIAL_RULE]; /* of blocked_ips, for NET_BLOCKED; "": not known */
-	uint16_t port;		/* 0: a look-up */
+	uint8_t type; /* enum event_type */
 	uint8_t udp;
-	uint8_t verdict; /* enum net_verdict */
+	uint16_t port; /* 0: a look-up */
+	uint32_t pad;
 	uint64_t count;
+	char what[DENIAL_WHAT]; /* "read /opt/x", "ptrace", "a.example:443"; cut */
+	char reason[100];	/* "EACCES", "not listed" */
+	char layer[24];		/* "mount", "seccomp", "network", "limits" */
+	char rule[300];		/* of the policy, that refused; "": not known */
+	char host[256];		/* of the network's: name or address; "": of none */
+	char address[46];	/* that the name leads to; "": no matter */
+	char allow[ADVICE_LINE];
+	char why[ADVICE_WHY]; /* see struct advice */
 };
 
 struct denials {
@@ -35,26 +41,27 @@ struct denials {
 	struct denial items[DENIALS_MAX];
 };
 
+/* Does an event of @type tell of a refusal? */
+bool denial_is(enum event_type type);
+
 /*
- * Count what the NET_DENIED @m tells; @rule: the text of its rule, or "". Returns
- * its item, until the next call; NULL if it told of none.
+ * Count what @ev tells. Returns its item, until the next call; NULL if there is none: it
+ * names nothing, or there is no room.
  */
-const struct denial *denials_add(struct denials *d, const struct net_message *m, const char *rule);
-
-/* "not listed", … Constant. */
-const char *denial_reason(const struct denial *d);
-
-/* The line of a policy that would allow it, in @ret; "": no single one does. */
-void denial_allow(const struct denial *d, char ret[DENIAL_ALLOW]);
+const struct denial *denials_add(struct denials *d, const struct event *ev, const struct advice *a);
 
 /* What happened and why and what to do, in one line without its end. */
 void denial_line(const struct denial *d, char ret[DENIAL_LINE]);
 
+/* "network", "files", "seccomp" or "limits": what such a line is about. Constant. */
+const char *denial_topic(const struct denial *d);
+
 /*
- * As JSON: an array of {type, host, port, protocol, reason, count, allow}, and where
- * they are known `address` and `rule`. A look-up has the port null, what no line
- * of a policy would allow has allow null.
+ * One as JSON, without its braces: type (the event's), what, layer, reason, rule, count,
+ * allow, option (of `purple run`), why; null where there is none. Of the network's also
+ * host, port (null: a look-up), protocol ("tcp", "udp", "dns") and, where it is known, address.
  */
-void denials_json(const struct denials *d, struct buf *b);
+void denial_json(const struct denial *d, struct buf *b);
+void denials_json(const struct denials *d, struct buf *b); /* an array of all */
 
 #endif

@@ -27,7 +27,15 @@ bool events_want(const struct supervisor *s, enum event_type type)
 
 void supervisor_emit(struct supervisor *s, const struct event *ev)
 {
+	struct event told;
+	struct advice advice;
+
 	s->events.counts[ev->type]++;
+	if (denial_is(ev->type)) {
+		told = *ev;
+		refused(s, &told, &advice);
+		ev = &told;
+	}
 	if (s->events.on && events_want(s, ev->type))
 		trail_add(&s->events.trail, ev);
 }

@@ -14,6 +14,7 @@
  *	server.c    clients of the control socket
  *	peer.c      who may be one
  *	events.c    what has happened: counts, and the audit trail
+ *	refused.c   what of it was refused, and what would allow it
  *	stay.c      commands that purple-init starts for us
  *	output.c    what a detached command writes: log, attached client
  *	tally.c     what of it goes into the totals of all
@@ -217,8 +218,14 @@ void network_denied(struct supervisor *s, const struct net_message *m);
 void network_allowed(struct supervisor *s, const struct net_message *m);
 /* purple-net is gone, or as good as that. Why is in s->out->network_why from here on. */
 void network_bury(struct supervisor *s);
+
+/*
+ * refused.c: keep the refusal @ev, and set in it what would allow it; those texts are @a's,
+ * or the plan's.
+ */
+void refused(struct supervisor *s, struct event *ev, struct advice *a);
 /* The refusals into the log of a detached one. */
-void network_log(struct supervisor *s);
+void refused_log(struct supervisor *s);
 
 /* register.c */
 int register_claim(struct supervisor *s, struct err *e);

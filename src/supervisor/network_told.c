@@ -20,21 +20,36 @@ static void rule_text(const struct supervisor *s, unsigned number, char *ret, si
 		net_rule_format(&now.block[number - 1], ret, size);
 }
 
-static void emit_denied(struct supervisor *s, const struct denial *d)
+/* Of a name or an address; each other byte is a question mark. */
+static void copy_name(char *dst, size_t size, const char *src)
 {
-	struct event ev = { .type = d->port ? EV_NET_DENIED : EV_DNS_DENIED };
-	char allow[DENIAL_ALLOW];
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789.-_:*/[]";
+	size_t n = 0;
 
-	denial_allow(d, allow);
-	event_text(&ev, EF_HOST, d->host);
-	if (d->port) {
-		event_text(&ev, EF_ADDRESS, d->address[0] ? d->address : NULL);
-		event_number(&ev, EF_PORT, d->port);
-		event_text(&ev, EF_PROTO, d->udp ? "udp" : "tcp");
+	for (; n + 1 < size && src[n] != '\0'; n++)
+		dst[n] = strchr(plain, src[n]) ? src[n] : '?';
+	dst[n] = '\0';
+}
+
+/* It comes from purple-net, which reads hostile bytes, and the names in it from inside. */
+static void emit_denied(struct supervisor *s, const struct net_message *told, const char *rule)
+{
+	struct net_message m = *told;
+	struct event ev = { .type = m.port ? EV_NET_DENIED : EV_DNS_DENIED };
+	char host[sizeof(m.text)], address[sizeof(m.address)];
+
+	m.text[sizeof(m.text) - 1] = m.address[sizeof(m.address) - 1] = '\0';
+	copy_name(host, sizeof(host), m.text);
+	copy_name(address, sizeof(address), m.address);
+	event_text(&ev, EF_HOST, host);
+	if (m.port) {
+		event_text(&ev, EF_ADDRESS, address[0] ? address : NULL);
+		event_number(&ev, EF_PORT, m.port);
+		event_text(&ev, EF_PROTO, m.udp ? "udp" : "tcp");
 	}
-	event_text(&ev, EF_REASON, denial_reason(d));
-	event_text(&ev, EF_RULE, d->rule[0] ? d->rule : NULL);
-	event_text(&ev, EF_ALLOW, allow[0] ? allow : NULL);
+	event_text(&ev, EF_REASON, net_verdict_name((enum net_verdict)m.verdict));
+	event_text(&ev, EF_RULE, rule[0] ? rule : NULL);
 	event_number(&ev, EF_COUNT, 1);
 	supervisor_emit(s, &ev);
 }
@@ -51,14 +66,13 @@ static void emit_others(struct supervisor *s, uint64_t count)
 
 void network_denied(struct supervisor *s, const struct net_message *m)
 {
-	const struct denial *d;
-	char rule[DENIAL_RULE];
+	char rule[300];
 
 	rule_text(s, m->verdict == NET_BLOCKED ? m->rule : 0, rule, sizeof(rule));
-	d = denials_add(&s->denials, m, rule);
-	s->out->denials = &s->denials;
-	if (d)
-		emit_denied(s, d);
+	if (m->verdict > 0 && m->verdict < NET_VERDICTS)
+		emit_denied(s, m, rule);
+	else if (m->verdict > 0)
+		emit_others(s, 1);
 	if (m->count > 0)
 		emit_others(s, m->count);
 }
@@ -143,23 +157,6 @@ void network_bury(struct supervisor *s)
 
 		snprintf(line, sizeof(line), "purple-net died (%s); nothing outside can be reached",
 			 why);
-		output_note(s, line);
-	}
-}
-
-void network_log(struct supervisor *s)
-{
-	char line[DENIAL_LINE];
-
-	if (!s->out->denials)
-		return;
-	for (uint32_t i = 0; i < s->denials.count; i++) {
-		denial_line(&s->denials.items[i], line);
-		output_note(s, line);
-	}
-	if (s->denials.others) {
-		snprintf(line, sizeof(line), "%llu more were refused",
-			 (unsigned long long)s->denials.others);
 		output_note(s, line);
 	}
 }

@@ -502,7 +502,7 @@ int supervisor_run(const struct plan *plan, struct launch *launch,
 		finish(&s);
 	}
 	network_end(&s);
-	network_log(&s);
+	refused_log(&s);
 	output_close(&s);
 	group_end(&s, request->count || by_kill(ret) || s.events.on);
 	judge_why(&s);

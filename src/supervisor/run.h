@@ -53,7 +53,7 @@ struct outcome {
 	struct rusage usage;   /* of all that ran inside */
 	bool network_died;     /* purple-net did, before the sandbox: its network ended there */
 	char network_why[160]; /* and of what; its own words in it are hostile */
-	const struct denials *denials; /* what it refused; NULL: no network */
+	const struct denials *denials; /* what was refused; NULL: nothing */
 	bool counted;		       /* @group holds what its control group counted */
 	struct cg_usage group;
 	char id[SANDBOX_ID_LEN + 1], name[SANDBOX_NAME_MAX + 1]; /* "": had none */
