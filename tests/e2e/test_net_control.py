@@ -74,14 +74,15 @@ def test_each_refusal_is_told_with_its_remedy(box):
         (SERVER, 8000): ("not listed", f'network.allow_outgoing: ["{SERVER}:8000"]'),
         ("inside.test", 8000): ("special address", f'network.allow_outgoing: ["{PRIVATE}:8000"]'),
         (PRIVATE, 8000): ("special address", f'network.allow_outgoing: ["{PRIVATE}:8000"]'),
-        ("moved.test", 8000): ("blocked", None),
+        ("moved.test", 8000): ("blocked", "network.blocked_ips: !replace []"),
         ("198.18.77.77", 8000): ("no name", None),
         ("example.com", 8000): ("another name", None),
         ("example.com", 7777): ("unreachable", None),
     }
     for key, (reason, allow) in expect.items():
         assert (denials[key]["reason"], denials[key]["allow"]) == (reason, allow), denials[key]
-        assert denials[key]["type"] == "network"
+        assert denials[key]["type"] == ("net.denied" if key[1] else "dns.denied")
+        assert denials[key]["layer"] == "network"
     assert set(denials) == set(expect)
     times = denials["example.com", 8001]["count"]
     assert 3 <= times <= 6  # where the first address is reset at once, the second is tried
