@@ -11,7 +11,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 # A folder of src/ may include itself and what stands before it (DESIGN: dependencies
 # point one way).
 ORDER = ["base", "sys", "policy", "plan", "jail", "cgroup", "net", "workspace", "event",
-         "supervisor", "serve", "cli", "programs"]
+         "trace", "supervisor", "serve", "cli", "programs"]
 # policy/ is pure: it knows nothing of the host.
 ALSO_FORBIDDEN = {("policy", "sys")}
 
