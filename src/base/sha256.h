@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SHA-256 (FIPS 180-4), for naming compiled plans by content. Here because
- * the launcher links no library.
+ * SHA-256 (FIPS 180-4), for naming compiled plans by content and chaining the lines
+ * of the audit trail. Here because the launcher links no library. Much is hashed by the
+ * processor's SHA extensions, where it has them (x86).
  */
 #ifndef PURPLE_BASE_SHA256_H
 #define PURPLE_BASE_SHA256_H

@@ -264,4 +264,5 @@ void events_end(struct supervisor *s, const struct err *e)
 	trail_sync(&v->trail);
 	trail_close(&v->trail);
 	v->on = false;
+	supervisor_sign(s);
 }

@@ -175,6 +175,10 @@ const struct cg_site *scope_site(const struct supervisor *s, struct err *e);
 /* Where the program @name of ours is: beside purple-init. False: no room. */
 bool supervisor_program(const struct supervisor *s, const char *name, char *ret, size_t size);
 
+/* sign.c */
+/* Sign the trail, if there is a key to do so with, and wait for that. */
+void supervisor_sign(const struct supervisor *s);
+
 /*
  * network.c: of an isolated sandbox these do nothing. purple-net is started beside
  * the jail, gets the sandbox's sockets when they are there, and ends with it. What
