@@ -14,6 +14,7 @@
 #include "base/macros.h"
 #include "net/flow_internal.h"
 #include "net/special.h"
+#include "net/tally.h"
 
 enum {
 	THROW_AT_ONCE = 32,
@@ -105,6 +106,7 @@ void flow_end(struct flow *f, bool reset)
 		publish_end(f, reset);
 	close_socket(&f->inner.fd, reset);
 	f->phase = FLOW_FREE;
+	net_tally->closed += f->counted;
 	f->next_free = fs->free;
 	fs->free = f;
 	if (fs->publish)

@@ -84,6 +84,7 @@ struct flow {
 	size_t head_sent; /* FORWARD: bytes of the head */
 	int error;	  /* of the last attempt to connect; -errno */
 	bool gated;	  /* the client's first bytes have not been judged */
+	bool counted;	  /* as begun, in the tally */
 	bool client_done; /* it has ended its stream */
 	bool broken;	  /* the server's side has an error */
 	bool told_no;	  /* an attempt was refused by whoever is there */

@@ -15,6 +15,7 @@
 #include "net/refusal.h"
 #include "net/socks.h"
 #include "net/special.h"
+#include "net/tally.h"
 
 static const char what[] = "purple: this is a proxy: it takes CONNECT host:port, requests with an "
 			   "http:// URL, and SOCKS5\n";
@@ -252,6 +253,8 @@ static bool forward(struct flow *f)
 		}
 		n = send(f->outer.fd, fs->head + f->head_sent, most, MSG_DONTWAIT | MSG_NOSIGNAL);
 		f->head_sent += (size_t)MAX(n, 0);
+		f->up.bytes += (size_t)MAX(n, 0);
+		net_tally->up += (size_t)MAX(n, 0);
 		bucket_give(f->up.bucket, most - (size_t)MAX(n, 0));
 	}
 	if (n < 0 && errno == EAGAIN)

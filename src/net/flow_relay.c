@@ -5,6 +5,7 @@
 
 #include "base/macros.h"
 #include "net/flow_internal.h"
+#include "net/tally.h"
 
 /* Bytes that a way moves before the others have their turn. */
 enum { TURN = 1 << 20 };
@@ -45,6 +46,7 @@ static int fill(struct flow *f, struct flow_way *w, int src)
 	w->pass -= (uint64_t)n;
 	w->in_pipe = (size_t)n;
 	w->bytes += (size_t)n;
+	*(w == &f->up ? &net_tally->up : &net_tally->down) += (size_t)n;
 	return 0;
 }
 
@@ -166,6 +168,8 @@ static void on_outer(struct loop_watch *w, uint32_t events)
 void flow_relay_start(struct flow *f)
 {
 	f->phase = FLOW_RELAY;
+	f->counted = true;
+	net_tally->begun++;
 	f->last = f->flows->loop->now;
 	loop_set(f->flows->loop, &f->timer, f->flows->idle_ms);
 	f->outer.fn = on_outer;

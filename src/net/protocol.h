@@ -6,7 +6,8 @@
  *
  *	supervisor → purple-net
  *	NET_CONFIG	first of all; a sealed memfd with a struct net_block, and @count
- *			NET_SOCKET_PUBLISHED
+ *			NET_SOCKET_PUBLISHED; last, if it shall be seen, a memfd for a
+ *			struct net_tally (net/tally.h)
  *	NET_SOCKETS	when the sandbox's namespace is ready; @count sockets,
  *			@sockets says what each is; several where one has no room
  *	NET_RULES	other rules: a sealed memfd as NET_CONFIG's, of which the rest is as it

@@ -23,6 +23,7 @@
 #include "net/publish.h"
 #include "net/report.h"
 #include "net/resolver.h"
+#include "net/tally.h"
 #include "net/udp.h"
 
 enum {
@@ -249,6 +250,18 @@ static int listen_outside(struct serve *s)
 	return r;
 }
 
+/* Behind all others. Without it nobody sees what is counted. False: it is none. */
+static bool take_tally(const struct net_message *m, const int *fds, unsigned *count)
+{
+	int r = 0;
+
+	if (*count == 2 + m->count) {
+		r = net_tally_share(fds[--*count]);
+		close(fds[*count]);
+	}
+	return r == 0;
+}
+
 static int read_config(struct serve *s)
 {
 	struct pollfd readable = { .fd = s->control, .events = POLLIN };
@@ -259,7 +272,8 @@ static int read_config(struct serve *s)
 	poll(&readable, 1, -1); /* the supervisor may have made it not blocking */
 	r = receive(s->control, 0, &m, fds, &count);
 	if (r > 0)
-		r = m.type == NET_CONFIG && count == 1 + m.count && take_published(s, &m, fds + 1)
+		r = m.type == NET_CONFIG && take_tally(&m, fds, &count) && count == 1 + m.count &&
+				    take_published(s, &m, fds + 1)
 			    ? net_block_read(fds[0], &s->block, &s->rules)
 			    : -EPROTO;
 	else if (!r)

@@ -8,6 +8,7 @@
 #include "base/macros.h"
 #include "net/connect.h"
 #include "net/special.h"
+#include "net/tally.h"
 #include "net/udp_internal.h"
 
 static uint8_t *held_bytes(struct udp *u, const struct udp_held *h)
@@ -23,6 +24,7 @@ void udp_flow_end(struct udp_flow *f)
 	loop_not_later(&f->again);
 	bucket_forget(u->down, &f->turn);
 	loop_remove(u->loop, &f->outer);
+	net_tally->closed += f->outer.fd >= 0;
 	close_fdp(&f->outer.fd);
 	for (struct udp_held *h = f->held; h; h = h->next)
 		h->used = false;
@@ -48,6 +50,7 @@ static void send_in(struct udp_flow *f, unsigned count)
 		b->iov[i].iov_len = b->m[i].msg_len;
 		datagram_answer(&b->m[i].msg_hdr, &f->path, f->socket->v6, &b->control[i]);
 		f->down += b->m[i].msg_len;
+		net_tally->down += b->m[i].msg_len;
 	}
 	while (at < count) {
 		int n = udp_send_many(f->socket->watch.fd, b->m + at, count - at);
@@ -149,6 +152,7 @@ void udp_flow_send(struct udp_flow *f, unsigned first, unsigned count)
 	for (unsigned i = first; i < first + count; i++) {
 		b->iov[i].iov_len = b->m[i].msg_len;
 		f->up += b->m[i].msg_len;
+		net_tally->up += b->m[i].msg_len;
 		b->out[i] = (struct mmsghdr){
 			.msg_hdr = { .msg_iov = &b->iov[i], .msg_iovlen = 1 },
 		};
@@ -167,6 +171,7 @@ static void release(struct udp_flow *f)
 
 		h->used = false;
 		f->up += h->len;
+		net_tally->up += h->len;
 		if (send_out(f, &m, 1) < 0) {
 			refuse(f, NET_UNREACHABLE);
 			return;
@@ -196,8 +201,10 @@ static int connect_to(struct udp_flow *f, const struct resolver_addr *addr)
 	f->outer.fd = fd;
 	if (net_connect(fd, addr->v6, addr->addr, f->socket->port) == 0) {
 		forget_strays(fd);
-		if (loop_add(f->udp->loop, &f->outer, EPOLLIN) == 0)
+		if (loop_add(f->udp->loop, &f->outer, EPOLLIN) == 0) {
+			net_tally->begun++;
 			return 0;
+		}
 	}
 	close_fdp(&f->outer.fd);
 	return -EHOSTUNREACH;

@@ -9,6 +9,7 @@
 #include "config.h"
 
 enum unit { COUNT, MICROSECONDS };
+enum { NETWORKED = 1 }; /* only of one with purple-net */
 
 /* Of one sandbox, from its struct control_stats. */
 struct family {
@@ -16,6 +17,7 @@ struct family {
 	enum unit unit;
 	uint64_t unknown; /* this value means: not known here, or no limit */
 	size_t off;
+	int only;
 };
 
 #define STAT(member) offsetof(struct control_stats, member)
@@ -56,6 +58,17 @@ static const struct family families[] = {
 	  "Bytes read from block devices.", COUNT, USED(io_read) },
 	{ "purple_sandbox_io_written_bytes_total", "counter",
 	  "Bytes written to block devices.", COUNT, USED(io_written) },
+	{ "purple_sandbox_network_transmit_bytes_total", "counter",
+	  "Bytes out of it through purple-net, without headers.", COUNT, CG_UNKNOWN,
+	  STAT(network.up), NETWORKED },
+	{ "purple_sandbox_network_receive_bytes_total", "counter",
+	  "Bytes into it through purple-net, without headers.", COUNT, CG_UNKNOWN,
+	  STAT(network.down), NETWORKED },
+	{ "purple_sandbox_network_connections_total", "counter",
+	  "TCP connections and UDP flows that were made.", COUNT, CG_UNKNOWN,
+	  STAT(network.begun), NETWORKED },
+	{ "purple_sandbox_network_connections_closed_total", "counter",
+	  "Those of them that are over.", COUNT, CG_UNKNOWN, STAT(network.closed), NETWORKED },
 	{ "purple_sandbox_audit_lost_lines_total", "counter",
 	  "Lines that the audit trail could not take.", COUNT, CG_UNKNOWN, STAT(audit_lost) },
 };
@@ -97,7 +110,7 @@ static void begin(struct buf *b, const char *name, const struct gathered_sandbox
 static bool value_of(const struct family *f, const struct gathered_sandbox *s, uint64_t *v)
 {
 	memcpy(v, (const char *)&s->stats + f->off, sizeof(*v));
-	return s->answered && *v != f->unknown;
+	return s->answered && *v != f->unknown && (f->only != NETWORKED || s->stats.has_network);
 }
 
 static void put_family(struct buf *b, const struct family *f, const struct gathered *g)
@@ -222,6 +235,13 @@ static void put_totals(struct buf *b, const struct totals *t)
 		snprintf(label, sizeof(label), "stage=\"%s\"", start_stage_names[i]);
 		put_histogram(b, "purple_sandbox_start_stage_seconds", label, &t->stages[i]);
 	}
+	head(b, "purple_network_transmit_bytes_total", "counter", "Bytes out of all sandboxes.");
+	buf_printf(b, "purple_network_transmit_bytes_total %" PRIu64 "\n", t->network.up);
+	head(b, "purple_network_receive_bytes_total", "counter", "Bytes into all sandboxes.");
+	buf_printf(b, "purple_network_receive_bytes_total %" PRIu64 "\n", t->network.down);
+	head(b, "purple_network_connections_total", "counter",
+	     "TCP connections and UDP flows of all sandboxes.");
+	buf_printf(b, "purple_network_connections_total %" PRIu64 "\n", t->network.begun);
 	head(b, "purple_audit_lost_lines_total", "counter",
 	     "Lines that audit trails could not take: a full disk, or more than could be written.");
 	buf_printf(b, "purple_audit_lost_lines_total %" PRIu64 "\n", t->audit_lost);

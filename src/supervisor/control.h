@@ -54,6 +54,7 @@
 #include "base/err.h"
 #include "cgroup/cgroup.h"
 #include "event/event.h"
+#include "net/tally.h"
 
 #define CONTROL_MAGIC 0x4c544350u	/* "PCTL" */
 #define CONTROL_GRACE_POLICY UINT32_MAX /* STOP: the policy's own grace */
@@ -106,8 +107,10 @@ struct control_message {
 			uint32_t commands;    /* that run: the first one and exec'd ones */
 			uint32_t from_cgroup; /* 0: counted from /proc, less is known */
 			uint64_t memory_limit, pids_limit; /* 0: none */
-			uint64_t cpu_limit_us; /* of processor time in a second; 0: none */
-			uint64_t audit_lost;   /* lines that the trail could not take */
+			uint64_t cpu_limit_us;	  /* of processor time in a second; 0: none */
+			uint64_t audit_lost;	  /* lines that the trail could not take */
+			uint64_t has_network;	  /* through purple-net; else what follows is 0 */
+			struct net_tally network; /* what it has said: hostile */
 			uint64_t events[EVENT_TYPES];
 		} stats;
 		struct control_ended {

@@ -63,8 +63,8 @@ struct command {
 struct client {
 	int fd;
 	struct ucred peer; /* who it was when it connected */
-	int command; /* EXEC: its number in commands[]; -1 */
-	bool waits;  /* to be told of the end */
+	int command;	   /* EXEC: its number in commands[]; -1 */
+	bool waits;	   /* to be told of the end */
 	bool attached;
 	uint64_t heard;	     /* when it last spoke, or came: a count */
 	uint32_t net_serial; /* what purple-net is to answer for it; 0: nothing */
@@ -90,10 +90,11 @@ struct output {
 /* For the totals. Times: µs of CLOCK_MONOTONIC; 0: unknown. */
 struct tally {
 	uint64_t began, planned, prepared;
-	uint64_t released;     /* of one that stays; else PID 1 says it, jail.released_us */
-	struct totals *totals; /* mapped, to the end of the process; NULL: none */
-	bool tried, told;      /* to map them; that it started */
-	uint64_t lost;	       /* lines of the trail, as far as they are told */
+	uint64_t released;	  /* of one that stays; else PID 1 says it, jail.released_us */
+	struct totals *totals;	  /* mapped, to the end of the process; NULL: none */
+	bool tried, told;	  /* to map them; that it started */
+	uint64_t lost;		  /* lines of the trail, as far as they are told */
+	struct net_tally network; /* likewise */
 };
 
 struct supervisor {
@@ -126,6 +127,7 @@ struct supervisor {
 	int main_status;
 	uint32_t next_token;
 	int net;	/* our end of purple-net's socket */
+	int net_tally;	/* what it counts, net/tally.h */
 	int net_pid;	/* 0: none */
 	bool net_ready; /* it has confined itself */
 	bool net_ends;	/* by our wish */
@@ -136,8 +138,9 @@ struct supervisor {
 	/* From here on a short anonymous run touches nothing: a page is a fault. */
 	struct sandbox_state state;
 	struct client clients[CONTROL_CLIENTS_MAX];
-	unsigned polled; /* of them, server_prepare() to server_handle() */
-	uint64_t heard;	 /* requests and connections so far */
+	unsigned polled;		   /* of them, server_prepare() to server_handle() */
+	uint64_t heard;			   /* requests and connections so far */
+	struct net_tally net_counted;	   /* what its tally said last */
 	uint64_t told_events[EVENT_TYPES]; /* of events.counts, to the totals */
 	struct command commands[INIT_COMMANDS_MAX];
 	struct output output;
@@ -286,6 +289,10 @@ void output_close(struct supervisor *s); /* the log */
 uint64_t tally_now(void); /* µs of CLOCK_MONOTONIC */
 void tally_stages(const struct supervisor *s, uint64_t us[START_STAGES]);
 void tally(struct supervisor *s); /* what is new; not before jail_start() is done with our files */
+/* A memfd for what purple-net counts; -errno: it goes uncounted. */
+int tally_network(void);
+/* What it has counted; never less than before, whatever it says. */
+void tally_network_read(struct supervisor *s, struct net_tally *ret);
 void tally_end(struct supervisor *s); /* and that it ended, before register_end() */
 
 #endif

@@ -165,13 +165,17 @@ static int spawn(struct supervisor *s, const char *program, int theirs)
 static int configure(const struct supervisor *s, int block, struct err *e)
 {
 	struct net_message config = { .type = NET_CONFIG };
-	int fds[1 + PLAN_LISTENERS_MAX] = { block };
+	int fds[2 + PLAN_LISTENERS_MAX] = { block };
 	int r = publish_open(s->plan, fds + 1, config.sockets, e);
+	unsigned count;
 
 	if (r < 0)
 		return r;
 	config.count = (uint32_t)r;
-	r = network_send(s, &config, fds, 1 + config.count);
+	count = 1 + config.count;
+	if (s->net_tally >= 0)
+		fds[count++] = s->net_tally;
+	r = network_send(s, &config, fds, count);
 	publish_close(fds + 1, (int)config.count);
 	return r < 0 ? err_set(e, r, "network", "tell " PROGRAM " what is allowed") : 0;
 }
@@ -195,6 +199,7 @@ int network_start(struct supervisor *s, struct err *e)
 		return err_set(e, r, "network", "make the socket of " PROGRAM);
 	}
 	s->net = pair[0];
+	s->net_tally = tally_network();
 	r = spawn(s, program, pair[1]);
 	sys_close(pair[1]);
 	if (r < 0) {
@@ -338,10 +343,14 @@ static void drain(struct supervisor *s)
 
 void network_end(struct supervisor *s)
 {
+	struct net_tally last;
+
 	s->net_ends = true;
 	if (s->net >= 0 && s->net_ready)
 		drain(s);
 	sys_close(TAKE_FD(s->net));
+	tally_network_read(s, &last); /* tally_end() needs it */
+	sys_close(TAKE_FD(s->net_tally));
 	if (s->net_pid <= 0)
 		return;
 	kill(s->net_pid, SIGKILL);

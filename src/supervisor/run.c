@@ -210,9 +210,8 @@ static void run_timers(struct supervisor *s)
 /* ms until something is due; -1: nothing. */
 static int64_t next_timer(const struct supervisor *s)
 {
-	const uint64_t at[] = { s->register_at, s->session_at, s->cpu_at,
-				s->grace_at,	s->empty_at,   s->start_at,
-				s->events.retry_at };
+	const uint64_t at[] = { s->register_at, s->session_at, s->cpu_at,	  s->grace_at,
+				s->empty_at,	s->start_at,   s->events.retry_at };
 	uint64_t first = 0, now;
 
 	for (size_t i = 0; i < ARRAY_SIZE(at); i++)
@@ -391,7 +390,7 @@ static int highest_fd(const struct supervisor *s)
 			    s->output.log,    s->theirs[0],
 			    s->theirs[1],     s->theirs[2],
 			    s->net,	      s->request->ready_fd,
-			    s->state_file.fd };
+			    s->net_tally,     s->state_file.fd };
 	int last = -1;
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
@@ -475,6 +474,7 @@ static void init(struct supervisor *s, const struct plan *plan, struct launch *l
 	s->tally.began = request->began_us;
 	s->tally.planned = tally_now();
 	s->signals = s->all = s->dir = s->listener = s->init = s->init_theirs = s->net = -1;
+	s->net_tally = -1;
 	s->state_file = STATE_FILE_INIT;
 	s->status_for_why = -1;
 	s->theirs[0] = s->theirs[1] = s->theirs[2] = -1;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What of this sandbox goes into the totals of all: see totals.h. */
+#include <sys/mman.h>
 #include <time.h>
 
 #include "supervisor/internal.h"
@@ -38,6 +39,7 @@ void tally(struct supervisor *s)
 {
 	struct tally *t = &s->tally;
 	uint64_t us[START_STAGES];
+	struct net_tally net;
 
 	if (!t->tried && s->all >= 0) {
 		t->tried = true;
@@ -54,7 +56,47 @@ void tally(struct supervisor *s)
 	}
 	for (int i = 0; i < EVENT_TYPES; i++)
 		totals_add(&t->totals->events[i], s->events.counts[i], &s->told_events[i]);
+	tally_network_read(s, &net);
+	totals_add(&t->totals->network.up, net.up, &t->network.up);
+	totals_add(&t->totals->network.down, net.down, &t->network.down);
+	totals_add(&t->totals->network.begun, net.begun, &t->network.begun);
 	totals_add(&t->totals->audit_lost, s->events.trail.lost_total, &t->lost);
+}
+
+int tally_network(void)
+{
+	int fd = (int)sys_call(SYS_memfd_create, "tally", MFD_CLOEXEC | MFD_ALLOW_SEALING), r;
+
+	if (fd < 0)
+		return fd;
+	r = (int)sys_call(SYS_ftruncate, fd, sizeof(struct net_tally));
+	if (r == 0)
+		r = (int)sys_call(SYS_fcntl, fd, F_ADD_SEALS,
+				  F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW);
+	if (r == 0)
+		return fd;
+	sys_close(fd);
+	return r;
+}
+
+static void at_least(uint64_t *to, uint64_t now)
+{
+	if (now > *to)
+		*to = now;
+}
+
+void tally_network_read(struct supervisor *s, struct net_tally *ret)
+{
+	struct net_tally *have = &s->net_counted, now;
+
+	if (s->net_tally >= 0 &&
+	    sys_call(SYS_pread64, s->net_tally, &now, sizeof(now), 0) == sizeof(now)) {
+		at_least(&have->up, now.up);
+		at_least(&have->down, now.down);
+		at_least(&have->begun, now.begun);
+		at_least(&have->closed, MIN(now.closed, have->begun));
+	}
+	*ret = *have;
 }
 
 void tally_end(struct supervisor *s)

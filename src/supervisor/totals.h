@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "event/event.h"
+#include "net/tally.h"
 
 /* Of a start, in their order. */
 enum start_stage {
@@ -51,7 +52,8 @@ struct totals {
 	uint64_t started;
 	uint64_t ended[END_REASONS];
 	struct start_histogram whole, stages[START_STAGES];
-	uint64_t audit_lost; /* lines */
+	uint64_t audit_lost;	  /* lines */
+	struct net_tally network; /* of all: bytes, connections */
 	uint64_t events[EVENT_TYPES];
 };
 

@@ -5,7 +5,9 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
+import threading
 
 import pytest
 
@@ -151,6 +153,70 @@ def test_denials(as_user):
     after = metrics(as_user)
     assert value(after, "purple_events_total", type="dns.denied") > before
     assert value(after, "purple_events_total", type="sandbox.ended") >= 1
+
+
+DOWN, UP = 1_000_000, 5_000
+CLIENT = f"""
+import socket, time
+with socket.create_connection(("host.purple.internal", PORT)) as s:
+    s.sendall(bytes({UP}))
+    got = 0
+    while part := s.recv(1 << 16):
+        got += len(part)
+    assert got == {DOWN}, got
+time.sleep(1000)
+"""
+
+
+@contextlib.contextmanager
+def tcp_server():
+    """At the loopback: takes UP bytes, gives DOWN, of one client. Yields the port."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        listener.settimeout(60)
+
+        def serve():
+            conn, _ = listener.accept()
+            with conn:
+                left = UP
+                while left:
+                    left -= len(conn.recv(left))
+                conn.sendall(b"y" * DOWN)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join(60)
+
+
+def test_network(as_user):
+    """What goes out and in is counted, by whoever relays it, while the sandbox lives and after."""
+    name = unique(as_user, "bytes")
+    total = "purple_network_receive_bytes_total"
+    before = value(metrics(as_user), total)
+    with tcp_server() as port:
+        options = ("--set", "network.isolated=false",
+                   "--allow-net", f"host.purple.internal:{port}")
+        with detached(as_user, name, options=options,
+                      command=("python3", "-c", CLIENT.replace("PORT", str(port)))):
+            def of(what):
+                return value(metrics(as_user), f"purple_sandbox_network_{what}_total", sandbox=name)
+
+            assert eventually(lambda: of("connections_closed") == 1, 30), \
+                as_user.run([as_user.purple, "logs", name])
+            assert of("receive_bytes") == DOWN
+            assert of("transmit_bytes") == UP
+            assert of("connections") == 1
+    after = metrics(as_user)
+    assert value(after, total) >= before + DOWN
+
+
+def test_without_a_network_nothing_is_said_of_it(as_user):
+    name = unique(as_user, "isolated")
+    with detached(as_user, name):
+        assert value(metrics(as_user), "purple_sandbox_network_receive_bytes_total",
+                     sandbox=name) is None
 
 
 def test_a_supervisor_that_hangs_holds_up_nothing(as_user):
