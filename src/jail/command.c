@@ -5,6 +5,7 @@
  *
  *	task → PID 1	the network namespace, with lo up
  *	PID 1 → task	all is set up and locked; the terminal's other end, if any
+ *	task → PID 1	the listener, if calls are observed
  *
  * Either end's closing tells that the process failed: what it found is in
  * j->err. The task has a descriptor table of its own, for PID 1 closes what it
@@ -114,6 +115,17 @@ static int enter_working_dir(struct jail *j, char buf[PATH_MAX])
 	return r;
 }
 
+/* Before any call that waits for an answer: the filter allows this one (plan/filter.h). */
+static int lock(struct jail *j)
+{
+	int listener, r = jail_lock_observed(j, &listener);
+
+	if (r < 0 || listener < 0)
+		return r;
+	r = sys_pass_send(j->task_socket, listener);
+	return r < 0 ? err_set(&j->err, r, "seccomp", "hand the listener to PID 1") : 0;
+}
+
 static int command_main(void *arg)
 {
 	struct jail *j = arg;
@@ -129,7 +141,7 @@ static int command_main(void *arg)
 	if (r == 0)
 		r = jail_rlimits(j); /* few open files may be none to receive the terminal by */
 	if (r == 0)
-		r = jail_lock(j);
+		r = lock(j);
 	if (r == 0)
 		r = enter_working_dir(j, buf);
 	if (r == 0 && slave >= 0)
@@ -138,7 +150,8 @@ static int command_main(void *arg)
 		r = (int)sys_call(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, &l->sigmask, 0,
 				  sizeof(l->sigmask));
 	if (r == 0)
-		jail_exec_failed(&j->err, search_exec(l->argv, l->envp, buf), l->argv[0]);
+		jail_exec_failed(&j->err, search_exec(l->argv, l->envp, buf, &j->exec_tries),
+				 l->argv[0]);
 	sys_exit(j->err.exit_code ? j->err.exit_code : EXIT_PURPLE);
 }
 
@@ -169,6 +182,18 @@ int jail_command(struct jail *j)
 			      : 0;
 }
 
+static int take_listener(struct jail *j)
+{
+	uint64_t one = 1;
+	int r = sys_pass_receive(j->command_socket, &j->notify_fd);
+
+	if (r == 0 && j->notify_fd < 0)
+		r = -EPIPE;
+	if (r == 0)
+		sys_write(j->notify_event, &one, sizeof(one));
+	return r;
+}
+
 int jail_release(struct jail *j)
 {
 	struct timespec now = { 0 };
@@ -181,6 +206,8 @@ int jail_release(struct jail *j)
 	/* Before it runs: the launcher passes on signals only to a command that has started. */
 	__atomic_store_n(&j->command_fd, TAKE_FD(j->task_fd), __ATOMIC_RELEASE);
 	r = sys_pass_send(j->command_socket, j->slave_fd);
+	if (r == 0 && jail_is_observed(j))
+		r = take_listener(j);
 	sys_close(TAKE_FD(j->command_socket));
 	if (r == -EPIPE || r == -ECONNRESET)
 		return jail_task_gone(j);

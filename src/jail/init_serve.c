@@ -161,7 +161,7 @@ static int command_main(void *arg)
 	if (r >= 0) {
 		c->stage = INIT_AT_EXEC;
 		sys_call(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, &none, 0, sizeof(none));
-		r = search_exec(c->argv, c->envp, c->file);
+		r = search_exec(c->argv, c->envp, c->file, NULL);
 	}
 	c->error = (int)r;
 	sys_exit(EXIT_NOT_EXEC);

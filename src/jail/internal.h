@@ -11,6 +11,11 @@ static inline bool jail_in_group(const struct launch *l)
 	return l->cgroup_fd >= 0 || l->cgroup_tasks;
 }
 
+static inline bool jail_is_observed(const struct jail *j)
+{
+	return j->plan->observer.count > 0;
+}
+
 /* Decimal, without the machinery of printf: this is on the start path. */
 char *jail_decimal(char buf[12], unsigned n);
 
@@ -58,7 +63,12 @@ int jail_capabilities(struct jail *j);
 int jail_no_new_privs(struct jail *j);
 int jail_landlock_open(struct jail *j);
 int jail_landlock_stdio(struct jail *j);
-int jail_lock(struct jail *j); /* Landlock, then seccomp: for the command, and for init */
+int jail_lock(struct jail *j); /* Landlock, then seccomp: for init … */
+/*
+ * … and for the command. @listener: of the calls that the plan has observed, the
+ * caller's; -1: none are. From here on those wait until somebody answers by it.
+ */
+int jail_lock_observed(struct jail *j, int *listener);
 
 /* command.c */
 int jail_command(struct jail *j);   /* start its task beside PID 1 */

@@ -97,7 +97,7 @@ int jail_start(struct jail *j, const struct plan *plan, const struct launch *lau
 	j->pid1_fd = j->status_fd = j->command_fd = j->pty_fd = j->parent_fd = -1;
 	j->pty_event = j->devpts_fd = j->parent.fd = j->net_event = -1;
 	j->root_fd = j->ruleset_fd = j->init_fd = j->slave_fd = -1;
-	j->task_fd = j->command_socket = -1;
+	j->task_fd = j->command_socket = j->notify_event = j->notify_fd = -1;
 	memset(j->idmap_fds, -1, sizeof(j->idmap_fds));
 
 	r = jail_check_stdio((const int[]){ 0, 1, 2 }, &j->err);
@@ -124,6 +124,11 @@ int jail_start(struct jail *j, const struct plan *plan, const struct launch *lau
 		if (j->net_event < 0)
 			return err_set(&j->err, j->net_event, "start", "watch for the network");
 	}
+	if (jail_is_observed(j)) {
+		j->notify_event = (int)sys_call(SYS_eventfd2, 0, O_CLOEXEC | O_NONBLOCK);
+		if (j->notify_event < 0)
+			return err_set(&j->err, j->notify_event, "start", "watch for calls");
+	}
 	j->pid1 = sys_clone3_fn(&args, jail_pid1, j);
 	if (j->pid1 < 0) {
 		j->pid1_fd = -1;
@@ -146,10 +151,11 @@ void jail_close_network(struct jail *j)
 void jail_close(struct jail *j)
 {
 	/* The table was shared: what PID 1 opened before it execed is ours too. */
-	int *const fds[] = { &j->pid1_fd,   &j->status_fd, &j->command_fd,    &j->pty_fd,
-			     &j->pty_event, &j->parent_fd, &j->root_fd,	      &j->ruleset_fd,
-			     &j->init_fd,   &j->slave_fd,  &j->parent.fd,     &j->devpts_fd,
-			     &j->net_event, &j->task_fd,   &j->command_socket };
+	int *const fds[] = { &j->pid1_fd,   &j->status_fd, &j->command_fd,     &j->pty_fd,
+			     &j->pty_event, &j->parent_fd, &j->root_fd,	       &j->ruleset_fd,
+			     &j->init_fd,   &j->slave_fd,  &j->parent.fd,      &j->devpts_fd,
+			     &j->net_event, &j->task_fd,   &j->command_socket, &j->notify_event,
+			     &j->notify_fd };
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
 		sys_close(*fds[i]);

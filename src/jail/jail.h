@@ -32,6 +32,12 @@
  * the supervisor asks for it. Each is then a child of PID 1 that has all of the
  * sandbox's restrictions by birth; see init_protocol.h.
  *
+ * Where the plan has calls observed (plan/filter.h), the command's task takes the
+ * observed filter and sends its listener to PID 1; PID 1 keeps the plain one, or it
+ * could not exec purple-init. In a sandbox that stays PID 1 takes the observed one
+ * itself, and all inherit it. Either way the listener comes to the launcher before the
+ * first call that waits for it, an execve, and must not be left without an answer.
+ *
  * No choice is made here: a value that decides anything is in the plan.
  */
 #ifndef PURPLE_JAIL_JAIL_H
@@ -75,6 +81,14 @@ struct jail {
 	int net_event;	/* eventfd: readable when net_fds are there; -1: isolated */
 	const int *net_fds; /* the plan's sockets, in its order; then its pool, IPv4 first */
 	unsigned net_count; /* of them; until net_event, PID 1's own */
+	int notify_event;   /* eventfd: readable when notify_fd is set; -1: nothing is observed */
+	int notify_fd;	    /* listener of seccomp_unotify(2): somebody has to answer, at once */
+	/*
+	 * How often a program was to be executed in our memory: by the command's task, or
+	 * PID 1 where there is none. So many notifications of such a call, from the first
+	 * process that is heard of, name strings of ours and not of the sandbox's.
+	 */
+	uint32_t exec_tries;
 
 	/* CLOCK_MONOTONIC, when command_fd was set; valid once it is. */
 	uint64_t released_us;

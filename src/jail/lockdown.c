@@ -169,3 +169,28 @@ int jail_lock(struct jail *j)
 
 	return r < 0 ? r : load_filter(j);
 }
+
+int jail_lock_observed(struct jail *j, int *listener)
+{
+	int r;
+
+	*listener = -1;
+	if (!jail_is_observed(j))
+		return jail_lock(j);
+	r = restrict_files(j);
+	if (r < 0)
+		return r;
+	r = sys_seccomp_listen(plan_items(j->plan, observer, struct sock_filter),
+			       (unsigned short)j->plan->observer.count);
+	if (r >= 0) {
+		*listener = r;
+		return 0;
+	}
+	err_set(&j->err, r, "seccomp", "load the observed filter of %u instructions",
+		j->plan->observer.count);
+	if (r == -EBUSY)
+		err_remedy(&j->err, "Purple itself is observed by seccomp, and the kernel has one "
+				    "observer for each process; run it outside of that, or "
+				    "without audit.enabled and denials.file");
+	return r;
+}

@@ -63,6 +63,7 @@ static void become_init(struct jail *j)
 			       stays ? jail_decimal(socket, (unsigned)init_socket) : NULL, NULL };
 	char *const envp[] = { NULL };
 
+	j->exec_tries += stays;
 	/* The command was cloned with a copy of the table: only we keep this one. */
 	sys_call(SYS_fcntl, stays ? init_socket : j->status_fd, F_SETFD, 0);
 	err_set(&j->err, (int)sys_call(SYS_execveat, j->init_fd, "", argv, envp, AT_EMPTY_PATH),
@@ -96,6 +97,19 @@ static void linger(struct jail *j)
 	sys_exit(0);
 }
 
+/* What purple-init starts inherits both. The filter allows this write: plan/filter.h. */
+static int lock_all(struct jail *j)
+{
+	uint64_t one = 1;
+	int listener, r = jail_lock_observed(j, &listener);
+
+	if (r < 0 || listener < 0)
+		return r;
+	j->notify_fd = listener;
+	sys_write(j->notify_event, &one, sizeof(one));
+	return 0;
+}
+
 int jail_pid1(void *arg)
 {
 	struct jail *j = arg;
@@ -108,7 +122,7 @@ int jail_pid1(void *arg)
 	if (r == 0 && j->launch->init_socket < 0)
 		linger(j);
 	if (r == 0)
-		r = jail_lock(j);
+		r = j->launch->init_socket < 0 ? jail_lock(j) : lock_all(j);
 	if (r == 0)
 		become_init(j);
 	sys_exit(EXIT_PURPLE);

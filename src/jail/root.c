@@ -513,7 +513,7 @@ static void close_batch(struct jail *j)
 		return;
 	/* The launcher opens nothing while PID 1 is here; what it has is below these. */
 	last = MAX(last, MAX(j->status_fd, MAX(j->parent_fd, j->pid1_fd)));
-	last = MAX(last, j->net_event);
+	last = MAX(last, MAX(j->net_event, j->notify_event));
 	last = MAX(last, MAX(j->pty_event, MAX(j->launch->last_fd, j->launch->init_socket)));
 	for (unsigned i = 0; i < JAIL_IDMAPS_MAX; i++)
 		last = MAX(last, j->idmap_fds[i]);

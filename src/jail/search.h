@@ -11,6 +11,7 @@
 #include <linux/limits.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "sys/raw.h"
 
@@ -47,8 +48,20 @@ static inline bool search_join(char file[PATH_MAX], const char *path, size_t n, 
 	return i < PATH_MAX;
 }
 
-/* Returns only on failure, -errno: the first that says more than "not there". */
-static inline int search_exec(char *const *argv, char *const *envp, char file[PATH_MAX])
+static inline int search_try(const char *file, char *const *argv, char *const *envp,
+			     uint32_t *tries)
+{
+	if (tries)
+		__atomic_store_n(tries, *tries + 1, __ATOMIC_RELEASE);
+	return (int)sys_call(SYS_execve, file, argv, envp);
+}
+
+/*
+ * Returns only on failure, -errno: the first that says more than "not there". @tries
+ * counts what was tried, before it is; may be NULL.
+ */
+static inline int search_exec(char *const *argv, char *const *envp, char file[PATH_MAX],
+			      uint32_t *tries)
 {
 	const char *name = argv[0], *path = search_path(envp);
 	int seen = -ENOENT;
@@ -56,7 +69,7 @@ static inline int search_exec(char *const *argv, char *const *envp, char file[PA
 	if (*name == '\0')
 		return -ENOENT;
 	if (search_has_slash(name))
-		return (int)sys_call(SYS_execve, name, argv, envp);
+		return search_try(name, argv, envp, tries);
 	while (*path) {
 		size_t n = 0;
 		int r;
@@ -64,7 +77,7 @@ static inline int search_exec(char *const *argv, char *const *envp, char file[PA
 		while (path[n] && path[n] != ':')
 			n++;
 		if (n > 0 && search_join(file, path, n, name)) {
-			r = (int)sys_call(SYS_execve, file, argv, envp);
+			r = search_try(file, argv, envp, tries);
 			if (r != -ENOENT && r != -ENOTDIR && seen != -EACCES)
 				seen = r;
 			if (r != -ENOENT && r != -ENOTDIR && r != -EACCES)

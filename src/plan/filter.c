@@ -357,27 +357,42 @@ static void observe(struct calls *c)
 	}
 }
 
+static int refuse_observed(struct err *e, const char *list, const char *what, const char *why,
+			   struct pos pos)
+{
+	err_set(e, EPROTO, "seccomp", "%s%s: %s where the sandbox is observed: %s",
+		place_of(pos).text, list, what, why);
+	err_remedy(e, "leave it out, or audit.enabled and denials.file");
+	return -EPROTO;
+}
+
 /*
  * Between the filter and the first answer lies the hand-over of the listener: a call of
- * it that waited for an answer would wait forever.
+ * it that waited for an answer would wait forever. And who answers reads the caller's
+ * memory: a page of it that the caller alone can fill would hold him up.
  */
-static int check_hand_over(const struct calls *c, const struct policy *p, struct err *e)
+static int check_observed(struct calls *c, const struct policy *p, struct err *e)
 {
 	const struct policy_sysrules *rules = &p->syscalls.advanced_rules;
+	const struct policy_strs *allow = &p->syscalls.allow;
+	static const char stalls[] = "it would let a program inside stop who observes it";
 
 	for (size_t i = 0; c->observe && i < rules->count; i++) {
 		const struct policy_sysrule *rule = &rules->items[i];
 
-		if (rule->allow ||
-		    (!streq(rule->syscall, "sendmsg") && !streq(rule->syscall, "write")))
-			continue;
-		err_set(e, EPROTO, "seccomp",
-			"%ssyscalls.advanced_rules: uses of '%s' cannot be denied where the sandbox "
-			"is observed, for the observer starts with them",
-			place_of(rule->pos).text, rule->syscall);
-		err_remedy(e, "leave the rule out, or audit.enabled and denials.file");
-		return -EPROTO;
+		if (!rule->allow &&
+		    (streq(rule->syscall, "sendmsg") || streq(rule->syscall, "write")))
+			return refuse_observed(e, "syscalls.advanced_rules",
+					       "uses of sendmsg and write cannot be denied",
+					       "who observes starts with them", rule->pos);
+		if (rule->allow && streq(rule->syscall, "userfaultfd"))
+			return refuse_observed(e, "syscalls.advanced_rules",
+					       "userfaultfd cannot be allowed", stalls, rule->pos);
 	}
+	for (size_t i = 0; c->observe && i < allow->count; i++)
+		if (streq(allow->items[i].s, "userfaultfd"))
+			return refuse_observed(e, "syscalls.allow", "userfaultfd cannot be allowed",
+					       stalls, allow->items[i].pos);
 	return 0;
 }
 
@@ -408,7 +423,7 @@ static struct calls *decide(const struct policy *p, const struct filter_options 
 	/* A denial beats what is allowed in words, and that beats the guards. */
 	if (apply_names(c, p, e) < 0 || apply_rules(c, p, false, e) < 0 ||
 	    apply_rules(c, p, true, e) < 0 || apply_guards(c, p, e) < 0 ||
-	    check_hand_over(c, p, e) < 0)
+	    check_observed(c, p, e) < 0)
 		return NULL;
 	for (size_t nr = 0; nr < SYSCALL_LIMIT; nr++)
 		settle(c, &c->of[nr]);

@@ -72,7 +72,8 @@ struct filter_options {
 	bool network;  /* lo is there, whatever network.loopback says */
 	/*
 	 * enum filter_observe; 0: nothing is. Who hands the listener on is under the filter
-	 * already: what would stop its sendmsg or write is refused as a policy.
+	 * already: what would stop its sendmsg or write is refused as a policy, and so is
+	 * userfaultfd(2), by which a program could hold up who reads its memory.
 	 */
 	unsigned observe;
 	bool causes; /* not what is done, but why: each RET_ERRNO is an enum filter_cause */

@@ -13,6 +13,7 @@
  *	register.c  the state directory
  *	server.c    clients of the control socket
  *	peer.c      who may be one
+ *	watch.c     what is seen of calls by seccomp_unotify(2); watch_internal.h
  *	events.c    what has happened: counts, and the audit trail
  *	refused.c   what of it was refused, and what would allow it
  *	stay.c      commands that purple-init starts for us
@@ -193,6 +194,17 @@ void network_prepare(const struct supervisor *s, struct pollfd *fds);
 void network_handle(struct supervisor *s, const struct pollfd *fds);
 /* At most 3 s: it sends on what came from inside, and says what it has refused. */
 void network_end(struct supervisor *s);
+
+/*
+ * watch.c: of a sandbox that is not observed these do nothing. While it is, nothing else
+ * may wait for what the sandbox does: it may be waiting for our answer.
+ */
+enum { WATCH_POLLFDS = 3 };
+void watch_prepare(const struct supervisor *s, struct pollfd *fds);
+void watch_handle(struct supervisor *s, const struct pollfd *fds);
+uint64_t watch_due(void); /* ms: when to tick; 0: never */
+void watch_tick(struct supervisor *s, uint64_t now);
+void watch_end(struct supervisor *s); /* the sandbox has ended: the rest of what was seen */
 
 /*
  * publish.c: listen at the plan's published ports. Returns how many there are in

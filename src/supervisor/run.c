@@ -205,13 +205,14 @@ static void run_timers(struct supervisor *s)
 		s->start_at = stay_overdue(s, now);
 	if (is_due(&s->events.retry_at, now))
 		events_flush(s);
+	watch_tick(s, now);
 }
 
 /* ms until something is due; -1: nothing. */
 static int64_t next_timer(const struct supervisor *s)
 {
-	const uint64_t at[] = { s->register_at, s->session_at, s->cpu_at,	  s->grace_at,
-				s->empty_at,	s->start_at,   s->events.retry_at };
+	const uint64_t at[] = { s->register_at, s->session_at, s->cpu_at,	   s->grace_at,
+				s->empty_at,	s->start_at,   s->events.retry_at, watch_due() };
 	uint64_t first = 0, now;
 
 	for (size_t i = 0; i < ARRAY_SIZE(at); i++)
@@ -238,7 +239,8 @@ enum {
 	SIGNALS,
 	PTY_EVENT,
 	NETWORK,
-	PTY = NETWORK + NETWORK_POLLFDS,
+	WATCH = NETWORK + NETWORK_POLLFDS,
+	PTY = WATCH + WATCH_POLLFDS,
 	FIRST = PTY + PTY_POLLFDS
 };
 enum { INIT = FIRST, OUTPUT, SERVER = OUTPUT + OUTPUT_POLLFDS, FDS = SERVER + SERVER_POLLFDS };
@@ -257,6 +259,7 @@ static bool loop_once(struct supervisor *s, struct pollfd *fds, bool *quick)
 		ms = LOOK_AGAIN_MS;
 	limit = (struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
 	network_prepare(s, fds + NETWORK);
+	watch_prepare(s, fds + WATCH);
 	pty_prepare(&s->pty, fds + PTY);
 	if (serves) {
 		fds[INIT] = (struct pollfd){ .fd = s->init, .events = POLLIN };
@@ -282,6 +285,7 @@ static bool loop_once(struct supervisor *s, struct pollfd *fds, bool *quick)
 		fds[PTY_EVENT].fd = -1;
 		pty_open(&s->pty, s->jail.pty_fd, s->launch->terminal);
 	}
+	watch_handle(s, fds + WATCH);
 	network_handle(s, fds + NETWORK);
 	pty_handle(&s->pty, fds + PTY);
 	if (serves) {
@@ -457,6 +461,7 @@ static void finish(struct supervisor *s)
 	siginfo_t info = { 0 };
 
 	sys_call(SYS_waitid, P_PIDFD, s->jail.pid1_fd, &info, WEXITED, &s->out->usage);
+	watch_end(s);
 	output_end(s);
 	judge(s, &info);
 	supervisor_event(s, LIFE_GONE);

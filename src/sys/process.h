@@ -75,6 +75,30 @@ static inline int sys_seccomp_load(const struct sock_filter *insns, unsigned sho
 	return (int)sys_call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog);
 }
 
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
+#endif
+
+/*
+ * The same, and a listener for what the filter answers with SECCOMP_RET_USER_NOTIF:
+ * a descriptor, the caller's, close-on-exec; see seccomp_unotify(2). Whoever has been
+ * received waits for his answer whatever signals come, but SIGKILL (since Linux 5.19;
+ * an older kernel starts the call anew after each, and tells of it again). -EBUSY: the
+ * caller has a listener already.
+ */
+static inline int sys_seccomp_listen(const struct sock_filter *insns, unsigned short count)
+{
+	struct sock_fprog prog = { .len = count, .filter = (struct sock_filter *)(uintptr_t)insns };
+	int r = (int)sys_call(
+		SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+		SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &prog);
+
+	if (r != -EINVAL)
+		return r;
+	return (int)sys_call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER,
+			     &prog);
+}
+
 /* Block while *@word is @expected; a wake-up may be spurious. Private futex. */
 static inline void sys_futex_wait(const uint32_t *word, uint32_t expected)
 {

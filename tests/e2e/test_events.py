@@ -163,7 +163,8 @@ def test_the_disk_fills_up(as_user, small_disk, policy):
     name = f"full-{os.getpid()}-{as_user.name}-{policy}"
     try:
         ok(as_user.run([as_user.purple, "run", "--detach", "--name", name, "--audit",
-                        "--audit-log", log, "--audit-on-failure", policy, "--", "sleep", "60"]))
+                        "--audit-log", log, "--audit-on-failure", policy,
+                        "--audit-detail", "resource", "--", "sleep", "60"]))
         filler = small_disk / "filler"
         with contextlib.suppress(OSError), open(filler, "wb", buffering=0) as f:
             while f.write(b"x" * 4096):

@@ -176,6 +176,7 @@ static void test_hand_over(void **state)
 					      &u.insns, &e),
 				 -EPROTO);
 		assert_non_null(strstr(e.message, calls[i]));
+		assert_non_null(strstr(e.message, "observed"));
 		buf_free(&u.insns);
 	}
 }

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <linux/openat2.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+
+#include "base/str.h"
+#include "plan/filter_run.h"
+#include "supervisor/watch_internal.h"
+#include "sys/files.h"
+#include "sys/process.h"
+
+_cold_data_ struct watch watch;
+
+enum { OURS = 256 }; /* bytes that a notification and an answer may grow to */
+
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
+#endif
+#ifndef SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
+#endif
+
+/* We and who waits for us take turns: wake the other on this processor. Linux 6.6. */
+static void begin(struct supervisor *s)
+{
+	uint64_t count;
+
+	sys_read(s->jail.notify_event, &count, sizeof(count));
+	watch.on = true;
+	watch.root = watch.exits = -1;
+	sys_call(SYS_ioctl, s->jail.notify_fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS,
+		 SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
+}
+
+static bool is_there(const struct supervisor *s, const struct seccomp_notif *n)
+{
+	return sys_call(SYS_ioctl, s->jail.notify_fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &n->id) == 0;
+}
+
+static void answer(const struct supervisor *s, const struct seccomp_notif *n, int error)
+{
+	union {
+		struct seccomp_notif_resp resp;
+		char room[OURS];
+	} a = { .resp = { .id = n->id, .error = -error } };
+
+	if (error == 0)
+		a.resp.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+	/* -ENOENT: it was killed meanwhile. */
+	sys_call(SYS_ioctl, s->jail.notify_fd, SECCOMP_IOCTL_NOTIF_SEND, &a);
+}
+
+/* What the plan's filter says: 0, or the errno with which the call is refused. */
+static int judge(const struct supervisor *s, const struct seccomp_data *d)
+{
+	uint32_t ret = filter_run(plan_items(s->plan, filter, struct sock_filter),
+				  s->plan->filter.count, d);
+
+	if (ret == SECCOMP_RET_ALLOW)
+		return 0;
+	if ((ret & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_ERRNO && ret & SECCOMP_RET_DATA)
+		return (int)(ret & SECCOMP_RET_DATA);
+	return EPERM;
+}
+
+static uint64_t realtime(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static void emit_execution(struct supervisor *s, const struct execution *x, int error)
+{
+	struct event ev = { .type = EV_PROCESS_EXEC, .time_ns = x->time_ns };
+
+	event_number(&ev, EF_PID, (uint64_t)x->pid);
+	event_number(&ev, EF_PPID, (uint64_t)x->ppid);
+	event_text(&ev, EF_PATH, x->path);
+	event_list(&ev, EF_ARGV, x->argv, x->argv_len);
+	event_text(&ev, EF_CWD, x->cwd[0] ? x->cwd : NULL);
+	event_text(&ev, EF_SOURCE, "seccomp");
+	if (error)
+		event_text(&ev, EF_ERROR, error == -ENOENT ? "ENOENT" : "EACCES");
+	supervisor_emit(s, &ev);
+}
+
+/* @error: 0, or why it has failed; of what was executed the end is waited for. */
+static void settle_one(struct supervisor *s, struct execution *x, int error)
+{
+	emit_execution(s, x, error);
+	if (error)
+		sys_close(TAKE_FD(x->pidfd));
+	else
+		watch_follow(s, TAKE_FD(x->pidfd), x->pid, x->ppid, x->path);
+	x->tid = 0;
+}
+
+/* @known: whatever the kernel has cached by now; else only if it has. */
+static void settle_late(struct supervisor *s, struct execution *x, bool known)
+{
+	int r = x->tid ? watch_lookup(x->path) : 0;
+
+	if (x->tid && r == -EAGAIN && !known)
+		watch_at(x->until);
+	else if (x->tid)
+		settle_one(s, x, r == -EAGAIN ? 0 : r);
+}
+
+/* @tid does something else now, so what it has executed is known; 0: look at the time. */
+static void settle(struct supervisor *s, pid_t tid, uint64_t now)
+{
+	/* Before the command runs, nothing does. */
+	if (watch.mine.tid && (tid || now >= watch.mine.until))
+		settle_one(s, &watch.mine, 0);
+	else if (watch.mine.tid)
+		watch_at(watch.mine.until);
+	for (size_t i = 0; i < WATCH_LATE; i++)
+		settle_late(s, &watch.late[i],
+			    tid ? tid == watch.late[i].tid : now >= watch.late[i].until);
+}
+
+/* The kernel has not looked it up yet. When it has, we see whether it is there. */
+static void postpone(struct supervisor *s, const struct execution *now)
+{
+	struct execution *x = &watch.late[0];
+
+	for (size_t i = 0; i < WATCH_LATE; i++) {
+		if (watch.late[i].tid == 0) {
+			x = &watch.late[i];
+			break;
+		}
+		if (watch.late[i].until < x->until)
+			x = &watch.late[i];
+	}
+	settle_late(s, x, true);
+	*x = *now;
+	x->until = supervisor_now() + WATCH_LATE_MS;
+	watch_at(x->until);
+}
+
+/*
+ * The command's task looks its program up in PATH, in our memory (jail.h). What it tries
+ * last is what was executed; where there is none, purple-init was.
+ */
+static bool is_ours(const struct supervisor *s, const struct seccomp_notif *n)
+{
+	if (watch.first == 0)
+		watch.first = (pid_t)n->pid;
+	if ((pid_t)n->pid != watch.first)
+		return false;
+	return ++watch.own <= __atomic_load_n(&s->jail.exec_tries, __ATOMIC_ACQUIRE);
+}
+
+static size_t join(char *const *argv, char *to, size_t size)
+{
+	size_t n = 0;
+
+	for (; *argv && n < size; argv++) {
+		size_t len = MIN(strlen(*argv) + 1, size - n);
+
+		memcpy(to + n, *argv, len);
+		n += len;
+	}
+	return n;
+}
+
+static void see_ours(struct supervisor *s, const struct seccomp_notif *n)
+{
+	struct execution *x = &watch.mine;
+
+	if (!s->request->stays) {
+		if (x->tid == 0) /* else the try before was none */
+			x->pidfd = (int)sys_call(SYS_pidfd_open, n->pid, 0);
+		x->tid = x->pid = (pid_t)n->pid;
+		x->ppid = s->jail.pid1;
+		x->time_ns = realtime();
+		x->until = supervisor_now() + WATCH_LATE_MS;
+		str_copy(x->path, sizeof(x->path), (const char *)(uintptr_t)n->data.args[0]);
+		watch_link(x->tid, "cwd", x->cwd, sizeof(x->cwd));
+		if (!x->cwd[0] && !s->plan->working_dir.off && s->launch->workspace)
+			str_copy(x->cwd, sizeof(x->cwd), s->launch->workspace); /* unreadable */
+		x->argv_len = join(s->launch->argv, x->argv, sizeof(x->argv));
+		watch_at(x->until);
+	}
+	answer(s, n, 0);
+}
+
+static void open_root(pid_t tid)
+{
+	char path[64];
+
+	if (watch.root >= 0)
+		return;
+	snprintf(path, sizeof(path), "/proc/%d/root", (int)tid);
+	watch.root = sys_openat(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0);
+	if (watch.root < 0)
+		watch.root = -1;
+}
+
+static void see_execution(struct supervisor *s, const struct seccomp_notif *n)
+{
+	struct execution *x = &watch.now;
+	bool at = n->data.nr == SYS_execveat;
+	const __u64 *a = n->data.args;
+	int r;
+
+	x->tid = (pid_t)n->pid;
+	x->time_ns = realtime();
+	x->pid = watch_process(x->tid, &x->ppid, &x->pidfd);
+	watch_string(x->tid, a[at], watch.scratch, sizeof(watch.scratch));
+	watch_resolve(x->tid, at ? (int)a[0] : AT_FDCWD, watch.scratch, x->path);
+	x->argv_len = watch_strings(x->tid, a[at + 1], x->argv, sizeof(x->argv));
+	watch_link(x->tid, "cwd", x->cwd, sizeof(x->cwd));
+	open_root(x->tid);
+	r = watch_lookup(x->path);
+	if (!is_there(s, n)) {
+		sys_close(TAKE_FD(x->pidfd));
+		return;
+	}
+	answer(s, n, 0);
+	if (r == -EAGAIN && watch.root >= 0)
+		postpone(s, x);
+	else
+		settle_one(s, x, r == -EAGAIN ? 0 : r);
+}
+
+/* The flags of an open, wherever they are; false: they cannot be read. */
+static bool open_flags(const struct seccomp_notif *n, int *dirfd, uint64_t *path, uint64_t *flags)
+{
+	const __u64 *a = n->data.args;
+	struct open_how how;
+
+	*dirfd = AT_FDCWD;
+	*path = a[0];
+	switch (n->data.nr) {
+#ifdef SYS_creat
+	case SYS_creat:
+		*flags = O_WRONLY | O_CREAT | O_TRUNC;
+		return true;
+#endif
+#ifdef SYS_open
+	case SYS_open:
+		*flags = a[1];
+		return true;
+#endif
+	case SYS_openat2:
+		if (watch_bytes((pid_t)n->pid, a[2], &how, sizeof(how)) < 0)
+			return false;
+		*flags = how.flags;
+		break;
+	default:
+		*flags = a[2];
+	}
+	*dirfd = (int)a[0];
+	*path = a[1];
+	return true;
+}
+
+static void see_open(struct supervisor *s, const struct seccomp_notif *n)
+{
+	struct sighting t = { .type = EV_FILE_OPEN, .access = "read", .path = watch.path };
+	bool opens = s->plan->audit.flags & PA_OPENS || s->plan->audit.denials.off;
+	uint64_t flags = 0, path = 0;
+	bool writes, creates, seen = false;
+	int dirfd;
+
+	if (open_flags(n, &dirfd, &path, &flags) && !(flags & O_PATH) &&
+	    watch_string((pid_t)n->pid, path, watch.scratch, sizeof(watch.scratch)) > 0) {
+		watch_resolve((pid_t)n->pid, dirfd, watch.scratch, watch.path);
+		t.pid = watch_process((pid_t)n->pid, NULL, NULL);
+		seen = is_there(s, n);
+	}
+	answer(s, n, 0);
+	if (!seen || watch_is_plain_device(watch.path))
+		return;
+	creates = flags & O_CREAT;
+	writes = creates || flags & (O_WRONLY | O_RDWR | O_TRUNC);
+	t.access = creates ? "create" : writes ? "write" : "read";
+	if (!watch_refused(s, watch.path, creates, &t)) {
+		if (writes && !watch_in_workspace(s, watch.path))
+			t.type = EV_FILE_WRITE;
+		else if (!opens)
+			return;
+	}
+	watch_tell(s, &t);
+}
+
+static void see_refusal(struct supervisor *s, const struct seccomp_notif *n, int error)
+{
+	struct sighting t = { .type = EV_SYSCALL_DENIED, .nr = n->data.nr, .error = error };
+
+	watch_link((pid_t)n->pid, "exe", watch.program, sizeof(watch.program));
+	t.pid = watch_process((pid_t)n->pid, NULL, NULL);
+	t.path = is_there(s, n) ? watch.program : "";
+	memcpy(t.args, n->data.args, sizeof(t.args));
+	answer(s, n, error);
+	watch_tell(s, &t);
+}
+
+static void handle(struct supervisor *s, const struct seccomp_notif *n)
+{
+	bool executes = n->data.nr == SYS_execve || n->data.nr == SYS_execveat;
+	int error = judge(s, &n->data);
+
+	if (error) {
+		see_refusal(s, n, error);
+	} else if (executes && is_ours(s, n)) {
+		see_ours(s, n);
+	} else {
+		settle(s, (pid_t)n->pid, 0);
+		if (executes)
+			see_execution(s, n);
+		else
+			see_open(s, n);
+	}
+}
+
+/*
+ * False: nothing waits any more. To receive may block, whatever the descriptor's flags,
+ * but not if poll(2) has just said that somebody waits: seccomp_notify_recv() in the
+ * kernel takes one from a count that is never below what poll sees.
+ */
+static bool receive(struct supervisor *s)
+{
+	union {
+		struct seccomp_notif notif;
+		char room[OURS];
+	} n = { 0 };
+	struct pollfd p = { .fd = s->jail.notify_fd, .events = POLLIN };
+	const struct timespec none = { 0, 0 };
+
+	if (sys_call(SYS_ppoll, &p, 1, &none, 0, 0) != 1 || !(p.revents & POLLIN))
+		return false;
+	/* -ENOENT: it was killed before we looked. */
+	if (sys_call(SYS_ioctl, s->jail.notify_fd, SECCOMP_IOCTL_NOTIF_RECV, &n) == 0)
+		handle(s, &n.notif);
+	return true;
+}
+
+void watch_prepare(const struct supervisor *s, struct pollfd *fds)
+{
+	fds[0] = (struct pollfd){ .fd = watch.on ? -1 : s->jail.notify_event, .events = POLLIN };
+	fds[1] = (struct pollfd){ .fd = watch.on ? s->jail.notify_fd : -1, .events = POLLIN };
+	fds[2] = (struct pollfd){ .fd = watch.on ? watch.exits : -1, .events = POLLIN };
+}
+
+void watch_handle(struct supervisor *s, const struct pollfd *fds)
+{
+	if (fds[0].revents)
+		begin(s);
+	for (int i = 0; (fds[0].revents | (fds[1].revents & POLLIN)) && i < WATCH_TURN; i++)
+		if (!receive(s))
+			break;
+	if (fds[1].revents & (POLLHUP | POLLERR) && !(fds[1].revents & POLLIN))
+		sys_close(TAKE_FD(s->jail.notify_fd)); /* nobody is left who could call */
+	if (fds[2].revents)
+		watch_exits(s, false);
+}
+
+uint64_t watch_due(void)
+{
+	return watch.due;
+}
+
+void watch_tick(struct supervisor *s, uint64_t now)
+{
+	if (watch.due == 0 || now < watch.due)
+		return;
+	watch.due = 0;
+	settle(s, 0, now);
+	watch_kinds_due(s, now);
+}
+
+void watch_end(struct supervisor *s)
+{
+	if (!watch.on)
+		return;
+	if (err_is_set(&s->jail.err) && watch.mine.tid) { /* the command's last try was none */
+		sys_close(watch.mine.pidfd);
+		watch.mine.tid = 0;
+	}
+	settle(s, 0, UINT64_MAX);
+	watch_exits(s, true);
+	watch_kinds_due(s, 0);
+	sys_close(TAKE_FD(watch.root));
+	watch.on = false;
+}

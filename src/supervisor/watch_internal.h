@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Between the files watch*.c: what a sandbox does, seen by seccomp_unotify(2).
+ *
+ * Theory of operation. The calls that the plan has observed (plan/filter.h) stop until
+ * we answer. The answer is the plan's filter's on the same registers: refused with its
+ * errno, or go on. What else is done here, only looks:
+ *
+ *	watch.c		receives, answers, says what was seen
+ *	watch_read.c	reads the caller's memory and what /proc says of it
+ *	watch_place.c	holds paths against the plan's mounts
+ *	watch_kinds.c	makes a flood of the same into counts
+ *	watch_exit.c	waits for what was executed to end
+ *
+ * What is read may be a lie: another thread of the caller may change memory between
+ * our look and the kernel's, a path may lead elsewhere by a link, a name may be
+ * another file a moment later. So a record says what was asked for and as it was
+ * named, ".." and "." resolved by the text alone; nothing is granted by it. A caller
+ * that is gone is dropped (SECCOMP_IOCTL_NOTIF_ID_VALID behind each reading: before
+ * it, the number may have become another process's).
+ *
+ * Nothing inside can hold us up: memory is read page by page (process_vm_readv(2)) and
+ * each string is cut; of the file system only what the kernel has cached is looked at
+ * (RESOLVE_CACHED, openat2(2)). A reader of another's memory waits where a fault of it
+ * waits: userfaultfd(2), which plan/filter.h refuses where calls are observed, and files
+ * of a network or FUSE mount that the policy has bound in and that hangs; there is no
+ * other. Room is fixed: PROCESSES, KINDS, LATE below.
+ *
+ * If we die, PID 1 does, and all with it. Where the listener is closed first, observed
+ * calls fail with ENOSYS.
+ */
+#ifndef PURPLE_SUPERVISOR_WATCH_INTERNAL_H
+#define PURPLE_SUPERVISOR_WATCH_INTERNAL_H
+
+#include <limits.h>
+#include <linux/seccomp.h>
+
+#include "supervisor/internal.h"
+
+enum {
+	WATCH_PROCESSES = 256, /* whose end is waited for; of more it is not told */
+	WATCH_KINDS = 64,      /* of the same, which are counted */
+	WATCH_LATE = 8,	       /* executions of which it is not known yet whether they succeed */
+	WATCH_TURN = 64,       /* calls before other descriptors get their turn */
+	WATCH_LATE_MS = 20,
+	WATCH_WINDOW_MS = 1000,
+	WATCH_SINGLY = 8,	 /* of one kind in a window; the rest is one event with a count */
+	WATCH_DENIED_MAX = 1000, /* events of refusals in a window */
+	WATCH_LIST = EVENT_LIST_MAX + 1, /* one more than fits, so that it is seen to be cut */
+	WATCH_PATH = PATH_MAX,
+};
+
+/* One execution, whole. */
+struct execution {
+	pid_t tid, pid, ppid; /* tid 0: a free place */
+	int pidfd;	      /* owned; -1 */
+	uint64_t time_ns;
+	uint64_t until; /* ms */
+	char path[WATCH_PATH], cwd[WATCH_PATH], argv[WATCH_LIST];
+	size_t argv_len;
+};
+
+/* Something that may come in floods: of one call or one path. */
+struct sighting {
+	enum event_type type; /* EV_SYSCALL_DENIED, EV_FILE_* */
+	pid_t pid;
+	int nr;			    /* EV_SYSCALL_DENIED */
+	int error;		    /* what the caller gets; 0: nothing is refused */
+	const char *access, *layer; /* constant */
+	const char *path;	    /* of the file, or of the program that calls */
+	uint64_t args[6];
+};
+
+enum { KIND_PATH = 512 };
+struct kind {
+	uint64_t key;	/* 0: a free place */
+	uint64_t since; /* ms: when the window began */
+	uint64_t told, more;
+	struct sighting last;
+	char path[KIND_PATH];
+};
+
+struct process {
+	int pidfd; /* -1: a free place */
+	pid_t pid, ppid;
+	char *path; /* owned; may be NULL */
+};
+
+struct watch {
+	bool on;
+	int root;  /* of the sandbox, O_PATH; -1: not yet */
+	int exits; /* epoll of pidfds; -1 */
+	pid_t first;
+	uint32_t own; /* executions of ours that were told of */
+	uint64_t due; /* ms: when something has to be said; 0: never */
+	uint64_t denied_since, denied;
+	uint64_t untold[2];	    /* refused calls, and files, that no kind counts */
+	struct execution now, mine; /* mine: ours, until it is known that it was the last try */
+	struct execution late[WATCH_LATE];
+	struct kind kinds[WATCH_KINDS];
+	struct process processes[WATCH_PROCESSES];
+	unsigned processes_count;
+	char path[WATCH_PATH], program[WATCH_PATH], scratch[WATCH_PATH];
+};
+extern struct watch watch; /* one a process, as the supervisor is */
+
+/* watch_read.c: 0 or a length, or -errno. Strings are terminated and cut at @size. */
+int watch_string(pid_t tid, uint64_t addr, char *ret, size_t size);
+int watch_bytes(pid_t tid, uint64_t addr, void *ret, size_t size); /* all of them */
+/* Of a list that ends with NULL: its strings, each with its NUL, at most @size bytes. */
+size_t watch_strings(pid_t tid, uint64_t addr, char *ret, size_t size);
+/* The link /proc/@tid/@name, or "". */
+void watch_link(pid_t tid, const char *name, char *ret, size_t size);
+/* @path as the caller means it from @dirfd, absolute and without "." and "..". */
+void watch_resolve(pid_t tid, int dirfd, const char *path, char ret[WATCH_PATH]);
+/* The process of the thread @tid, and its parent (ppid may be NULL); @pidfd: of it, or NULL. */
+pid_t watch_process(pid_t tid, pid_t *ppid, int *pidfd);
+/* The wait status of the process of @pidfd, which is gone; false: this kernel does not say. */
+bool watch_status(int pidfd, int *status);
+bool watch_has_status(void); /* Linux 6.15 */
+
+/* watch_place.c */
+/* Fill in how @path fares, which is opened in the way of t->access; false: nobody knows. */
+bool watch_refused(const struct supervisor *s, const char *path, bool creates, struct sighting *t);
+bool watch_in_workspace(const struct supervisor *s, const char *path);
+/* Is it a device, or what a descriptor leads to: no file that is written. */
+bool watch_is_plain_device(const char *path);
+/* Has a program @path inside; 0, -ENOENT, -EACCES, or -EAGAIN: not cached, nobody knows. */
+int watch_lookup(const char *path);
+
+/* watch_kinds.c */
+void watch_tell(struct supervisor *s, const struct sighting *t);
+void watch_kinds_due(struct supervisor *s, uint64_t now); /* now 0: at the end, all of it */
+
+/* watch_exit.c */
+/* @pidfd becomes ours. */
+void watch_follow(struct supervisor *s, int pidfd, pid_t pid, pid_t ppid, const char *path);
+void watch_exits(struct supervisor *s, bool all);
+
+/* Say what is due, @at or before. */
+static inline void watch_at(uint64_t at)
+{
+	if (watch.due == 0 || at < watch.due)
+		watch.due = at;
+}
+
+#endif
