@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/str.h"
 #include "plan/filter_run.h"
@@ -101,28 +102,50 @@ static void settle_one(struct supervisor *s, struct execution *x, int error)
 	x->tid = 0;
 }
 
-/* @known: whatever the kernel has cached by now; else only if it has. */
-static void settle_late(struct supervisor *s, struct execution *x, bool known)
+/* Not yet: look again in a moment, unless that has been done for long. */
+static bool is_overdue(const struct execution *x, uint64_t now)
 {
-	int r = x->tid ? watch_lookup(x->path) : 0;
+	if (now >= x->until)
+		return true;
+	watch_at(MIN(x->until, now + WATCH_LATE_MS));
+	return false;
+}
 
-	if (x->tid && r == -EAGAIN && !known)
-		watch_at(x->until);
-	else if (x->tid)
+static void settle_late(struct supervisor *s, struct execution *x, bool known, uint64_t now)
+{
+	int r;
+
+	if (x->tid == 0)
+		return;
+	r = watch_lookup(x->path);
+	if (r != -EAGAIN || known || is_overdue(x, now))
 		settle_one(s, x, r == -EAGAIN ? 0 : r);
 }
 
-/* @tid does something else now, so what it has executed is known; 0: look at the time. */
+/* The task has another program than we: the try was the last. */
+static bool has_executed(pid_t tid)
+{
+	watch_link(tid, "exe", watch.program, sizeof(watch.program));
+	watch_link(getpid(), "exe", watch.scratch, sizeof(watch.scratch));
+	return watch.program[0] && !streq(watch.program, watch.scratch);
+}
+
+/* @tid does something now, so what it has executed is known; 0: time has passed. */
 static void settle(struct supervisor *s, pid_t tid, uint64_t now)
 {
 	/* Before the command runs, nothing does. */
-	if (watch.mine.tid && (tid || now >= watch.mine.until))
+	if (watch.mine.tid && (tid || has_executed(watch.mine.tid) || is_overdue(&watch.mine, now)))
 		settle_one(s, &watch.mine, 0);
-	else if (watch.mine.tid)
-		watch_at(watch.mine.until);
 	for (size_t i = 0; i < WATCH_LATE; i++)
-		settle_late(s, &watch.late[i],
-			    tid ? tid == watch.late[i].tid : now >= watch.late[i].until);
+		settle_late(s, &watch.late[i], tid && tid == watch.late[i].tid, now);
+}
+
+static void start_late(struct execution *x)
+{
+	uint64_t now = supervisor_now();
+
+	x->until = now + WATCH_OVERDUE_MS;
+	watch_at(now + WATCH_LATE_MS);
 }
 
 /* The kernel has not looked it up yet. When it has, we see whether it is there. */
@@ -138,10 +161,9 @@ static void postpone(struct supervisor *s, const struct execution *now)
 		if (watch.late[i].until < x->until)
 			x = &watch.late[i];
 	}
-	settle_late(s, x, true);
+	settle_late(s, x, true, 0);
 	*x = *now;
-	x->until = supervisor_now() + WATCH_LATE_MS;
-	watch_at(x->until);
+	start_late(x);
 }
 
 /*
@@ -180,13 +202,12 @@ static void see_ours(struct supervisor *s, const struct seccomp_notif *n)
 		x->tid = x->pid = (pid_t)n->pid;
 		x->ppid = s->jail.pid1;
 		x->time_ns = realtime();
-		x->until = supervisor_now() + WATCH_LATE_MS;
+		start_late(x);
 		str_copy(x->path, sizeof(x->path), (const char *)(uintptr_t)n->data.args[0]);
 		watch_link(x->tid, "cwd", x->cwd, sizeof(x->cwd));
 		if (!x->cwd[0] && !s->plan->working_dir.off && s->launch->workspace)
 			str_copy(x->cwd, sizeof(x->cwd), s->launch->workspace); /* unreadable */
 		x->argv_len = join(s->launch->argv, x->argv, sizeof(x->argv));
-		watch_at(x->until);
 	}
 	answer(s, n, 0);
 }
@@ -306,14 +327,15 @@ static void see_refusal(struct supervisor *s, const struct seccomp_notif *n, int
 static void handle(struct supervisor *s, const struct seccomp_notif *n)
 {
 	bool executes = n->data.nr == SYS_execve || n->data.nr == SYS_execveat;
+	bool ours = executes && is_ours(s, n); /* counts: never leave one out */
 	int error = judge(s, &n->data);
 
 	if (error) {
 		see_refusal(s, n, error);
-	} else if (executes && is_ours(s, n)) {
+	} else if (ours) {
 		see_ours(s, n);
 	} else {
-		settle(s, (pid_t)n->pid, 0);
+		settle(s, (pid_t)n->pid, supervisor_now());
 		if (executes)
 			see_execution(s, n);
 		else

@@ -42,7 +42,8 @@ enum {
 	WATCH_KINDS = 64,      /* of the same, which are counted */
 	WATCH_LATE = 8,	       /* executions of which it is not known yet whether they succeed */
 	WATCH_TURN = 64,       /* calls before other descriptors get their turn */
-	WATCH_LATE_MS = 20,
+	WATCH_LATE_MS = 20,    /* they are looked at again, for at most … */
+	WATCH_OVERDUE_MS = 1000,
 	WATCH_WINDOW_MS = 1000,
 	WATCH_SINGLY = 8,	 /* of one kind in a window; the rest is one event with a count */
 	WATCH_DENIED_MAX = 1000, /* events of refusals in a window */
