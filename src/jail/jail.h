@@ -89,6 +89,7 @@ struct jail {
 	 * process that is heard of, name strings of ours and not of the sandbox's.
 	 */
 	uint32_t exec_tries;
+	int told_fd;	    /* of the plan's PMF_TOLD file, to append to; once the table is ours */
 
 	/* CLOCK_MONOTONIC, when command_fd was set; valid once it is. */
 	uint64_t released_us;

@@ -457,6 +457,23 @@ static long write_content(struct jail *j, int fd, const struct plan_mount *m)
 	return n < 0 ? n : 0;
 }
 
+/*
+ * Opened by a mount of its own, which nothing leads to: a file that is open for writing
+ * would keep the root's from becoming read-only. The supervisor has it, and nobody inside:
+ * the command's task has a table of its own by now.
+ */
+static int open_told(struct jail *j, int parent, const char *name)
+{
+	int tree = sys_open_tree_clone(parent, "", AT_EMPTY_PATH), fd;
+
+	if (tree < 0)
+		return tree;
+	fd = sys_openat2(tree, name, O_WRONLY | O_APPEND | O_NOFOLLOW, 0, BENEATH);
+	sys_close(tree);
+	j->told_fd = MAX(fd, -1);
+	return MIN(fd, 0);
+}
+
 static int make_file(struct jail *j, const struct plan_mount *m)
 {
 	const char *last;
@@ -471,6 +488,8 @@ static int make_file(struct jail *j, const struct plan_mount *m)
 	if (fd >= 0)
 		n = write_content(j, fd, m);
 	sys_close(fd); /* a file open for writing would keep the root from becoming read-only */
+	if (fd >= 0 && n >= 0 && m->flags & PMF_TOLD)
+		n = open_told(j, parent, last);
 	if (fd < 0 || n < 0)
 		return fail(j, fd < 0 ? fd : (int)n, "write", m);
 	return 0;
@@ -513,7 +532,7 @@ static void close_batch(struct jail *j)
 		return;
 	/* The launcher opens nothing while PID 1 is here; what it has is below these. */
 	last = MAX(last, MAX(j->status_fd, MAX(j->parent_fd, j->pid1_fd)));
-	last = MAX(last, MAX(j->net_event, j->notify_event));
+	last = MAX(last, MAX(j->net_event, MAX(j->notify_event, j->told_fd)));
 	last = MAX(last, MAX(j->pty_event, MAX(j->launch->last_fd, j->launch->init_socket)));
 	for (unsigned i = 0; i < JAIL_IDMAPS_MAX; i++)
 		last = MAX(last, j->idmap_fds[i]);

@@ -422,6 +422,45 @@ static int build_scratch(struct builder *b)
 	return 0;
 }
 
+/*
+ * For what is refused: nobody inside can write it, since the root is read-only and Landlock
+ * grants reading alone. In a directory of its own, so that this grant is no other's.
+ */
+static void build_denials(struct builder *b)
+{
+	const char *path = b->policy->denials.file.s;
+	struct plan_mount dir = { .kind = PM_DIR,
+				  .mode = 0555,
+				  .landlock = LL_READ_FILE | LL_READ_DIR };
+	struct plan_mount file = { .kind = PM_FILE, .mode = 0444, .flags = PMF_TOLD };
+
+	path = path ? clean(arena_strdup(&b->arena, path)) : NULL;
+	if (!path)
+		return;
+	b->head.audit.denials = builder_str(b, path);
+	add(b, dir, NULL, arena_printf(&b->arena, "%.*s", (int)(strrchr(path, '/') - path), path));
+	add(b, file, NULL, path);
+}
+
+/* What lies over it would be seen in its place, and might be writable. */
+static int check_denials(struct builder *b, const struct buf *mounts)
+{
+	const struct plan_mount *m = (const struct plan_mount *)(const void *)mounts->data;
+	const char *path = b->policy->denials.file.s ? built_str(b, b->head.audit.denials) : NULL;
+
+	for (size_t i = 0; path && i < mounts->len / sizeof(*m); i++) {
+		const char *at = m[i].target.off ? built_str(b, m[i].target) : NULL;
+		size_t n = at ? strlen(at) : 0;
+
+		if (n == 0 || m[i].kind == PM_DIR || m[i].flags & PMF_TOLD ||
+		    strncmp(path, at, n) != 0 || (path[n] != '/' && path[n] != '\0'))
+			continue;
+		return err_set(b->e, EPROTO, "plan",
+			       "denials.file: %s is in %s, which the policy puts there", path, at);
+	}
+	return 0;
+}
+
 static bool is_system(const struct builder *b, const char *path)
 {
 	for (size_t i = 0; b->policy->filesystem.system && i < ARRAY_SIZE(system_dirs); i++)
@@ -661,6 +700,7 @@ int build_root(struct builder *b)
 		return r;
 	build_dev(b);
 	build_kernel_fs(b);
+	build_denials(b);
 	from = b->mounts.len / sizeof(struct plan_mount);
 	r = build_scratch(b);
 	if (r == 0)
@@ -673,6 +713,7 @@ int build_root(struct builder *b)
 		sort_by_target(b, &b->mounts, from);
 		sort_by_target(b, &b->after, 0);
 		build_workspace(b);
+		r = check_denials(b, &b->mounts);
 	}
 	return r == 0 ? build_working_dir(b) : r;
 }

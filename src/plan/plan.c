@@ -164,7 +164,7 @@ static bool check_mount(struct check *c, const struct plan_mount *m)
 		return fail(c, "mount: bad mode");
 	if (m->flags & ~(uint32_t)PMF_ALL)
 		return fail(c, "mount: unknown flag");
-	if ((m->flags & PMF_IDS) && m->kind != PM_FILE)
+	if ((m->flags & (PMF_IDS | PMF_TOLD)) && m->kind != PM_FILE)
 		return fail(c, "mount: ids where no content is");
 	if (m->landlock & ~(uint64_t)LANDLOCK_FS_ALL)
 		return fail(c, "mount: unknown Landlock right");

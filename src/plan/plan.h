@@ -68,7 +68,8 @@ enum plan_mount_flags {
 	PMF_IS_FILE = 1 << 6,	/* the source is no directory */
 	PMF_OUTSIDE = 1 << 7,	/* as root: opened by the launcher, which can reach it */
 	PMF_IDS = 1 << 8,	/* PM_FILE: "{uid}" and "{gid}" in @data are the command's ids */
-	PMF_ALL = (1 << 9) - 1
+	PMF_TOLD = 1 << 9,	/* PM_FILE: the supervisor appends to it what was refused */
+	PMF_ALL = (1 << 10) - 1
 };
 
 struct plan_mount {

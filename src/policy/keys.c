@@ -244,9 +244,9 @@ const struct policy_key policy_keys[] = {
 
 	{ "denials.file", KEY_PATH, AT(denials.file), .option = "denials-file",
 	  .form = "/run/purple/denials.jsonl",
-	  .help = "A file inside, which nobody there can change, that tells of each refusal and of "
-		  "the line of a policy that would allow it.",
-	  .not_yet = NOT_YET_ANY },
+	  .help = "A file inside, below /run, which nobody there can change: for each refusal a line "
+		  "of JSON, with the line of a policy that would allow it. The sandbox's files and "
+		  "calls are observed then." },
 
 	{ "ai_policy", KEY_SUBTREE, KEY_NO_EFFECT,
 	  .help = "Budgets and rate limits of older policy files." },

@@ -306,6 +306,18 @@ static void check_network(const struct policy *p, struct diags *d)
 				  "isolated: false (--isolated=false)");
 }
 
+/* Below /run nothing of the host is, unless the policy puts it there. */
+static void check_denials(const struct policy *p, struct diags *d)
+{
+	char file[NORMAL_MAX];
+
+	if (p->denials.file.s &&
+	    (!path_normal(p->denials.file.s, file, sizeof(file)) || !path_below(file, "/run") ||
+	     !strchr(file + strlen("/run/"), '/')))
+		diag_error(d, p->denials.file.pos, "denials.file",
+			   "a file in a directory below /run, such as /run/purple/denials.jsonl");
+}
+
 /* The audit trail must be out of reach of what it watches. */
 static void check_audit(const struct policy *p, struct diags *d)
 {
@@ -353,5 +365,6 @@ int policy_validate(const struct policy *p, struct diags *d)
 	check_capabilities(p, d);
 	check_network(p, d);
 	check_audit(p, d);
+	check_denials(p, d);
 	return d->errors > errors ? -EINVAL : 0;
 }

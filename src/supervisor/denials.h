@@ -24,6 +24,7 @@ struct denial {
 	uint16_t port; /* 0: a look-up */
 	uint32_t pad;
 	uint64_t count;
+	uint64_t told;		/* of them, inside */
 	char what[DENIAL_WHAT]; /* "read /opt/x", "ptrace", "a.example:443"; cut */
 	char reason[100];	/* "EACCES", "not listed" */
 	char layer[24];		/* "mount", "seccomp", "network", "limits" */
@@ -38,6 +39,7 @@ struct denials {
 	uint32_t count;
 	uint32_t pad;
 	uint64_t others; /* refusals that no item tells of */
+	uint64_t others_told;
 	struct denial items[DENIALS_MAX];
 };
 

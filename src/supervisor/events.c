@@ -160,6 +160,8 @@ void events_flush(struct supervisor *s)
 	int r;
 
 	v->retry_at = 0;
+	if (may_open(s))
+		refused_flush(s);
 	if (!v->on || !may_open(s))
 		return;
 	/* A command that cannot be executed was released all the same, and ends at once. */

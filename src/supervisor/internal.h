@@ -98,6 +98,13 @@ struct tally {
 	struct net_tally network; /* likewise */
 };
 
+/* The file inside that tells of refusals. */
+struct told {
+	bool due; /* there may be something to tell */
+	bool full;
+	uint64_t size; /* bytes so far */
+};
+
 struct supervisor {
 	const struct plan *plan;
 	struct launch *launch;
@@ -146,6 +153,7 @@ struct supervisor {
 	struct command commands[INIT_COMMANDS_MAX];
 	struct output output;
 	struct denials denials;
+	struct told told;
 	struct events events;
 	struct rule_lists *rules; /* owned; NULL: still the plan's */
 	uint32_t net_serial;	  /* of the last request to purple-net */
@@ -243,6 +251,8 @@ void network_bury(struct supervisor *s);
  * or the plan's.
  */
 void refused(struct supervisor *s, struct event *ev, struct advice *a);
+/* Tell of them inside, as far as that is due; PID 1 has set up. */
+void refused_flush(struct supervisor *s);
 /* The refusals into the log of a detached one. */
 void refused_log(struct supervisor *s);
 

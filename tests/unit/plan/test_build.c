@@ -171,7 +171,6 @@ static void test_unsupported(void **state)
 	} keys[] = {
 		{ "network.loopback: false", "network: {isolated: false, loopback: false}\n" },
 		{ "audit.ebpf: true", "audit: {ebpf: true}\n" },
-		{ "denials.file", "denials: {file: /run/purple/denials.jsonl}\n" },
 		{ "devices.allow", "devices: {allow: [/dev/kvm]}\n" },
 		{ "devices.gpu", "devices: {gpu: [all]}\n" },
 	};
