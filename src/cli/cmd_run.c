@@ -83,7 +83,7 @@ static int not_started(const struct err *e, bool lost)
 }
 
 static int start(struct report *report, const struct run_options *o, const struct dirs *dirs,
-		 struct outcome *out, struct err *e)
+		 bool cached, struct outcome *out, struct err *e)
 {
 	static struct launch launch;
 	const struct plan *plan = report->plan;
@@ -96,6 +96,7 @@ static int start(struct report *report, const struct run_options *o, const struc
 		.count = report->fd >= 0,
 		.terminal = o->tty,
 		.runtime = dirs->runtime,
+		.plan_cached = cached,
 		.began_us = (uint64_t)report->start.tv_sec * 1000000 +
 			    (uint64_t)report->start.tv_nsec / 1000,
 	};
@@ -130,7 +131,7 @@ static int run_planned(const struct run_options *o, const struct dirs *dirs, str
 	if (report->plan->steps & STEP_CLOSE_FDS)
 		report_close_others(report);
 	checksum = report->plan->checksum;
-	r = start(report, o, dirs, out, e);
+	r = start(report, o, dirs, origin == PLAN_CACHED, out, e);
 	if (r == 0 || origin != PLAN_CACHED || out->started || e->exit_code != EXIT_PURPLE)
 		return r;
 	origin = PLAN_COMPILED;
@@ -140,7 +141,7 @@ static int run_planned(const struct run_options *o, const struct dirs *dirs, str
 	*e = again;
 	/* PID 1 made our memory undumpable, and so /proc/PID/uid_map of the next one root's. */
 	sys_prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
-	return report->plan ? start(report, o, dirs, out, e) : -e->code;
+	return report->plan ? start(report, o, dirs, false, out, e) : -e->code;
 }
 
 /* What of the options makes no sense together. */
@@ -292,6 +293,19 @@ static void tell_denials(const struct outcome *out)
 	}
 }
 
+/* The policy asked to wait for them, so it is asked how they fared. */
+static void tell_spans(const struct outcome *out)
+{
+	struct err e = { 0 };
+
+	if (!out->spans_waited || out->spans_dropped == 0)
+		return;
+	err_set(&e, EPROTO, "tracing", "%llu of %llu spans were lost: %s",
+		(unsigned long long)out->spans_dropped,
+		(unsigned long long)(out->spans_dropped + out->spans_exported), out->spans_why);
+	err_print(&e);
+}
+
 static int run_or_create(int argc, char **argv, bool create)
 {
 	struct outcome out = { 0 };
@@ -306,6 +320,7 @@ static int run_or_create(int argc, char **argv, bool create)
 		tell_limit(&out);
 		tell_network(&out);
 		tell_denials(&out);
+		tell_spans(&out);
 	}
 	report_write(&final_report, &out, &e);
 	if (failed && ready_fd >= 0)

@@ -77,6 +77,14 @@ static void add_end(struct buf *b, const struct outcome *out, const struct err *
 		buf_printf(b, ",\"denials_not_listed\":%llu",
 			   (unsigned long long)out->denials->others);
 	}
+	if (out->traceparent[0]) {
+		buf_puts(b, ",");
+		add_pair(b, "traceparent", out->traceparent);
+	}
+	if (out->spans_waited)
+		buf_printf(b, ",\"spans_exported\":%llu,\"spans_dropped\":%llu",
+			   (unsigned long long)out->spans_exported,
+			   (unsigned long long)out->spans_dropped);
 	if (!err_is_set(e))
 		return;
 	buf_puts(b, ",\"error\":{");

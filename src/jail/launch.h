@@ -15,6 +15,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "jail/times.h"
+
 struct launch {
 	char *const *argv; /* the command; argv[0] is looked up in PATH of envp */
 	char *const *envp; /* all of it: nothing is inherited */
@@ -51,6 +53,8 @@ struct launch {
 	uid_t host_uid; /* IDMAP_SINGLE: the caller's */
 	gid_t host_gid;
 	uint32_t range_base; /* IDMAP_RANGE: the host id of inside id 0 */
+
+	struct jail_times *times; /* where to stamp the set-up; NULL: nobody traces it */
 
 	unsigned terminal; /* bit n: descriptor n is a terminal (0, 1, 2) */
 	uint64_t sigmask;  /* the caller's blocked signals, for the command */

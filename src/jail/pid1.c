@@ -42,6 +42,28 @@ static int (*const steps[])(struct jail *) = {
 	jail_release,	       /* the command locks itself and execs beside us */
 };
 
+/* The steps at whose end something is over that a trace shows. */
+static void stamp(struct jail *j, int (*step)(struct jail *))
+{
+	static const struct {
+		int (*step)(struct jail *);
+		enum jail_time time;
+	} ends[] = {
+		{ NULL, JT_NAMESPACES },
+		{ jail_ids, JT_IDS },
+		{ jail_mounts, JT_MOUNTS },
+		{ jail_join_network, JT_NETWORK },
+		{ jail_root_enter, JT_ROOT },
+		{ jail_undumpable, JT_LOCKED },
+	};
+	struct timespec t;
+
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
+		if (ends[i].step == step && sys_call(SYS_clock_gettime, CLOCK_MONOTONIC, &t) == 0)
+			j->launch->times->at[ends[i].time] =
+				(uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
 char *jail_decimal(char buf[12], unsigned n)
 {
 	char *p = buf + 11;
@@ -117,8 +139,13 @@ int jail_pid1(void *arg)
 
 	/* The modes of what is made here are the plan's, whatever the caller's mask. */
 	sys_call(SYS_umask, 0);
-	for (size_t i = 0; i < ARRAY_SIZE(steps) && r == 0; i++)
+	if (j->launch->times)
+		stamp(j, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(steps) && r == 0; i++) {
 		r = steps[i](j);
+		if (j->launch->times && r == 0)
+			stamp(j, steps[i]);
+	}
 	if (r == 0 && j->launch->init_socket < 0)
 		linger(j);
 	if (r == 0)

@@ -130,12 +130,7 @@ int net_restrict_files(void)
 	return r;
 }
 
-/*
- * Root's id is nobody's from here on. In a user namespace that has no such id
- * (EINVAL), or may not change its groups (EPERM), root is only a name for the
- * caller.
- */
-static int leave_root(void)
+int net_leave_root(void)
 {
 	if (geteuid() != 0)
 		return 0;
@@ -159,7 +154,7 @@ unsigned net_raise_descriptors(unsigned want)
 int net_confine(struct err *err)
 {
 	const struct rlimit none = { 0, 0 };
-	int r = leave_root();
+	int r = net_leave_root();
 
 	if (r < 0)
 		return err_set(err, r, "net", "cannot leave root's id");

@@ -19,6 +19,13 @@ unsigned net_raise_descriptors(unsigned want);
 
 int net_confine(struct err *err);
 
+/*
+ * Root's id is nobody's from here on. In a user namespace that has no such id
+ * (EINVAL), or may not change its groups (EPERM), root is only a name for the
+ * caller. Its first step; 0 or -errno.
+ */
+int net_leave_root(void);
+
 /* Two of its layers, for tests of each without the other. 0 or -errno. */
 int net_restrict_files(void);
 int net_load_filter(void);

@@ -55,6 +55,20 @@ static int build_sources(struct builder *b)
 	return 0;
 }
 
+/* An endpoint was meant to be sent to, unless the switch beside it is off. */
+static void build_tracing(struct builder *b)
+{
+	const struct policy *p = b->policy;
+	struct plan_tracing *t = &b->head.tracing;
+
+	if (!p->tracing.enabled &&
+	    (!p->tracing.endpoint.s || policy_where(p, "tracing.enabled").file))
+		return;
+	t->flags = PT_ON | (p->tracing.enabled ? PT_CALLER : 0);
+	t->wait_s = (uint32_t)p->tracing.wait_seconds.v;
+	t->endpoint = builder_str(b, p->tracing.endpoint.s);
+}
+
 static void lay(struct buf *out, struct plan_table *t, const struct buf *items, size_t size)
 {
 	buf_align(out, 8);
@@ -153,6 +167,7 @@ int plan_build(const struct policy *p, const struct host *h, const uint8_t key[3
 		r = build_audit(&b);
 	if (r == 0)
 		r = build_sources(&b);
+	build_tracing(&b);
 	options.network = b.head.network.flags & PN_ON;
 	if (r == 0)
 		r = filter_build(p, &options, &b.filter, e);

@@ -464,6 +464,15 @@ static bool check_origins(struct check *c)
 	return true;
 }
 
+static bool check_tracing(struct check *c)
+{
+	const struct plan_tracing *t = &c->p->tracing;
+
+	if (t->flags & ~(uint32_t)PT_ALL || t->wait_s > PLAN_TRACING_WAIT_MAX)
+		return fail(c, "tracing: bad entry");
+	return check_str(c, t->endpoint, OPTIONAL, "tracing: bad endpoint");
+}
+
 static bool check_header(struct check *c)
 {
 	const struct plan *p = c->p;
@@ -528,7 +537,7 @@ const struct plan *plan_open(const void *data, size_t size, const char **why)
 		fail(&c, "damaged");
 	else if (check_header(&c) && check_mounts(&c) && check_rlimits(&c) && check_limits(&c) &&
 		 check_network(&c) && check_audit(&c) && check_envs(&c) && check_layers(&c) &&
-		 check_origins(&c))
+		 check_origins(&c) && check_tracing(&c))
 		return c.p;
 	if (why)
 		*why = c.why;

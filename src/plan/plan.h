@@ -288,6 +288,20 @@ struct plan_audit {
 	struct plan_table rules;  /* struct plan_str: of syscalls.advanced_rules each, likewise */
 };
 
+/* Spans of OpenTelemetry for this sandbox; purple-otlp sends them. */
+enum plan_tracing_flags {
+	PT_ON = 1 << 0,	    /* without it nothing else here counts */
+	PT_CALLER = 1 << 1, /* the caller's OTEL_* variables count */
+	PT_ALL = (1 << 2) - 1
+};
+enum { PLAN_TRACING_WAIT_MAX = 60 };
+
+struct plan_tracing {
+	uint32_t flags;		  /* enum plan_tracing_flags */
+	uint32_t wait_s;	  /* the end waits so long for them to be delivered */
+	struct plan_str endpoint; /* policy/endpoint.h; absent: the caller's, or the usual one */
+};
+
 struct plan {
 	uint64_t magic;
 	uint32_t version;
@@ -316,6 +330,7 @@ struct plan {
 	struct plan_limits limits;
 	struct plan_network network;
 	struct plan_audit audit;
+	struct plan_tracing tracing;
 
 	struct plan_table mounts;     /* struct plan_mount, parents first */
 	struct plan_table rlimits;    /* struct plan_rlimit */

@@ -294,6 +294,24 @@ static void print_network(struct buf *b, const struct plan *p)
 		buf_puts(b, "  locked        `purple net` does not change the rules\n");
 }
 
+static void print_tracing(struct buf *b, const struct plan *p)
+{
+	const struct plan_tracing *t = &p->tracing;
+
+	if (!(t->flags & PT_ON))
+		return;
+	buf_puts(b, "\ntraces, by purple-otlp\n  endpoint      ");
+	if (t->endpoint.off)
+		print_str(b, p, "", t->endpoint);
+	else
+		buf_puts(b, "the caller's OTEL_EXPORTER_OTLP_ENDPOINT, or http://127.0.0.1:4318");
+	buf_printf(b, "\n  at the end    it waits %u seconds for them to be delivered\n",
+		   t->wait_s);
+	if (t->flags & PT_CALLER)
+		buf_puts(b, "  of the caller OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES and "
+			    "OTEL_EXPORTER_OTLP_HEADERS\n");
+}
+
 static void print_answer(struct buf *b, const uint32_t *want)
 {
 	buf_puts(b, "  ");
@@ -432,6 +450,7 @@ void plan_print_text(const struct plan *p, bool calls, struct buf *b)
 	print_mounts(b, p);
 	print_process(b, p);
 	print_network(b, p);
+	print_tracing(b, p);
 	print_environment(b, p);
 	print_seccomp(b, p, calls);
 	print_audit(b, p);

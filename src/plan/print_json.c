@@ -335,6 +335,20 @@ static void print_environment(struct json *j, const struct plan *p)
 	close_(j, "}");
 }
 
+static void print_tracing(struct json *j, const struct plan *p)
+{
+	const struct plan_tracing *t = &p->tracing;
+
+	if (!(t->flags & PT_ON))
+		return;
+	open_(j, "tracing", "{");
+	string(j, "endpoint", plan_string(p, t->endpoint));
+	begin(j, "caller");
+	buf_puts(j->b, t->flags & PT_CALLER ? "true" : "false");
+	number(j, "wait_seconds", t->wait_s);
+	close_(j, "}");
+}
+
 /* The known calls with the answer @ret. Marks every number that has it. */
 static void print_action(struct json *j, const struct plan *p, uint32_t ret, bool *mark)
 {
@@ -464,6 +478,7 @@ void plan_print_json(const struct plan *p, struct buf *b)
 	print_mounts(&j, p);
 	print_process(&j, p);
 	print_network(&j, p);
+	print_tracing(&j, p);
 	print_environment(&j, p);
 	print_seccomp(&j, p);
 	print_audit(&j, p);

@@ -248,6 +248,21 @@ const struct policy_key policy_keys[] = {
 		  "of JSON, with the line of a policy that would allow it. The sandbox's files and "
 		  "calls are observed then." },
 
+	{ "tracing.enabled", KEY_BOOL, AT(tracing.enabled), .fallback = "false", .option = "trace",
+	  .help = "Spans of OpenTelemetry: what was set up and run, and for how long. An endpoint "
+		  "alone turns them on too. With true, the caller's OTEL_EXPORTER_OTLP_ENDPOINT, "
+		  "OTEL_EXPORTER_OTLP_HEADERS, OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES count "
+		  "for what no key says. The command gets TRACEPARENT." },
+	{ "tracing.endpoint", KEY_TEXT, AT(tracing.endpoint), .form = "http://127.0.0.1:4318",
+	  .option = "trace-endpoint",
+	  .help = "The collector that spans are sent to, by OTLP/HTTP in JSON, from the host's own "
+		  "network. /v1/traces is appended." },
+	{ "tracing.wait_seconds", KEY_COUNT, AT(tracing.wait_seconds), .min = 0, .max = 60,
+	  .fallback = "0", .option = "trace-wait",
+	  .help = "How long the end waits for the spans to be delivered, and then says what was "
+		  "lost. With 0 they are sent behind its back, within 5 seconds, unless whatever "
+		  "Purple runs in (a container, a service) ends with it." },
+
 	{ "ai_policy", KEY_SUBTREE, KEY_NO_EFFECT,
 	  .help = "Budgets and rate limits of older policy files." },
 	{ "ebpf_monitoring", KEY_SUBTREE, KEY_NO_EFFECT,
@@ -348,7 +363,8 @@ const char *policy_section_nearest(const char *name)
 {
 	static const char *const sections[] = { "filesystem",	"syscalls", "resources",
 						"capabilities", "network",  "environment",
-						"devices",	"audit",    NULL };
+						"devices",	"audit",    "tracing",
+						NULL };
 	const char *top[ARRAY_SIZE(policy_keys) + 1] = { 0 };
 	const char *s = names_nearest(sections, name);
 	size_t n = 0;

@@ -178,6 +178,12 @@ struct policy {
 		struct policy_str file; /* inside */
 	} denials;
 
+	struct {
+		bool enabled;
+		struct policy_str endpoint; /* as policy/endpoint.h has it */
+		struct policy_num wait_seconds;
+	} tracing;
+
 	/* Every file that was read, in order: the policy, then what it extends. */
 	struct policy_source *sources;
 	size_t sources_count;

@@ -7,6 +7,7 @@
 
 #include "base/str.h"
 #include "policy/check.h"
+#include "policy/endpoint.h"
 #include "policy/parse.h"
 
 enum { NORMAL_MAX = PATH_NORMAL_MAX };
@@ -355,6 +356,17 @@ static void check_audit(const struct policy *p, struct diags *d)
 			}
 }
 
+static void check_tracing(const struct policy *p, struct diags *d)
+{
+	struct endpoint endpoint;
+	const char *why;
+
+	if (p->tracing.endpoint.s &&
+	    endpoint_parse(p->tracing.endpoint.s, false, &endpoint, &why) < 0)
+		diag_error(d, p->tracing.endpoint.pos, "tracing.endpoint", "%.64s: %s",
+			   p->tracing.endpoint.s, why);
+}
+
 int policy_validate(const struct policy *p, struct diags *d)
 {
 	unsigned errors = d->errors;
@@ -366,5 +378,6 @@ int policy_validate(const struct policy *p, struct diags *d)
 	check_network(p, d);
 	check_audit(p, d);
 	check_denials(p, d);
+	check_tracing(p, d);
 	return d->errors > errors ? -EINVAL : 0;
 }

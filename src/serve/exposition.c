@@ -245,6 +245,12 @@ static void put_totals(struct buf *b, const struct totals *t)
 	head(b, "purple_audit_lost_lines_total", "counter",
 	     "Lines that audit trails could not take: a full disk, or more than could be written.");
 	buf_printf(b, "purple_audit_lost_lines_total %" PRIu64 "\n", t->audit_lost);
+	head(b, "purple_trace_spans_total", "counter",
+	     "Spans of traces, by whether the collector took them.");
+	buf_printf(b,
+		   "purple_trace_spans_total{result=\"exported\"} %" PRIu64
+		   "\npurple_trace_spans_total{result=\"dropped\"} %" PRIu64 "\n",
+		   t->spans[SPAN_EXPORTED], t->spans[SPAN_DROPPED]);
 	head(b, "purple_events_total", "counter",
 	     "Events of all sandboxes, whether or not the audit trail has them.");
 	for (int i = 0; i < EVENT_TYPES; i++)

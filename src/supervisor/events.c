@@ -36,6 +36,8 @@ void supervisor_emit(struct supervisor *s, const struct event *ev)
 		refused(s, &told, &advice);
 		ev = &told;
 	}
+	if (s->trace.recording)
+		trace_event(s, ev);
 	if (s->events.on && events_want(s, ev->type))
 		trail_add(&s->events.trail, ev);
 }

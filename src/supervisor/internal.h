@@ -19,6 +19,8 @@
  *	stay.c      commands that purple-init starts for us
  *	output.c    what a detached command writes: log, attached client
  *	tally.c     what of it goes into the totals of all
+ *	trace.c     spans of it, if the plan traces
+ *	trace_export.c  purple-otlp, which sends them
  *
  * Locks. A start takes them in this order: as root a range of ids (cli/caller.h);
  * the state directory's (state.h), which an anonymous run takes last, and does
@@ -48,6 +50,7 @@
 #include "supervisor/run.h"
 #include "supervisor/state.h"
 #include "supervisor/totals.h"
+#include "supervisor/trace.h"
 
 /* A command that purple-init starts, or has started. */
 struct command {
@@ -59,6 +62,7 @@ struct command {
 	int client;	   /* number of the client that waits for it; -1: none */
 	int master, slave; /* of its terminal, until they are handed over */
 	char name[64];	   /* argv[0], for messages */
+	struct trace_exec *trace; /* owned; NULL: it is not traced */
 };
 
 struct client {
@@ -121,7 +125,7 @@ struct supervisor {
 	int status_for_why; /* 124, or -1: the command's own */
 	bool suspended;	    /* by SIGTSTP */
 	/* CLOCK_MONOTONIC, ms; 0: not set */
-	uint64_t register_at, session_at, cpu_at, grace_at, empty_at, start_at;
+	uint64_t register_at, session_at, cpu_at, grace_at, empty_at, start_at, trace_at;
 
 	int signals;
 	int all, dir, listener; /* the state directories, ours, the control socket */
@@ -158,6 +162,7 @@ struct supervisor {
 	struct rule_lists *rules; /* owned; NULL: still the plan's */
 	uint32_t net_serial;	  /* of the last request to purple-net */
 	char net_error[sizeof(((struct net_message *)0)->text)]; /* of NET_FAILED */
+	struct trace trace;
 };
 
 uint64_t supervisor_now(void); /* ms of CLOCK_MONOTONIC */

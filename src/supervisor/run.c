@@ -201,6 +201,8 @@ static void run_timers(struct supervisor *s)
 	}
 	if (is_due(&s->grace_at, now))
 		supervisor_event(s, LIFE_GRACE_OVER);
+	if (is_due(&s->trace_at, now))
+		s->trace_at = trace_flush(s, now);
 	if (is_due(&s->start_at, now))
 		s->start_at = stay_overdue(s, now);
 	if (is_due(&s->events.retry_at, now))
@@ -212,7 +214,8 @@ static void run_timers(struct supervisor *s)
 static int64_t next_timer(const struct supervisor *s)
 {
 	const uint64_t at[] = { s->register_at, s->session_at, s->cpu_at,	   s->grace_at,
-				s->empty_at,	s->start_at,   s->events.retry_at, watch_due() };
+				s->empty_at,	s->start_at,   s->events.retry_at, watch_due(),
+				s->trace_at };
 	uint64_t first = 0, now;
 
 	for (size_t i = 0; i < ARRAY_SIZE(at); i++)
@@ -424,9 +427,10 @@ void supervisor_ready(struct supervisor *s)
 static int start(struct supervisor *s, struct err *e)
 {
 	bool has_id = s->request->stays || s->plan->limits.controllers ||
-		      s->plan->audit.flags & PA_ON;
+		      s->plan->audit.flags & PA_ON || s->plan->tracing.flags & PT_ON;
 	int r;
 
+	trace_begin(s);
 	/* A caller that ignores it would take the exit status from us, and from PID 1. */
 	signal(SIGCHLD, SIG_DFL);
 	s->signals = signals_watch(&s->launch->sigmask);
@@ -443,8 +447,10 @@ static int start(struct supervisor *s, struct err *e)
 		r = group_make(s, e);
 	if (r == 0 && s->request->stays)
 		r = stay_prepare(s, e);
-	if (r == 0)
+	if (r == 0) {
+		trace_network(s);
 		r = network_start(s, e);
+	}
 	if (r < 0)
 		return r;
 	if (has_id || s->net >= 0)
@@ -461,6 +467,7 @@ static void finish(struct supervisor *s)
 	siginfo_t info = { 0 };
 
 	sys_call(SYS_waitid, P_PIDFD, s->jail.pid1_fd, &info, WEXITED, &s->out->usage);
+	trace_ended(s);
 	watch_end(s);
 	output_end(s);
 	judge(s, &info);
@@ -485,6 +492,7 @@ static void init(struct supervisor *s, const struct plan *plan, struct launch *l
 	s->theirs[0] = s->theirs[1] = s->theirs[2] = -1;
 	launch->init_socket = launch->cgroup_fd = launch->last_fd = -1;
 	launch->cgroup_tasks = NULL;
+	launch->times = NULL;
 	if (!request->stays)
 		return;
 	server_init(s);
@@ -525,6 +533,7 @@ int supervisor_run(const struct plan *plan, struct launch *launch,
 	jail_close(&s.jail);
 	register_end(&s);
 	server_end(&s);
+	trace_end(&s, e);
 	signals_unwatch(TAKE_FD(s.signals), launch->sigmask);
 	return err_is_set(e) ? -e->code : 0;
 }

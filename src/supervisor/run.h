@@ -21,6 +21,7 @@
 
 #include "base/err.h"
 #include "cgroup/cgroup.h"
+#include "event/trace_context.h"
 #include "jail/launch.h"
 #include "plan/plan.h"
 #include "supervisor/denials.h"
@@ -33,6 +34,7 @@ struct run_request {
 	bool count;	     /* fill in what the group counted */
 	bool terminal;	     /* a detached command gets one */
 	const char *runtime; /* directory of live state; NULL: there is none */
+	bool plan_cached;    /* for a trace: it was not made now */
 	uint64_t began_us;   /* CLOCK_MONOTONIC, when the caller began; 0: unknown */
 	/* Detached: a socket for a struct run_ready when the command runs; closed then. */
 	int ready_fd; /* -1: none */
@@ -56,6 +58,11 @@ struct outcome {
 	const struct denials *denials; /* what was refused; NULL: nothing */
 	bool counted;		       /* @group holds what its control group counted */
 	struct cg_usage group;
+	/* Its trace: the root span, or "". What has become of the spans is known if @spans_waited. */
+	char traceparent[TRACEPARENT_LEN + 1];
+	bool spans_waited;
+	uint64_t spans_exported, spans_dropped;
+	char spans_why[164]; /* why some were dropped; a server's words in it are hostile */
 	char id[SANDBOX_ID_LEN + 1], name[SANDBOX_NAME_MAX + 1]; /* "": had none */
 };
 

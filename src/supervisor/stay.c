@@ -67,15 +67,16 @@ static const char *next_string(struct strings *s)
 	return text;
 }
 
-static bool is_replaced(const char *variable, struct strings extra, uint32_t count)
+/* The one of @extra that begins as @variable does up to its '=', or NULL. */
+static const char *find_variable(struct strings extra, uint32_t count, const char *variable)
 {
 	size_t n = (size_t)(strchrnul(variable, '=') - variable) + 1;
 	const char *v;
 
 	while (count-- > 0 && (v = next_string(&extra)))
 		if (strncmp(v, variable, n) == 0)
-			return true;
-	return false;
+			return v;
+	return NULL;
 }
 
 /*
@@ -99,15 +100,17 @@ static int compose(const struct supervisor *s, struct buf *b, const char *cwd, s
 		buf_add(b, text, strlen(text) + 1);
 	}
 	for (char *const *v = s->launch->envp; *v; v++) {
-		if (is_replaced(*v, extra, envc))
+		if (find_variable(extra, envc, *v))
 			continue;
-		buf_add(b, *v, strlen(*v) + 1);
+		text = trace_variable(s, *v);
+		buf_add(b, text, strlen(text) + 1);
 		head.envc++;
 	}
 	for (uint32_t i = 0; i < envc; i++) {
 		text = next_string(&extra);
 		if (!text || !strchr(text, '='))
 			return -EBADMSG;
+		text = trace_variable(s, text);
 		buf_add(b, text, strlen(text) + 1);
 		head.envc++;
 	}
@@ -131,6 +134,7 @@ static void forget(struct command *c)
 	sys_close(c->pidfd);
 	sys_close(c->master);
 	sys_close(c->slave);
+	free(c->trace);
 	memset(c, 0, sizeof(*c));
 }
 
@@ -259,6 +263,7 @@ int stay_exec(struct supervisor *s, int client, uint32_t terminal, const int fds
 	_cleanup_buf_ struct buf block = BUF_INIT(INIT_BLOCK_MAX);
 	static _cold_data_ char small[CONTROL_PAYLOAD_MAX];
 	_cleanup_free_ char *large = NULL;
+	_cleanup_free_ struct trace_exec *trace = NULL;
 	struct init_block head = { 0 };
 	struct strings args, extra;
 	const char *cwd = NULL;
@@ -280,6 +285,9 @@ int stay_exec(struct supervisor *s, int client, uint32_t terminal, const int fds
 		for (uint32_t i = 0; i < head.argc && cwd; i++)
 			if (!next_string(&extra))
 				cwd = NULL;
+		if (cwd)
+			trace = trace_exec_begin(s, args.at, (size_t)(extra.at - args.at),
+						 find_variable(extra, head.envc, "TRACEPARENT="));
 		r = cwd ? compose(s, &block, cwd, args, head.argc, extra, head.envc) : -EBADMSG;
 	}
 	if (r < 0)
@@ -288,6 +296,7 @@ int stay_exec(struct supervisor *s, int client, uint32_t terminal, const int fds
 	if (r < 0)
 		return r;
 	s->commands[n].client = client;
+	s->commands[n].trace = TAKE_PTR(trace);
 	emit_exec(s, client, cwd, args, head.argc);
 	if (!s->start_at)
 		s->start_at = s->commands[n].overdue_at;
@@ -337,6 +346,7 @@ uint64_t stay_overdue(struct supervisor *s, uint64_t now)
 		}
 		err_set(&e, EPROTO, "exec", "%s did not start within %d s", c->name,
 			START_MAX_MS / 1000);
+		trace_exec_end(s, c, 0, e.message);
 		err_remedy(&e, "something in the sandbox holds it up, or the machine is very busy; "
 			       "`purple stop` still ends it");
 		forget(c);
@@ -436,6 +446,7 @@ static void failed(struct supervisor *s, struct command *c, const struct init_me
 		supervisor_event(s, LIFE_FAILED);
 		return;
 	}
+	trace_exec_end(s, c, 0, e.message);
 	forget(c);
 	if (client < 0)
 		return;
@@ -451,10 +462,12 @@ static void exited(struct supervisor *s, struct command *c, int status)
 		if (!s->main_ended)
 			s->main_status = status;
 		s->main_ended = true;
+		trace_command_ended(s);
 		sys_close(TAKE_FD(c->pidfd));
 		supervisor_event(s, LIFE_EXITED);
 		return;
 	}
+	trace_exec_end(s, c, status, NULL);
 	forget(c);
 	if (client < 0)
 		return;
@@ -593,6 +606,7 @@ void stay_end(struct supervisor *s)
 			control_send_value(s->clients[c->client].fd, CONTROL_EXITED, SIGKILL,
 					   MSG_DONTWAIT);
 		}
+		trace_exec_end(s, c, SIGKILL, NULL);
 		forget(c);
 	}
 	for (int i = 0; i <= 2; i++)

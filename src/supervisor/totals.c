@@ -38,16 +38,31 @@ static int open_file(int all, int flags)
 	return sys_openat(all, name, flags | O_NOFOLLOW, 0600);
 }
 
-struct totals *totals_map(int all)
+int totals_open(int all)
 {
-	int fd = open_file(all, O_RDWR | O_CREAT);
-	struct totals *t = MAP_FAILED;
-	uint64_t none = 0;
+	int fd = open_file(all, O_RDWR | O_CREAT), r = 0;
 	struct stat st;
 
+	if (fd < 0)
+		return fd;
 	/* Memory behind every byte of it: a hole could not be filled on a full disk (SIGBUS). */
-	if (fd >= 0 && fstat(fd, &st) == 0 &&
-	    (st.st_size >= (off_t)sizeof(*t) || sys_call(SYS_fallocate, fd, 0, 0, sizeof(*t)) == 0))
+	if (fstat(fd, &st) < 0)
+		r = -errno;
+	else if (st.st_size < (off_t)sizeof(struct totals))
+		r = (int)sys_call(SYS_fallocate, fd, 0, 0, sizeof(struct totals));
+	if (r == 0)
+		return fd;
+	sys_close(fd);
+	return r;
+}
+
+struct totals *totals_map(int all)
+{
+	int fd = totals_open(all);
+	struct totals *t = MAP_FAILED;
+	uint64_t none = 0;
+
+	if (fd >= 0)
 		t = mmap(NULL, sizeof(*t), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	sys_close(fd);
 	if (t == MAP_FAILED)

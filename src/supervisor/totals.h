@@ -45,6 +45,8 @@ struct start_histogram {
 	uint64_t sum_us;
 };
 
+enum span_end { SPAN_EXPORTED, SPAN_DROPPED, SPAN_ENDS };
+
 #define TOTALS_MAGIC 0x31544f5455505255u /* change it with the order of what is below */
 
 struct totals {
@@ -55,6 +57,7 @@ struct totals {
 	uint64_t audit_lost;	  /* lines */
 	struct net_tally network; /* of all: bytes, connections */
 	uint64_t events[EVENT_TYPES];
+	uint64_t spans[SPAN_ENDS]; /* of traces; purple-otlp adds to them: event/otlp.h */
 };
 
 /*
@@ -63,6 +66,9 @@ struct totals {
  * It stays mapped.
  */
 struct totals *totals_map(int all);
+
+/* The file itself, for whoever maps it. -errno: it cannot be had. */
+int totals_open(int all);
 
 /* @us of each stage; what it took as a whole is their sum. */
 void totals_started(struct totals *t, const uint64_t us[START_STAGES]);
