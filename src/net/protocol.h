@@ -17,7 +17,7 @@
  *	purple-net → supervisor
  *	NET_READY	it has confined itself and read the configuration
  *	NET_FAILED	it cannot; @error, @text says why. Then it exits
- *	NET_DENIED	something was refused; at most NET_DENIED_PER_SECOND, the
+ *	NET_DENIED	something was refused; at most NET_DENIED_PER_SECOND or _AUDITED, the
  *			others are counted in the next one's @count; at the end in one
  *			whose @verdict is 0, and which tells of no other
  *	NET_ALLOWED	what went out, as far as the configuration asks for it (enum
@@ -44,7 +44,8 @@ enum {
 	NET_CONTROL_FD = 3,
 	NET_SOCKETS_MAX = 200,
 	NET_PUBLISHED_MAX = 64,
-	NET_DENIED_PER_SECOND = 20
+	NET_DENIED_PER_SECOND = 20,
+	NET_DENIED_AUDITED = 1000, /* the same where NET_ALLOWED is asked for */
 };
 
 enum net_message_type {

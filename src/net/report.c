@@ -21,7 +21,7 @@ static void report(struct report *r, struct net_message *m)
 		r->since = r->loop->now;
 		r->told = 0;
 	}
-	if (r->told == NET_DENIED_PER_SECOND || !tell(r, m)) {
+	if (r->told == (r->tell ? NET_DENIED_AUDITED : NET_DENIED_PER_SECOND) || !tell(r, m)) {
 		r->untold++;
 		return;
 	}

@@ -205,6 +205,11 @@ int network_start(struct supervisor *s, struct err *e); /* before jail_start() *
 enum { NETWORK_POLLFDS = 2 };
 void network_prepare(const struct supervisor *s, struct pollfd *fds);
 void network_handle(struct supervisor *s, const struct pollfd *fds);
+/*
+ * Read what it has said by now. A process inside that waits for us has seen the
+ * outcome of what it did before: then so have we, and the trail is in order.
+ */
+void network_catch_up(struct supervisor *s);
 /* At most 3 s: it sends on what came from inside, and says what it has refused. */
 void network_end(struct supervisor *s);
 

@@ -315,13 +315,19 @@ static bool read_message(struct supervisor *s)
 	return true;
 }
 
+/* At most so many at a time: it shall not keep us from all else. */
+void network_catch_up(struct supervisor *s)
+{
+	for (int i = 0; s->net >= 0 && i < MESSAGES_A_TURN && read_message(s); i++)
+		;
+}
+
 void network_handle(struct supervisor *s, const struct pollfd *fds)
 {
 	if (fds[0].revents)
 		hand_over(s);
-	/* At most so many at a time: it shall not keep us from all else. */
-	for (int i = 0; fds[1].revents && i < MESSAGES_A_TURN && read_message(s); i++)
-		;
+	if (fds[1].revents)
+		network_catch_up(s);
 }
 
 /* It sees the end of what we say, and has its own last word. */

@@ -360,8 +360,10 @@ static bool receive(struct supervisor *s)
 	if (sys_call(SYS_ppoll, &p, 1, &none, 0, 0) != 1 || !(p.revents & POLLIN))
 		return false;
 	/* -ENOENT: it was killed before we looked. */
-	if (sys_call(SYS_ioctl, s->jail.notify_fd, SECCOMP_IOCTL_NOTIF_RECV, &n) == 0)
+	if (sys_call(SYS_ioctl, s->jail.notify_fd, SECCOMP_IOCTL_NOTIF_RECV, &n) == 0) {
+		network_catch_up(s);
 		handle(s, &n.notif);
+	}
 	return true;
 }
 
