@@ -82,7 +82,7 @@ static void emit_execution(struct supervisor *s, const struct execution *x, int 
 
 	event_number(&ev, EF_PID, (uint64_t)x->pid);
 	event_number(&ev, EF_PPID, (uint64_t)x->ppid);
-	event_text(&ev, EF_PATH, x->path);
+	event_text(&ev, EF_PATH, x->path[0] ? x->path : NULL);
 	event_list(&ev, EF_ARGV, x->argv, x->argv_len);
 	event_text(&ev, EF_CWD, x->cwd[0] ? x->cwd : NULL);
 	event_text(&ev, EF_SOURCE, "seccomp");
@@ -234,12 +234,13 @@ static void see_execution(struct supervisor *s, const struct seccomp_notif *n)
 	x->tid = (pid_t)n->pid;
 	x->time_ns = realtime();
 	x->pid = watch_process(x->tid, &x->ppid, &x->pidfd);
-	watch_string(x->tid, a[at], watch.scratch, sizeof(watch.scratch));
-	watch_resolve(x->tid, at ? (int)a[0] : AT_FDCWD, watch.scratch, x->path);
+	x->path[0] = '\0';
+	if (watch_string(x->tid, a[at], watch.scratch, sizeof(watch.scratch)) >= 0)
+		watch_resolve(x->tid, at ? (int)a[0] : AT_FDCWD, watch.scratch, x->path);
 	x->argv_len = watch_strings(x->tid, a[at + 1], x->argv, sizeof(x->argv));
 	watch_link(x->tid, "cwd", x->cwd, sizeof(x->cwd));
 	open_root(x->tid);
-	r = watch_lookup(x->path);
+	r = x->path[0] ? watch_lookup(x->path) : -ENOENT;
 	if (!is_there(s, n)) {
 		sys_close(TAKE_FD(x->pidfd));
 		return;

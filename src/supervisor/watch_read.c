@@ -179,11 +179,16 @@ void watch_resolve(pid_t tid, int dirfd, const char *path, char ret[WATCH_PATH])
 	if (path[0] != '/') {
 		if (dirfd != AT_FDCWD)
 			snprintf(name, sizeof(name), "fd/%d", dirfd);
-		watch_link(tid, name, ret, WATCH_PATH);
+		ret[0] = '\0';
+		if (path[0] != '\0' || dirfd != AT_FDCWD)
+			watch_link(tid, name, ret, WATCH_PATH);
 		len = strlen(ret);
-		/* Not a directory: "socket:[1]"; an empty path means the descriptor itself. */
-		if (ret[0] != '/' || path[0] == '\0')
+		if (path[0] == '\0') /* the descriptor itself, AT_EMPTY_PATH */
 			return;
+		if (ret[0] != '/') { /* none, or no directory: "socket:[1]" */
+			str_copy(ret, WATCH_PATH, path);
+			return;
+		}
 		if (len < WATCH_PATH - 1)
 			ret[len++] = '/';
 	}

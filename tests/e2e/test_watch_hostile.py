@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Programs that try to mislead, to hold up or to break who observes their calls: tests/tools/hostile.c.
+They get what they would without an observer, and what they did is told of all the same.
+"""
+import os
+import pathlib
+import shutil
+import time
+
+import pytest
+
+from running import ok, run
+from test_watch import Trail
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BUILD = ROOT / os.environ.get("PURPLE_BUILD", "build")
+
+
+@pytest.fixture
+def trail(as_user):
+    return Trail(as_user)
+
+
+@pytest.fixture
+def hostile(as_user, trail):
+    """Runs a mode of it under observation, which must go well."""
+    program = as_user.workspace / "hostile"
+    shutil.copy2(BUILD / "tests" / "tools" / "hostile", program)
+    program.chmod(0o755)
+
+    def attempt(*words, options=()):
+        return ok(run(as_user, program, *words, options=trail.options(*options)))
+    return attempt
+
+
+def refusals(trail):
+    return sum(e.get("count", 1) for e in trail.of("syscall.denied"))
+
+
+def test_pointers(hostile, trail):
+    """Memory that is not there, strings without an end, every byte."""
+    hostile("pointers", "x")
+    written = [e["path"] for e in trail.of("file.write")]
+    assert "/tmp/e" in written
+    assert "/tmp/\\xff\\x01\\x1b[31m\\x0a\"\\\\" in written
+    tried = [e for e in trail.programs() if e["path"] == "/bin/true"]
+    assert [e["argv"] for e in tried] == [[], ["x"], ["true", "true"]]
+
+
+def test_a_race_gains_nothing(hostile, trail):
+    """A path that changes while the call waits: the record may err, the kernel does not."""
+    hostile("race", "2000")
+    seen = trail.of("file.write") + trail.of("file.denied")
+    assert sum(e.get("count", 1) for e in seen) == 2000
+
+
+def test_ever_new_refusals(hostile, trail):
+    hostile("paths", "5000")
+    denied = trail.of("file.denied")
+    assert sum(e.get("count", 1) for e in denied) == 5000
+    began = trail.of("sandbox.started")[0]["time"]
+    ended = trail.of("sandbox.ended")[0]["time"]
+    seconds = seconds_of(ended) - seconds_of(began) + 2
+    assert len(denied) < 1100 * seconds
+
+
+def seconds_of(stamp):
+    return time.mktime(time.strptime(stamp[:19], "%Y-%m-%dT%H:%M:%S"))
+
+
+def test_a_storm_of_programs(hostile, trail):
+    hostile("storm", "300")
+    true = [e for e in trail.programs() if e["path"] == "/bin/true"]
+    assert len(true) == 300 and len({e["pid"] for e in true}) == 300
+    ended = {e["pid"] for e in trail.of("process.exit")}
+    assert {e["pid"] for e in true} <= ended
+
+
+def test_signals_meanwhile(hostile, trail):
+    hostile("signals", "2000")
+    # One that came before the observer looked makes the call anew; nothing is lost.
+    assert 2000 <= refusals(trail) <= 2100
+
+
+def test_a_thread_executes(hostile, trail):
+    assert hostile("threads", "8") == "42\n"
+    command, expr = trail.programs()
+    assert expr["path"] == "/usr/bin/expr" and expr["pid"] == command["pid"]
+
+
+def test_killed_meanwhile(hostile):
+    hostile("killed", "150")
+
+
+def test_stopped_meanwhile(hostile):
+    hostile("stopped", "150")
+
+
+def test_a_listener_of_its_own(as_user, hostile):
+    """The filter refuses it; where a policy lifts that, the kernel does: there is one already."""
+    hostile("listener", "1")
+    policy = as_user.write("p.yaml", "name: p\nextends: default\nsyscalls:\n"
+                           "  advanced_rules: [{syscall: seccomp, action: allow}]\n")
+    hostile("listener", "16", options=["-p", str(policy)])
+
+
+def test_unreadable_to_its_own(hostile, trail):
+    hostile("undumpable", "/tmp/hidden")
+    written, = trail.of("file.write")
+    assert written["path"] == "/tmp/hidden"
+
+
+def test_more_than_are_waited_for(hostile, trail):
+    """The end of 256 is awaited; the others run and end all the same."""
+    hostile("crowd", "300")
+    cats = [e for e in trail.programs() if e["path"].endswith("/cat")]
+    assert len(cats) == 300
+    exits = [e for e in trail.of("process.exit") if e["path"].endswith("/cat")]
+    assert 250 <= len(exits) <= 300
