@@ -7,6 +7,7 @@
 int cmd_audit_show(int argc, char **argv);
 int cmd_events(int argc, char **argv);
 int cmd_audit_report(int argc, char **argv);
+int cmd_why(int argc, char **argv);
 
 /* Status 1: something is not as it was written. */
 int cmd_audit_verify(int argc, char **argv);

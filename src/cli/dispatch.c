@@ -38,6 +38,7 @@ static const struct command {
 	{ "serve", NULL, "purple-serve", "answer Prometheus by HTTP" },
 	{ "audit", NULL, "purple-audit", "read, report and verify what was written down" },
 	{ "events", NULL, "purple-audit", "print what happens, as it happens" },
+	{ "why", NULL, "purple-audit", "say what one was refused, and what would allow it" },
 	{ "plan", NULL, "purple-plan", "show what would be enforced here, layer by layer" },
 	{ "profile", NULL, "purple-profile", "list, show, explain, check and edit policies" },
 	{ "doctor", NULL, "purple-doctor",

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * purple-audit: `purple audit` and `purple events`: what the trail says.
+ * purple-audit: `purple audit`, `events` and `why`: what the trail says.
  *
  * Runs as:  the caller, with the caller's rights, outside any sandbox.
  * Reads:    the files of an audit trail: damaged ones too, and what they say is
@@ -43,6 +43,8 @@ int main(int argc, char **argv)
 	caller_clean_environment();
 	if (argc > 0 && streq(argv[0], "events"))
 		return cmd_events(argc, argv);
+	if (argc > 0 && streq(argv[0], "why"))
+		return cmd_why(argc, argv);
 	if (argc < 2 || streq(argv[1], "--help") || streq(argv[1], "-h"))
 		return argc < 2 ? usage(stderr, EXIT_PURPLE) : usage(stdout, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)

@@ -90,6 +90,8 @@ static void fill_file(struct denial *d, const struct event *ev)
 
 	put_text(d->what, sizeof(d->what), ev, EF_ACCESS);
 	n = strlen(d->what);
+	if (n == 0)
+		return;
 	d->what[n++] = ' ';
 	put_text(d->what + n, sizeof(d->what) - n, ev, EF_PATH);
 	put_text(d->reason, sizeof(d->reason), ev, EF_ERROR);
@@ -97,7 +99,7 @@ static void fill_file(struct denial *d, const struct event *ev)
 	put_text(d->rule, sizeof(d->rule), ev, EF_RULE);
 }
 
-static void fill(struct denial *d, const struct event *ev, const struct advice *a)
+bool denial_fill(struct denial *d, const struct event *ev, const struct advice *a)
 {
 	d->type = (uint8_t)ev->type;
 	d->count = MAX(number(ev, EF_COUNT, 1), (uint64_t)1);
@@ -120,32 +122,47 @@ static void fill(struct denial *d, const struct event *ev, const struct advice *
 		str_copy(d->rule, sizeof(d->rule), a->rule);
 	str_copy(d->allow, sizeof(d->allow), a->allow);
 	str_copy(d->why, sizeof(d->why), a->why);
+	return denial_is(ev->type) && d->what[0] != '\0' &&
+	       (!is_network(d) || d->host[0] || streq(d->reason, net_verdict_name(NET_TOO_MANY)));
 }
 
-static bool is_same(const struct denial *a, const struct denial *b)
+bool denial_is_same(const struct denial *a, const struct denial *b)
 {
 	return a->type == b->type && streq(a->what, b->what) && streq(a->reason, b->reason) &&
 	       streq(a->rule, b->rule) && streq(a->allow, b->allow);
+}
+
+/* Programs look for many files that may be or not; these must not take all places. */
+enum { ABSENT_MAX = DENIALS_MAX / 2 };
+
+bool denial_is_absence(const struct denial *d)
+{
+	return d->type == EV_FILE_DENIED && streq(d->reason, "ENOENT");
+}
+
+static unsigned count_absent(const struct denials *d)
+{
+	unsigned n = 0;
+
+	for (uint32_t i = 0; i < d->count; i++)
+		n += denial_is_absence(&d->items[i]);
+	return n;
 }
 
 const struct denial *denials_add(struct denials *d, const struct event *ev, const struct advice *a)
 {
 	struct denial new = { 0 };
 
-	fill(&new, ev, a);
-	/* A count of many, of which nothing is known but how many there were. */
-	if (!denial_is(ev->type) || new.what[0] == '\0' ||
-	    (is_network(&new) && !new.host[0] &&
-	     !streq(new.reason, net_verdict_name(NET_TOO_MANY)))) {
+	if (!denial_fill(&new, ev, a)) {
 		d->others += new.count;
 		return NULL;
 	}
 	for (uint32_t i = 0; i < d->count; i++)
-		if (is_same(&d->items[i], &new)) {
+		if (denial_is_same(&d->items[i], &new)) {
 			d->items[i].count += new.count;
 			return &d->items[i];
 		}
-	if (d->count == DENIALS_MAX) {
+	if (d->count == DENIALS_MAX || (denial_is_absence(&new) && count_absent(d) == ABSENT_MAX)) {
 		d->others += new.count;
 		return NULL;
 	}

@@ -46,6 +46,13 @@ struct denials {
 /* Does an event of @type tell of a refusal? */
 bool denial_is(enum event_type type);
 
+/* What @ev tells, @d zeroed. False: it names nothing, but is a count of many. */
+bool denial_fill(struct denial *d, const struct event *ev, const struct advice *a);
+/* Of one cause: they are one, with a count. */
+bool denial_is_same(const struct denial *a, const struct denial *b);
+/* A file that is not there inside. */
+bool denial_is_absence(const struct denial *d);
+
 /*
  * Count what @ev tells. Returns its item, until the next call; NULL if there is none: it
  * names nothing, or there is no room.

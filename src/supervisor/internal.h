@@ -263,6 +263,12 @@ void network_bury(struct supervisor *s);
 void refused(struct supervisor *s, struct event *ev, struct advice *a);
 /* Tell of them inside, as far as that is due; PID 1 has set up. */
 void refused_flush(struct supervisor *s);
+/*
+ * Leave out the files that were looked for and that the host has not either: programs try
+ * many. For who reads of it outside; inside nobody shall learn that. This looks at the host,
+ * but crosses no mount, so it waits for no other machine.
+ */
+void refused_settle(struct supervisor *s);
 /* The refusals into the log of a detached one. */
 void refused_log(struct supervisor *s);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Refusals: each with what would allow it, kept for the end, and told to the agent. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -110,6 +111,39 @@ void refused_flush(struct supervisor *s)
 			   (unsigned long long)d->others);
 		tell(s, &b);
 	}
+}
+
+static bool host_lacks(const struct denial *d)
+{
+	const char *path = strchr(d->what, '/');
+	int fd;
+
+	/* Escaped or cut, it is another path. */
+	if (!path || strchr(path, '\\') || strlen(d->what) + 8 > sizeof(d->what))
+		return false;
+	fd = sys_openat2(AT_FDCWD, path, O_PATH | O_NOFOLLOW, 0,
+			 RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS);
+	sys_close(fd);
+	return fd == -ENOENT || fd == -ENOTDIR;
+}
+
+void refused_settle(struct supervisor *s)
+{
+	struct denials *d = &s->denials;
+	uint32_t n = 0;
+
+	if (!s->out->denials)
+		return;
+	for (uint32_t i = 0; i < d->count; i++) {
+		if (denial_is_absence(&d->items[i]) && host_lacks(&d->items[i]))
+			continue;
+		if (n != i)
+			d->items[n] = d->items[i];
+		n++;
+	}
+	d->count = n;
+	if (n == 0 && d->others == 0)
+		s->out->denials = NULL;
 }
 
 void refused_log(struct supervisor *s)

@@ -528,6 +528,7 @@ int supervisor_run(const struct plan *plan, struct launch *launch,
 		ret->exit_status = e->exit_code;
 	}
 	events_end(&s, e);
+	refused_settle(&s);
 	stay_end(&s);
 	tally_end(&s);
 	jail_close(&s.jail);
