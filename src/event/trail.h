@@ -72,7 +72,7 @@ struct trail {
 	struct buf pending;	      /* event_encode()d, NUL-terminated each */
 	uint64_t pending_lines, lost; /* lines; lost: to be told by an audit.gap */
 	uint64_t lost_total;
-	struct trail_head known;      /* as last written here; seq 0: not yet */
+	struct trail_head known; /* as last written here; seq 0: not yet */
 };
 
 /*

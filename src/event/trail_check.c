@@ -211,7 +211,8 @@ static void too_early(struct trail_check *c, uint64_t seq)
 {
 	const struct trail_range r = { c->chain.seq, seq - 1, here(c), seq, false };
 
-	decide(c, false);
+	/* One cut from within a line into a later one makes one line that looks whole. */
+	decide(c, true);
 	decide_head(c, !c->loose);
 	if (!c->started)
 		fault(c, TF_OLDER, r.at, r.from, r.to, "before the first line");
@@ -302,7 +303,7 @@ void trail_check_file_end(struct trail_check *c, const char *rest, size_t rest_l
 		return;
 	same = memcmp(head->hash, c->chain.hash, SHA256_SIZE) == 0;
 	if (head->seq > c->chain.seq && !(same && !c->loose)) {
-		decide(c, false);
+		decide(c, true);
 		if (rest_len == 0)
 			fault(c, TF_CUT, end, c->chain.seq, head->seq - 1,
 			      "the head counts more lines");

@@ -133,7 +133,7 @@ static int add_part(struct trail_snapshot *s, const char *name, int fd)
 /* The number of some line of it: the head knows also where the first line is damaged. */
 static uint64_t some_line(const struct trail_part *p)
 {
-	return p->head_error == 0 ? p->head.seq - 1 : p->first;
+	return p->first ? p->first : p->head_error == 0 ? p->head.seq - 1 : 0;
 }
 
 static int by_line(const void *a, const void *b)
@@ -142,6 +142,36 @@ static int by_line(const void *a, const void *b)
 	uint64_t i = some_line(x), j = some_line(y);
 
 	return i != j ? (i < j ? -1 : 1) : strcmp(x->name, y->name);
+}
+
+/* PATH.9 before PATH.10. */
+static int by_name(const void *a, const void *b)
+{
+	const struct trail_part *x = a, *y = b;
+	size_t n = strlen(x->name), m = strlen(y->name);
+
+	return n != m ? (n < m ? -1 : 1) : strcmp(x->name, y->name);
+}
+
+/*
+ * We number from the oldest on, others from the newest. Where either the first lines
+ * or the heads agree with our order, it is ours, and the other was tampered with.
+ */
+static void sort(struct trail_snapshot *s)
+{
+	bool lines = true, heads = true;
+
+	if (s->count < 2)
+		return;
+	qsort(s->parts, s->count, sizeof(s->parts[0]), by_name);
+	for (size_t i = 0; i < s->count; i++) {
+		const struct trail_part *p = &s->parts[i], *before = i > 0 ? p - 1 : p;
+
+		lines &= p->first >= before->first;
+		heads &= p->head_error == 0 && p->head.seq >= before->head.seq;
+	}
+	if (!lines && !heads)
+		qsort(s->parts, s->count, sizeof(s->parts[0]), by_line);
 }
 
 static int add_older(struct trail_snapshot *s, const char *base)
@@ -167,8 +197,7 @@ static int add_older(struct trail_snapshot *s, const char *base)
 			s->count--; /* it only has such a name */
 	}
 	closedir(dir);
-	if (s->count > 1)
-		qsort(s->parts, s->count, sizeof(s->parts[0]), by_line);
+	sort(s);
 	return r;
 }
 
