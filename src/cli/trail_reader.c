@@ -17,7 +17,7 @@
 
 enum {
 	READER_ROOM = 256 * 1024,
-	LINE_MAX_BYTES = EVENT_LINE_MAX + 4096, /* with what the trail adds */
+	LINE_MAX_BYTES = 2 * EVENT_LINE_MAX, /* of a later Purple, too */
 	COMPLAINTS_MAX = 20
 };
 
@@ -25,7 +25,7 @@ static void complain(struct trail_reader *r, uint64_t line, const char *what)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT(2 * PATH_MAX);
 
-	if (r->damaged++ > COMPLAINTS_MAX)
+	if (r->damaged++ > COMPLAINTS_MAX || r->quiet)
 		return;
 	buf_puts(&b, "purple: audit: ");
 	line_put(&b, r->path);

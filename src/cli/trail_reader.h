@@ -50,6 +50,7 @@ struct trail_reader {
 	bool skipping; /* within a line that is too long */
 	int inotify;   /* -1: look now and then */
 	bool follow;
+	bool quiet; /* count what is damaged, and do not say it */
 	uint64_t damaged; /* lines, and places where some are missing */
 	uint64_t lines;
 };

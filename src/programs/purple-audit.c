@@ -22,6 +22,7 @@ static const struct {
 	const char *summary;
 } commands[] = {
 	{ "show", cmd_audit_show, "print its lines: by sandbox, type, time or text; as OCSF" },
+	{ "report", cmd_audit_report, "tell what a sandbox did: as text, JSON or HTML" },
 	{ "verify", cmd_audit_verify, "check that no line was changed, and none is missing" },
 	{ "init", cmd_audit_init, "make the key that trails are signed with" },
 	{ "sign", cmd_audit_sign, "sign a trail as it is now" },
