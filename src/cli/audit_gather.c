@@ -51,6 +51,13 @@ uint64_t report_times(const struct trail_line *l)
 	return l->known == EV_AUDIT_GAP ? 1 : MAX(line_number(l, EF_COUNT), UINT64_C(1));
 }
 
+bool report_is_search(const struct trail_line *l)
+{
+	const char *error = line_text(l, EF_ERROR);
+
+	return l->known == EV_PROCESS_EXEC && error && streq(error, "ENOENT");
+}
+
 void report_copy(json_t *to, const struct trail_line *l, enum event_field f)
 {
 	json_t *v = json_object_get(l->fields, event_fields[f].name);
@@ -384,7 +391,8 @@ void report_add(struct report *p, const struct trail_line *l)
 	}
 	put(trail, "last_seq", json_integer((json_int_t)l->seq));
 	report_count(json_object_get(p->root, "counts"), l->type, report_times(l));
-	add_activity(p, l);
+	if (!report_is_search(l))
+		add_activity(p, l);
 	add_life(p, l);
 	if (l->known == EV_PROCESS_EXEC || l->known == EV_PROCESS_EXIT)
 		report_add_process(p, l);
@@ -397,7 +405,7 @@ void report_add(struct report *p, const struct trail_line *l)
 		add_refused(p, l);
 	add_section(p, l);
 	report_add_intent(p, l);
-	if (l->known != EV_FILE_OPEN)
+	if (l->known != EV_FILE_OPEN && !report_is_search(l))
 		add_timeline(p, l);
 }
 

@@ -123,6 +123,8 @@ static uint64_t total(const json_t *root, const char *section, const char *key)
 
 		if (!key)
 			n++;
+		else if (json_is_string(json_object_get(one, key)))
+			n++;
 		else if (json_is_array(json_object_get(one, key)))
 			n += json_array_size(json_object_get(one, key));
 		else
@@ -147,7 +149,9 @@ static void tiles(const struct page *p)
 	for (size_t i = 0; i < json_array_size(hosts); i++)
 		reached += report_number(json_array_get(hosts, i), "allowed") > 0;
 	buf_puts(p->b, "<ul class=\"tiles\">");
-	tile(p, "processes", "", total(p->root, "processes", NULL), "programs executed");
+	tile(p, "processes", "",
+	     total(p->root, "processes", NULL) - total(p->root, "processes", "error"),
+	     "programs executed");
 	tile(p, "hosts", "", reached, "hosts reached");
 	tile(p, "written", "", total(p->root, "written", NULL), "files written outside");
 	tile(p, "refused", "bad", total(p->root, "refused", "count"), "times refused");

@@ -108,8 +108,11 @@ void report_add_intent(struct report *p, const struct trail_line *l)
 	if (!p->intent)
 		return;
 	report_count(p->intent, "events", report_times(l));
+	if (report_is_search(l))
+		return;
 	rule = p->rules ? intent_rule_find(p->rules, l, value, sizeof(value)) : NULL;
-	if (rule && !announced(p, l, rule->kind, value, &any) && (any || rule->always))
+	if (rule && !announced(p, l, rule->kind, value, &any) && (any || rule->always) &&
+	    !intent_excepted(rule, l))
 		mark(p, l, rule, value);
 }
 

@@ -70,6 +70,8 @@ void report_end_processes(struct report *p);
 json_t *report_item(struct report *p, const char *section, const char *key, bool *fresh);
 void report_copy(json_t *to, const struct trail_line *l, enum event_field f);
 void report_count(json_t *o, const char *key, uint64_t by);
+/* A program that is not where PATH was searched for it. */
+bool report_is_search(const struct trail_line *l);
 uint64_t report_times(const struct trail_line *l); /* how often it happened */
 
 /* The forms; @b takes the whole text. */

@@ -17,6 +17,7 @@ static void pid_text(uint64_t pid, char ret[24])
 static void on_exit_of(struct report *p, const struct trail_line *l, const char *pid)
 {
 	json_t *item = json_object_get(json_object_get(p->keys, "processes"), pid);
+	char failed[40];
 
 	if (!item)
 		return;
@@ -24,7 +25,9 @@ static void on_exit_of(struct report *p, const struct trail_line *l, const char 
 	report_copy(item, l, EF_STATUS);
 	report_copy(item, l, EF_SIGNAL);
 	/* The number may come again, for another. */
+	snprintf(failed, sizeof(failed), "failed %s", pid);
 	json_object_del(json_object_get(p->keys, "processes"), pid);
+	json_object_del(json_object_get(p->keys, "processes"), failed);
 }
 
 void report_add_process(struct report *p, const struct trail_line *l)
@@ -34,14 +37,23 @@ void report_add_process(struct report *p, const struct trail_line *l)
 	};
 	json_t *keys = json_object_get(p->keys, "processes"), *item;
 	const json_t *before, *parent;
-	char pid[24], ppid[24];
-	bool fresh;
+	char pid[24], ppid[24], failed[40];
+	bool fresh, again = false;
+	size_t count;
 
 	pid_text(line_number(l, EF_PID), pid);
 	pid_text(line_number(l, EF_PPID), ppid);
 	if (l->known == EV_PROCESS_EXIT)
 		return on_exit_of(p, l, pid);
-	item = report_item(p, "processes", NULL, &fresh);
+	/* One search along PATH is one attempt. */
+	snprintf(failed, sizeof(failed), "failed %s", pid);
+	item = json_object_get(keys, failed);
+	if (item && json_equal(json_object_get(item, "argv"), json_object_get(l->fields, "argv"))) {
+		json_object_del(item, "error");
+		again = true;
+	} else {
+		item = report_item(p, "processes", NULL, &fresh);
+	}
 	if (!item)
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
@@ -54,9 +66,14 @@ void report_add_process(struct report *p, const struct trail_line *l)
 		json_object_set(item, "above", json_object_get(parent, "at"));
 	if (before)
 		json_object_set_new(item, "in_place", json_true());
-	json_object_set_new(
-		item, "at",
-		json_integer((json_int_t)json_array_size(json_object_get(p->root, "processes"))));
+	count = json_array_size(json_object_get(p->root, "processes"));
+	if (!again)
+		json_object_set_new(item, "at", json_integer((json_int_t)count));
+	if (report_is_search(l)) {
+		json_object_set(keys, failed, item);
+		return;
+	}
+	json_object_del(keys, failed);
 	if (!line_text(l, EF_ERROR))
 		json_object_set(keys, pid, item);
 }

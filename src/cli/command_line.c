@@ -101,7 +101,12 @@ int command_line(const struct command_line *c, int argc, char **argv, int *names
 			value = argv[++i];
 		if (!value || *value == '\0')
 			return usage_error(c, "a value is missing after ", word, e);
-		*o->value = value;
+		if (o->values && o->values->count == OPTION_VALUES_MAX)
+			return usage_error(c, "too often: ", word, e);
+		if (o->values)
+			o->values->items[o->values->count++] = value;
+		else
+			*o->value = value;
 	}
 	if (*names < c->least)
 		return usage_error(c, "no sandbox is named", "", e);

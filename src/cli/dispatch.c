@@ -37,6 +37,7 @@ static const struct command {
 	{ "metrics", NULL, "purple-sandbox", "print figures in Prometheus's format" },
 	{ "serve", NULL, "purple-serve", "answer Prometheus by HTTP" },
 	{ "audit", NULL, "purple-audit", "read, report and verify what was written down" },
+	{ "intent", NULL, "purple-sandbox", "write down what is to be done next in one" },
 	{ "events", NULL, "purple-audit", "print what happens, as it happens" },
 	{ "why", NULL, "purple-audit", "say what one was refused, and what would allow it" },
 	{ "plan", NULL, "purple-plan", "show what would be enforced here, layer by layer" },

@@ -243,7 +243,7 @@ const struct intent_rule *intent_rule_find(const struct intent_rules *r, const s
 		const struct intent_rule *rule = &r->items[i];
 		const char *text = line_text(l, (enum event_field)rule->field);
 
-		if (!text || !applies(rule, l) || (rule->except && listed(rule->except, text)))
+		if (!text || !applies(rule, l))
 			continue;
 		if (rule->field == EF_HOST && line_number(l, EF_PORT) > 0)
 			snprintf(value, size, "%s:%llu", text,
@@ -253,4 +253,11 @@ const struct intent_rule *intent_rule_find(const struct intent_rules *r, const s
 		return rule;
 	}
 	return NULL;
+}
+
+bool intent_excepted(const struct intent_rule *rule, const struct trail_line *l)
+{
+	const char *text = line_text(l, (enum event_field)rule->field);
+
+	return rule->except && text && listed(rule->except, text);
 }

@@ -37,6 +37,9 @@ void intent_rules_free(struct intent_rules *r);
 const struct intent_rule *intent_rule_find(const struct intent_rules *r, const struct trail_line *l,
 					   char *value, size_t size);
 
+/* Is it among what the rule never marks? */
+bool intent_excepted(const struct intent_rule *rule, const struct trail_line *l);
+
 /* Does the expectation "KIND:PATTERN" fit @value of @kind? */
 bool intent_expected(const char *expectation, const char *kind, const char *value);
 

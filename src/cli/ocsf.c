@@ -316,7 +316,7 @@ json_t *ocsf_event(const struct trail_line *l)
 	    json_pack("{s:i, s:s, s:s, s:s}", "type_id", 6, "type", "Virtual", "uid", l->sandbox,
 		      "name", l->name[0] ? l->name : l->sandbox));
 	put_actor(o, l);
-	put_outcome(o, m->outcome);
+	put_outcome(o, l->known == EV_PROCESS_EXEC && line_text(l, EF_ERROR) ? FAILED : m->outcome);
 	if (line_number(l, EF_COUNT) > 0 && l->known != EV_AUDIT_GAP)
 		put_field(o, "count", l, EF_COUNT);
 	put_class(o, l, m->class_uid, text.data ? text.data : l->type);

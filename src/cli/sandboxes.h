@@ -86,11 +86,19 @@ int sandbox_hear_fds(int fd, const char *name, enum control_type want,
 bool sandbox_wait_unlocked(int dir, int ms);
 
 /* The command line. */
+enum { OPTION_VALUES_MAX = 64 };
+
+struct option_values {
+	const char *items[OPTION_VALUES_MAX];
+	int count;
+};
+
 struct option_word {
 	char letter;	    /* 0: none */
 	const char *name;   /* without the dashes */
 	const char **value; /* takes one; or */
 	bool *flag;
+	struct option_values *values; /* takes one each time that it is given */
 };
 
 struct command_line {
@@ -127,6 +135,7 @@ int cmd_wait(int argc, char **argv);
 int cmd_logs(int argc, char **argv);
 int cmd_rm(int argc, char **argv);
 int cmd_net(int argc, char **argv);
+int cmd_intent(int argc, char **argv);
 int cmd_metrics(int argc, char **argv);
 
 #endif

@@ -284,7 +284,10 @@ void line_describe(const struct trail_line *l, struct buf *b)
 		describe_unknown(l, b);
 		return;
 	}
-	for (t = event_table[l->known].text; (brace = strchr(t, '{')); t = strchr(brace, '}') + 1) {
+	t = event_table[l->known].text;
+	if (l->known == EV_PROCESS_EXEC && line_text(l, EF_ERROR))
+		t = "could not execute {path} ({error}): {argv}";
+	for (; (brace = strchr(t, '{')); t = strchr(brace, '}') + 1) {
 		char name[32] = "";
 
 		buf_add(b, t, (size_t)(brace - t));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * purple-sandbox: `purple ps`, `stats`, `stop`, `kill`, `pause`, `resume`,
- * `wait`, `logs`, `rm`, `net` and `metrics`: which sandboxes there are, and words to them.
+ * `wait`, `logs`, `rm`, `net`, `intent` and `metrics`: which sandboxes there are,
+ * and words to them.
  *
  * Runs as:  the caller, with the caller's rights; no set-uid, no daemon.
  * Reads:    the state of the caller's own sandboxes in the runtime directory,
@@ -23,10 +24,10 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-	{ "ps", cmd_ps },     { "stats", cmd_stats },	  { "stop", cmd_stop },
-	{ "kill", cmd_kill }, { "pause", cmd_pause },	  { "resume", cmd_resume },
-	{ "wait", cmd_wait }, { "logs", cmd_logs },	  { "rm", cmd_rm },
-	{ "net", cmd_net },   { "metrics", cmd_metrics },
+	{ "ps", cmd_ps },     { "stats", cmd_stats },	{ "stop", cmd_stop },
+	{ "kill", cmd_kill }, { "pause", cmd_pause },	{ "resume", cmd_resume },
+	{ "wait", cmd_wait }, { "logs", cmd_logs },	{ "rm", cmd_rm },
+	{ "net", cmd_net },   { "intent", cmd_intent }, { "metrics", cmd_metrics },
 };
 
 int main(int argc, char **argv)

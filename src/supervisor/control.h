@@ -39,6 +39,9 @@
  *	                                                         (net/live.h), hostile, if it lives
  *	NET_ALLOW -                rules, each with its NUL      OK, value: connections that it cut
  *	NET_DENY  -                likewise                      likewise
+ *	INTENT    -                a text, then any number of    OK, when it is on its way to
+ *	                           "kind:pattern", each with     the trail
+ *	                           its NUL
  *	any       -                -                             ERROR: struct err
  *
  * `purple stop` sends STOP and WAIT. When the client of an EXEC is gone, its
@@ -74,6 +77,7 @@ enum control_type {
 	CONTROL_NET_SHOW,
 	CONTROL_NET_ALLOW,
 	CONTROL_NET_DENY,
+	CONTROL_INTENT,
 	CONTROL_REQUESTS, /* below: requests */
 
 	CONTROL_OK = 64,

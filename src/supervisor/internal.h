@@ -13,6 +13,7 @@
  *	register.c  the state directory
  *	server.c    clients of the control socket
  *	peer.c      who may be one
+ *	intent.c    what one announces
  *	watch.c     what is seen of calls by seccomp_unotify(2); watch_internal.h
  *	events.c    what has happened: counts, and the audit trail
  *	refused.c   what of it was refused, and what would allow it
@@ -289,6 +290,12 @@ void client_error(struct supervisor *s, int n, const struct err *e);
 /* The descriptors stay the caller's. */
 void client_send(struct supervisor *s, int n, const struct control_message *m, const int *fds,
 		 unsigned nfds);
+
+/*
+ * intent.c: what is to be done next, from client @n: a text and expectations, each with
+ * its NUL, into the trail. -errno with @e set.
+ */
+int intent_take(struct supervisor *s, int n, const char *text, size_t len, struct err *e);
 
 /*
  * peer.c: may the process that connected to @fd steer the sandbox? -EPERM with @e

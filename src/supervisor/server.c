@@ -216,6 +216,16 @@ static void on_resize(struct supervisor *s, int n, uint32_t value)
 		ioctl(s->output.fds[0], TIOCSWINSZ, &w);
 }
 
+static void on_intent(struct supervisor *s, int n, const char *text, size_t len)
+{
+	struct err e = { 0 };
+
+	if (intent_take(s, n, text, len, &e) < 0)
+		client_error(s, n, &e);
+	else
+		reply_ok(s, n, 0);
+}
+
 static void on_request(struct supervisor *s, int n, const struct control_message *m, const int *fds,
 		       unsigned nfds)
 {
@@ -249,6 +259,8 @@ static void on_request(struct supervisor *s, int n, const struct control_message
 	case CONTROL_NET_ALLOW:
 	case CONTROL_NET_DENY:
 		return network_request(s, n, m);
+	case CONTROL_INTENT:
+		return on_intent(s, n, m->bytes, len);
 	case CONTROL_RESIZE:
 		return on_resize(s, n, m->head.value);
 	default:
