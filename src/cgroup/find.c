@@ -426,7 +426,7 @@ uint64_t cg_site_identity(const struct cg_site *s)
 
 const struct cg_site *cg_here(void)
 {
-	static struct cg_site site;
+	static _cold_data_ struct cg_site site;
 	static bool found;
 
 	if (!found)

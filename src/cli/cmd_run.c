@@ -264,7 +264,7 @@ static bool is_told(const struct outcome *out, const struct denial *d)
 }
 
 /* One line for each refusal, as long as they are few enough to be read. */
-static void tell_denials(const struct outcome *out)
+static _noinline_ void tell_denials(const struct outcome *out)
 {
 	const struct denials *d = out->denials;
 	const char *topic = "network";

@@ -141,8 +141,9 @@ int dirs_init(struct dirs *d)
 	d->prefix = d->room;
 	d->used = strlen(d->room) + 1;
 	d->libexec = join(d, d->prefix, "/libexec/purple");
+	d->init = d->libexec ? join(d, d->libexec, "/purple-init") : NULL;
 	d->policy.shipped = join(d, d->prefix, "/share/purple/profiles");
-	if (!d->libexec || !d->policy.shipped)
+	if (!d->init || !d->policy.shipped)
 		return -ENAMETOOLONG;
 	d->config = user_dir(d, "XDG_CONFIG_HOME", "/.config", &r);
 	if (d->config)

@@ -22,6 +22,7 @@ enum { DIRS_ROOM = 4096 }; /* bytes for all paths together */
 struct dirs {
 	const char *prefix;  /* PREFIX; "" for the root directory */
 	const char *libexec; /* PREFIX/libexec/purple */
+	const char *init;    /* the purple-init program */
 	const char *config;  /* the parent of purple/profiles; NULL: no home */
 	const char *cache;   /* plans; as root /var/cache/purple; NULL: no home */
 	/*

@@ -68,7 +68,7 @@ static void usage(int fd)
 
 static int exec_program(const char *program, char **argv)
 {
-	static struct dirs dirs;
+	static _cold_data_ struct dirs dirs;
 	char path[PATH_MAX] = "";
 	struct err e = { 0 };
 	char c;

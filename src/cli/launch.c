@@ -14,7 +14,8 @@
 #include "supervisor/give.h"
 #include "sys/files.h"
 
-enum { ENVIRONMENT_MAX = 512 };
+/* What is usual has room of its own: the start touches a page less, and keeps one less. */
+enum { ENVIRONMENT_MAX = 512, ENVIRONMENT_USUAL = 48, WORKSPACE_USUAL = 256 };
 
 /* NAME, or PREFIX_*: does the plan let this variable of the caller in? */
 static bool passes(const struct plan *p, const char *entry)
@@ -43,20 +44,32 @@ static bool is_set(const struct plan *p, const char *entry)
 	return false;
 }
 
-static int prepare_environment(struct launch *l, const struct plan *p, struct err *e)
+/* The variables into @list, which has room for @max and a NULL; how many: @max may be too many. */
+static size_t list_environment(const struct plan *p, char **list, size_t max)
 {
-	static char *list[ENVIRONMENT_MAX + 1];
 	const struct plan_env *set = plan_items(p, env_set, struct plan_env);
 	size_t n = 0;
 
-	for (uint32_t i = 0; i < p->env_set.count && n < ENVIRONMENT_MAX; i++)
+	for (uint32_t i = 0; i < p->env_set.count && n < max; i++)
 		list[n++] = (char *)(uintptr_t)plan_string(p, set[i].text);
-	for (char **v = environ; *v && n < ENVIRONMENT_MAX; v++)
+	for (char **v = environ; *v && n < max; v++)
 		if (strchr(*v, '=') && passes(p, *v) && !is_set(p, *v))
 			list[n++] = *v;
-	if (n == ENVIRONMENT_MAX)
+	list[n] = NULL;
+	return n;
+}
+
+static int prepare_environment(struct launch *l, const struct plan *p, struct err *e)
+{
+	static _cold_data_ char *many[ENVIRONMENT_MAX + 1];
+	static char *usual[ENVIRONMENT_USUAL + 1];
+
+	l->envp = usual;
+	if (list_environment(p, usual, ENVIRONMENT_USUAL) < ENVIRONMENT_USUAL)
+		return 0;
+	l->envp = many;
+	if (list_environment(p, many, ENVIRONMENT_MAX) == ENVIRONMENT_MAX)
 		return err_set(e, E2BIG, "environment", "more than %d variables", ENVIRONMENT_MAX);
-	l->envp = list;
 	return 0;
 }
 
@@ -183,7 +196,9 @@ static bool wants_workspace(const struct plan *p)
 static int prepare_workspace(struct launch *l, const struct plan *p, const char *dir,
 			     const struct dirs *dirs, struct err *e)
 {
-	static char path[PATH_MAX];
+	static _cold_data_ char any[PATH_MAX];
+	static char usual[WORKSPACE_USUAL];
+	char path[PATH_MAX];
 	const char *why;
 	long n;
 
@@ -226,7 +241,7 @@ static int prepare_workspace(struct launch *l, const struct plan *p, const char 
 			      "./…");
 		return -EPROTO;
 	}
-	l->workspace = path;
+	l->workspace = memcpy(n < WORKSPACE_USUAL ? usual : any, path, (size_t)n + 1);
 	return 0;
 }
 
@@ -272,15 +287,12 @@ static int prepare_ids(struct launch *l, const struct plan *p, struct err *e)
 int launch_prepare(struct launch *l, const struct plan *p, const struct run_options *o,
 		   const struct dirs *dirs, struct err *e)
 {
-	static char init[PATH_MAX];
 	int r;
 
 	memset(l, 0, sizeof(*l));
 	l->argv = o->command;
 	l->init_socket = l->cgroup_fd = -1;
-	if (!dirs_program(dirs, "purple-init", init, sizeof(init)))
-		return err_set(e, ENAMETOOLONG, "init", "purple-init");
-	l->init_path = init;
+	l->init_path = dirs->init;
 	for (int fd = 0; fd <= 2; fd++) {
 		struct termios t;
 

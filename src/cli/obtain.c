@@ -16,7 +16,7 @@
 #include "policy/policy.h"
 #include "sys/files.h"
 
-char plan_memory[PLAN_MAX] __attribute__((__aligned__(8)));
+_cold_data_ char plan_memory[PLAN_MAX] __attribute__((__aligned__(4096)));
 
 /* The file of the profile; for purple-compile a bare name stays a name. */
 static int find_policy(const struct run_options *o, const struct dirs *dirs, char *path,
@@ -173,7 +173,7 @@ static bool made_from(const struct plan *p, const uint8_t policy[SHA256_SIZE])
 const struct plan *obtain_plan(const struct run_options *o, const struct dirs *dirs,
 			       enum plan_origin *origin, struct err *e)
 {
-	static char path[PATH_MAX];
+	char path[PATH_MAX];
 	struct probe_quick probe;
 	struct cache_key k = {
 		.policy_path = path,

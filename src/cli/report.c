@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "sys/clock.h"
 #include "sys/files.h"
 
 int report_open(struct report *r, const char *where, struct err *e)
@@ -17,7 +18,7 @@ int report_open(struct report *r, const char *where, struct err *e)
 	const char *number;
 	uint64_t fd;
 
-	clock_gettime(CLOCK_MONOTONIC, &r->start);
+	r->start = sys_clock(CLOCK_MONOTONIC);
 	if (!where)
 		return 0;
 	number = str_after(where, "fd:");

@@ -9,7 +9,7 @@
 
 int sandbox_connect(const char *name, struct err *e)
 {
-	static struct dirs dirs;
+	static _cold_data_ struct dirs dirs;
 	int all, dir = -ENOENT, fd, r = dirs_init(&dirs);
 
 	if (r < 0)

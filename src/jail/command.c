@@ -18,15 +18,15 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "base/fd.h"
 #include "jail/search.h"
+#include "sys/clock.h"
 #include "sys/files.h"
 #include "sys/pass.h"
 #include "sys/process.h"
 
-static _cold_data_ char command_stack[16 * 1024] __attribute__((__aligned__(64)));
+static _scratch_data_ char command_stack[16 * 1024] __attribute__((__aligned__(64)));
 
 void jail_exec_failed(struct err *e, int code, const char *name)
 {
@@ -133,6 +133,7 @@ static int command_main(void *arg)
 	char buf[PATH_MAX];
 	int slave = -1, r = 0;
 
+	sys_call(SYS_set_tid_address, &j->task_here);
 	sys_close(j->command_socket); /* or we would wait for ourselves */
 	for (size_t i = 0; i < ARRAY_SIZE(steps) && r == 0; i++)
 		r = steps[i](j);
@@ -173,6 +174,7 @@ int jail_command(struct jail *j)
 		return err_set(&j->err, r, "start", "make the socket to the command's task");
 	j->command_socket = pair[0];
 	j->task_socket = pair[1];
+	j->task_here = 1;
 	j->command = sys_clone_fn(CLONE_VM | CLONE_PIDFD | SIGCHLD,
 				  command_stack + sizeof(command_stack), &j->task_fd, command_main,
 				  j);
@@ -196,13 +198,11 @@ static int take_listener(struct jail *j)
 
 int jail_release(struct jail *j)
 {
-	struct timespec now = { 0 };
 	int r;
 
 	if (j->command_socket < 0)
 		return 0;
-	sys_call(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
-	j->released_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+	j->released_us = sys_clock_us(CLOCK_MONOTONIC);
 	/* Before it runs: the launcher passes on signals only to a command that has started. */
 	__atomic_store_n(&j->command_fd, TAKE_FD(j->task_fd), __ATOMIC_RELEASE);
 	r = sys_pass_send(j->command_socket, j->slave_fd);

@@ -62,7 +62,7 @@ static int open_idmapped(struct jail *j, const struct plan_mount *m, int userns)
 		.propagation = MS_PRIVATE,
 		.userns_fd = m->flags & PMF_IDMAP ? (uint64_t)userns : 0,
 	};
-	static char buf[PATH_MAX];
+	static _scratch_data_ char buf[PATH_MAX];
 	const char *source = j->launch->workspace;
 	int fd = -1, tree, r;
 

@@ -11,7 +11,7 @@
 #include "sys/process.h"
 
 /* PID 1 needs little: the deepest it goes is vsnprintf for an error. */
-static _cold_data_ char pid1_stack[16 * 1024] __attribute__((__aligned__(64)));
+static _scratch_data_ char pid1_stack[16 * 1024] __attribute__((__aligned__(64)));
 
 /* One that leads to its peer and nowhere else: a connected UNIX socket. */
 static bool is_private_socket(int fd)
@@ -35,8 +35,9 @@ int jail_check_stdio(const int fds[3], struct err *e)
 	for (int i = 0; i <= 2; i++) {
 		struct stat st;
 		int flags = (int)sys_call(SYS_fcntl, fds[i], F_GETFL);
+		bool known = fstat(fds[i], &st) == 0;
 
-		if (fstat(fds[i], &st) == 0 && S_ISSOCK(st.st_mode) && !is_private_socket(fds[i])) {
+		if (known && S_ISSOCK(st.st_mode) && !is_private_socket(fds[i])) {
 			err_set(e, EPROTO, "stdio",
 				"descriptor %d is a socket of the host's network, through which "
 				"the command could reach others",
@@ -44,7 +45,7 @@ int jail_check_stdio(const int fds[3], struct err *e)
 			err_remedy(e, "put a pipe between: … | purple run … | …");
 			return -EPROTO;
 		}
-		if (fstat(fds[i], &st) < 0 || S_ISDIR(st.st_mode) || (flags & O_PATH)) {
+		if (!known || S_ISDIR(st.st_mode) || (flags & O_PATH)) {
 			err_set(e, EPROTO, "stdio",
 				"descriptor %d is a directory, through which the command could "
 				"leave its root",
@@ -83,8 +84,9 @@ int jail_start(struct jail *j, const struct plan *plan, const struct launch *lau
 {
 	struct clone_args args = {
 		.flags = (plan->namespaces & ~(uint64_t)CLONE_NEWNET) | CLONE_VM | CLONE_FILES |
-			 CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
+			 CLONE_PIDFD | CLONE_CLEAR_SIGHAND | CLONE_CHILD_CLEARTID,
 		.pidfd = (uintptr_t)&j->pid1_fd,
+		.child_tid = (uintptr_t)&j->pid1_here,
 		.exit_signal = SIGCHLD,
 		.stack = (uintptr_t)pid1_stack,
 		.stack_size = sizeof(pid1_stack),
@@ -129,6 +131,7 @@ int jail_start(struct jail *j, const struct plan *plan, const struct launch *lau
 		if (j->notify_event < 0)
 			return err_set(&j->err, j->notify_event, "start", "watch for calls");
 	}
+	j->pid1_here = 1;
 	j->pid1 = sys_clone3_fn(&args, jail_pid1, j);
 	if (j->pid1 < 0) {
 		j->pid1_fd = -1;
@@ -148,23 +151,26 @@ void jail_close_network(struct jail *j)
 	j->net_count = 0;
 }
 
+/* The table was shared: what PID 1 opened before it execed is ours too. */
+void jail_settle(struct jail *j)
+{
+	int *const fds[] = { &j->parent_fd, &j->root_fd, &j->ruleset_fd,    &j->init_fd,
+			     &j->parent.fd, &j->task_fd, &j->command_socket };
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		sys_close(TAKE_FD(*fds[i]));
+	for (unsigned i = 0; i < JAIL_IDMAPS_MAX; i++)
+		sys_close(TAKE_FD(j->idmap_fds[i]));
+}
+
 void jail_close(struct jail *j)
 {
-	/* The table was shared: what PID 1 opened before it execed is ours too. */
-	int *const fds[] = { &j->pid1_fd,   &j->status_fd, &j->command_fd,     &j->pty_fd,
-			     &j->pty_event, &j->parent_fd, &j->root_fd,	       &j->ruleset_fd,
-			     &j->init_fd,   &j->slave_fd,  &j->parent.fd,      &j->devpts_fd,
-			     &j->net_event, &j->task_fd,   &j->command_socket, &j->notify_event,
-			     &j->notify_fd, &j->told_fd };
+	int *const fds[] = { &j->pid1_fd,      &j->status_fd, &j->command_fd, &j->pty_fd,
+			     &j->pty_event,    &j->slave_fd,  &j->devpts_fd,  &j->net_event,
+			     &j->notify_event, &j->notify_fd, &j->told_fd };
 
-	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
-		sys_close(*fds[i]);
-		*fds[i] = -1;
-	}
+	jail_settle(j);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		sys_close(TAKE_FD(*fds[i]));
 	jail_close_network(j);
-	for (unsigned i = 0; i < JAIL_IDMAPS_MAX; i++) {
-		if (i >= j->next_idmap)
-			sys_close(j->idmap_fds[i]);
-		j->idmap_fds[i] = -1;
-	}
 }

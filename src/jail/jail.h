@@ -111,7 +111,9 @@ struct jail {
 	bool network_joined;
 	unsigned next_idmap;
 	uint64_t root_dev; /* st_dev of the root tmpfs */
-	bool user_limits;  /* are set */
+	/* 0: that process has left our memory; the kernel says so, set_tid_address(2) */
+	uint32_t pid1_here, task_here;
+	bool user_limits; /* are set */
 	struct jail_parent parent;
 };
 
@@ -139,6 +141,20 @@ static inline bool jail_has_started(const struct jail *j)
 {
 	return __atomic_load_n(&j->command_fd, __ATOMIC_ACQUIRE) >= 0;
 }
+
+/*
+ * The command was released, and neither PID 1 nor the command's task is in our
+ * memory any more, or ever again: they have execed, or ended.
+ */
+static inline bool jail_has_left(const struct jail *j)
+{
+	return (jail_has_started(j) || j->launch->init_socket >= 0) &&
+	       !__atomic_load_n(&j->pid1_here, __ATOMIC_ACQUIRE) &&
+	       !__atomic_load_n(&j->task_here, __ATOMIC_ACQUIRE);
+}
+
+/* Once jail_has_left(): give back what only the set-up needed. */
+void jail_settle(struct jail *j);
 
 /*
  * A new terminal of the sandbox's own, after INIT_READY: returns the master

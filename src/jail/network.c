@@ -32,7 +32,7 @@ enum { BACKLOG = 4096, OPTION_IP_PKTINFO = 8, OPTION_V6_PKTINFO = 49, OPTION_V6O
 enum { OPTION_FILTER = 1 }; /* ICMP_FILTER, ICMPV6_FILTER */
 
 /* Not in struct jail: an isolated start touches no page more. */
-static int sockets[PLAN_SOCKETS_MAX + 2 * PLAN_POOL_MAX];
+static _cold_data_ int sockets[PLAN_SOCKETS_MAX + 2 * PLAN_POOL_MAX];
 
 static const uint8_t address4[4] = { 198, 18, 0, 1 }; /* PLAN_RESOLVER */
 

@@ -232,7 +232,7 @@ static int take_idmapped(struct jail *j, const struct plan_mount *m)
 
 static int mount_bind(struct jail *j, const struct plan_mount *m)
 {
-	static char source_buf[PATH_MAX], target_buf[PATH_MAX];
+	static _scratch_data_ char source_buf[PATH_MAX], target_buf[PATH_MAX];
 	const char *source = jail_place(j, m->source, source_buf);
 	const char *target = jail_place(j, m->target, target_buf);
 	int fd, tree;

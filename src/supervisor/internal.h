@@ -60,9 +60,9 @@ struct command {
 	int pending;	     /* a signal that came before it was there; 0 */
 	uint32_t token;
 	int pidfd;
-	int client;	   /* number of the client that waits for it; -1: none */
-	int master, slave; /* of its terminal, until they are handed over */
-	char name[64];	   /* argv[0], for messages */
+	int client;		  /* number of the client that waits for it; -1: none */
+	int master, slave;	  /* of its terminal, until they are handed over */
+	char name[64];		  /* argv[0], for messages */
 	struct trace_exec *trace; /* owned; NULL: it is not traced */
 };
 
@@ -81,16 +81,16 @@ enum { OUTPUTS = 2, NO_COMMAND = -1, MAIN_COMMAND = 0 };
 
 /* What a detached command writes to: two pipes, or in the first place its terminal. */
 struct output {
+	struct control_message pending;	 /* for the client; head.size 0: nothing */
+	char input[CONTROL_PAYLOAD_MAX]; /* from it, for the terminal */
+	size_t input_len;
 	int fds[OUTPUTS]; /* our ends; non-blocking */
 	bool terminal;
 	int slave; /* held, so that the master never hangs up */
 	int log;
 	uint64_t log_size;
-	int client;			 /* attached; -1 */
-	uint64_t stuck_since;		 /* that it takes nothing, ms */
-	struct control_message pending;	 /* for it; head.size 0: nothing */
-	char input[CONTROL_PAYLOAD_MAX]; /* from it, for the terminal */
-	size_t input_len;
+	int client;	      /* attached; -1 */
+	uint64_t stuck_since; /* that it takes nothing, ms */
 };
 
 /* For the totals. Times: µs of CLOCK_MONOTONIC; 0: unknown. */
@@ -127,6 +127,7 @@ struct supervisor {
 	bool suspended;	    /* by SIGTSTP */
 	/* CLOCK_MONOTONIC, ms; 0: not set */
 	uint64_t register_at, session_at, cpu_at, grace_at, empty_at, start_at, trace_at;
+	uint64_t settle_at;
 
 	int signals;
 	int all, dir, listener; /* the state directories, ours, the control socket */
@@ -148,18 +149,23 @@ struct supervisor {
 	struct cg_leaf leaf;
 	struct tally tally;
 
-	/* From here on a short anonymous run touches nothing: a page is a fault. */
+	/*
+	 * From here on a short anonymous run touches nothing: a page is a fault. What
+	 * every longer one uses lies on as few pages as can be: the head of this, and
+	 * the end of output with the head of events.
+	 */
 	struct sandbox_state state;
 	struct client clients[CONTROL_CLIENTS_MAX];
 	unsigned polled;		   /* of them, server_prepare() to server_handle() */
 	uint64_t heard;			   /* requests and connections so far */
 	struct net_tally net_counted;	   /* what its tally said last */
 	uint64_t told_events[EVENT_TYPES]; /* of events.counts, to the totals */
+	char command_line[SANDBOX_TEXT];
 	struct command commands[INIT_COMMANDS_MAX];
 	struct output output;
+	struct events events;
 	struct denials denials;
 	struct told told;
-	struct events events;
 	struct rule_lists *rules; /* owned; NULL: still the plan's */
 	uint32_t net_serial;	  /* of the last request to purple-net */
 	char net_error[sizeof(((struct net_message *)0)->text)]; /* of NET_FAILED */

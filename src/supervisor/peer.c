@@ -54,7 +54,7 @@ static bool find_own(struct stat own[SPACES])
 
 static bool is_beside_us(pid_t pid)
 {
-	static struct stat own[SPACES];
+	static _cold_data_ struct stat own[SPACES];
 	static bool known;
 	_cleanup_close_ int proc = -1;
 	char path[32];

@@ -172,7 +172,7 @@ static void put_end(struct text *t, uint64_t h)
 
 int state_write(int dir, struct state_file *f, const struct sandbox_state *s)
 {
-	static _cold_data_ char room[STATE_FILE_MAX];
+	static _scratch_data_ char room[STATE_FILE_MAX];
 	struct text t = { room, room + sizeof(room), false };
 	uint64_t h = CHECKSUM_INIT;
 
@@ -292,7 +292,7 @@ static int parse(char *text, struct sandbox_state *s)
 
 static int read_file(int fd, struct sandbox_state *s)
 {
-	static _cold_data_ char room[STATE_FILE_MAX + 1];
+	static _scratch_data_ char room[STATE_FILE_MAX + 1];
 	int r = -EBADMSG;
 
 	for (int i = 0; i < READ_TRIES; i++) {

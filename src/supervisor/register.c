@@ -1,32 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What others may know of this sandbox: the state directory and the socket in it. */
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/str.h"
 #include "supervisor/internal.h"
+#include "sys/clock.h"
 #include "sys/files.h"
 
 enum { SWEEP = 16 };
 
 static uint64_t wall_ms(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	return sys_clock_ms(CLOCK_REALTIME);
 }
 
 /* The arguments in one line. */
-static const char *join_command(char *const *argv)
+static const char *join_command(char to[SANDBOX_TEXT], char *const *argv)
 {
-	static _cold_data_ char to[SANDBOX_TEXT];
 	static const char more[] = "…";
 	size_t n = 0;
 
 	for (; *argv; argv++) {
-		size_t len = strlen(*argv), room = sizeof(to) - sizeof(more) - n;
+		size_t len = strlen(*argv), room = SANDBOX_TEXT - sizeof(more) - n;
 
 		if (len + 1 > room) {
 			/* Not within a character. */
@@ -60,7 +56,7 @@ static void describe(struct supervisor *s)
 		t->started_ms = wall_ms();
 	str_copy(t->profile, sizeof(t->profile), profile ? profile : "");
 	t->workspace = s->launch->workspace;
-	t->command = join_command(s->launch->argv);
+	t->command = join_command(s->command_line, s->launch->argv);
 	str_copy(s->out->id, sizeof(s->out->id), t->id);
 	str_copy(s->out->name, sizeof(s->out->name), t->name);
 }

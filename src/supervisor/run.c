@@ -6,25 +6,25 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/str.h"
 #include "supervisor/internal.h"
 #include "supervisor/signals.h"
+#include "sys/clock.h"
 #include "sys/files.h"
+#include "sys/giveback.h"
 #include "sys/process.h"
 
 /* A command that ends within this is written nowhere; PID 1 lingers as long. */
 enum { QUICK_MS = 10, LOOK_AGAIN_MS = 300, SECOND_GRACE_MS = 1000 };
+/* When what only the start needed is given back; how deep the stack may have been. */
+enum { SETTLE_MS = 50, STACK_DEPTH = 64 * 1024 };
 enum { CPU_LOOK_MIN_MS = 20, CPU_LOOK_MAX_MS = 1000, EMPTY_LOOK_MS = 20 };
 
 uint64_t supervisor_now(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	return sys_clock_ms(CLOCK_MONOTONIC);
 }
 
 static void tell_command(struct supervisor *s, int sig)
@@ -176,6 +176,17 @@ static bool is_due(uint64_t *at, uint64_t now)
 	return true;
 }
 
+/* We stay for as long as the sandbox does, and there may be thousands. */
+static void settle(struct supervisor *s, uint64_t now)
+{
+	if (!jail_has_left(&s->jail)) {
+		s->settle_at = now + SETTLE_MS;
+		return;
+	}
+	jail_settle(&s->jail);
+	sys_give_back_start(STACK_DEPTH);
+}
+
 static void run_timers(struct supervisor *s)
 {
 	uint64_t now = supervisor_now();
@@ -185,6 +196,7 @@ static void run_timers(struct supervisor *s)
 		if (jail_has_started(&s->jail)) {
 			s->phase = s->phase == SANDBOX_STARTING ? SANDBOX_RUNNING : s->phase;
 			register_late(s);
+			s->settle_at = now + SETTLE_MS;
 		} else {
 			s->register_at = now + QUICK_MS;
 		}
@@ -208,6 +220,8 @@ static void run_timers(struct supervisor *s)
 	if (is_due(&s->events.retry_at, now))
 		events_flush(s);
 	watch_tick(s, now);
+	if (is_due(&s->settle_at, now))
+		settle(s, now);
 }
 
 /* ms until something is due; -1: nothing. */
@@ -215,7 +229,7 @@ static int64_t next_timer(const struct supervisor *s)
 {
 	const uint64_t at[] = { s->register_at, s->session_at, s->cpu_at,	   s->grace_at,
 				s->empty_at,	s->start_at,   s->events.retry_at, watch_due(),
-				s->trace_at };
+				s->trace_at,	s->settle_at };
 	uint64_t first = 0, now;
 
 	for (size_t i = 0; i < ARRAY_SIZE(at); i++)
@@ -414,6 +428,7 @@ void supervisor_ready(struct supervisor *s)
 {
 	struct run_ready ready = { 0 };
 
+	s->settle_at = supervisor_now() + SETTLE_MS;
 	if (s->request->ready_fd < 0)
 		return;
 	str_copy(ready.name, sizeof(ready.name), s->state.name);
@@ -502,7 +517,8 @@ static void init(struct supervisor *s, const struct plan *plan, struct launch *l
 int supervisor_run(const struct plan *plan, struct launch *launch,
 		   const struct run_request *request, struct outcome *ret, struct err *e)
 {
-	static _cold_data_ struct supervisor s; /* PID 1 shares s.jail: it outlives every frame */
+	/* PID 1 shares s.jail: it outlives every frame. What is in use lies on few pages. */
+	static _cold_data_ struct supervisor s __attribute__((__aligned__(4096)));
 	int r;
 
 	memset(ret, 0, sizeof(*ret));

@@ -109,14 +109,14 @@ static bool lock(int dir, int how)
 /* Locked by us: a record of one that has ended, and no remains? */
 static bool is_record(int dir)
 {
-	static _cold_data_ struct sandbox_state s;
+	static _scratch_data_ struct sandbox_state s;
 
 	return state_read(dir, &s) == 0 && s.phase == SANDBOX_ENDED;
 }
 
 int state_remove(int all, const char *name, int dir)
 {
-	static _cold_data_ char entries[4096];
+	static _scratch_data_ char entries[4096];
 	int r;
 
 	for (int i = 0; i < REMOVE_ROUNDS; i++) {

@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What of this sandbox goes into the totals of all: see totals.h. */
 #include <sys/mman.h>
-#include <time.h>
 
 #include "supervisor/internal.h"
+#include "sys/clock.h"
 #include "sys/files.h"
 
 uint64_t tally_now(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+	return sys_clock_us(CLOCK_MONOTONIC);
 }
 
 /* @from may be 0: unknown. */

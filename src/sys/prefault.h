@@ -26,19 +26,24 @@ static inline void sys_prefault(const void *from, const void *to, int how)
 }
 
 /*
- * Of the whole program: its text, its data but for what lies between @cold and
- * @cold_end and what is marked _cold_data_, and @stack bytes of the stack. See
+ * Of the whole program: its text, its data but for what is marked _cold_data_ or
+ * _scratch_data_, of that @size bytes at @cold, and @stack bytes of the stack. See
  * end(3); the linker puts the sections that it does not know behind .bss.
  */
-static inline void sys_prefault_program(size_t stack, const void *cold, const void *cold_end)
+static inline void sys_prefault_program(size_t stack, const char *cold, size_t size)
 {
 	extern const char __executable_start[], etext[], edata[], end[];
 	extern const char __start_cold_data[] __attribute__((__weak__));
-	const char *here = __builtin_frame_address(0);
+	extern const char __start_scratch_data[] __attribute__((__weak__));
+	uintptr_t a = (uintptr_t)__start_cold_data, b = (uintptr_t)__start_scratch_data;
+	const char *here = __builtin_frame_address(0), *warm_end = end;
+
+	if (a && b) /* not in every build */
+		warm_end = a < b ? __start_cold_data : __start_scratch_data;
 
 	sys_prefault(__executable_start, etext, POPULATE_READ);
-	sys_prefault(edata, cold, POPULATE_WRITE);
-	sys_prefault(cold_end, __start_cold_data ? __start_cold_data : end, POPULATE_WRITE);
+	sys_prefault(edata, warm_end, POPULATE_WRITE);
+	sys_prefault(cold, cold + size, POPULATE_WRITE);
 	sys_prefault(here - stack, here, POPULATE_WRITE);
 }
 
