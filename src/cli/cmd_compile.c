@@ -11,6 +11,7 @@
 #include "base/sha256.h"
 #include "base/str.h"
 #include "cli/dirs.h"
+#include "cli/ebpf.h"
 #include "cli/host.h"
 #include "plan/build.h"
 #include "plan/cache.h"
@@ -54,6 +55,7 @@ int compile(const struct compile_request *q, struct buf *ret, struct diags *d, s
 		return err_set(e, r, "plan", "ask the kernel what it is");
 	host_init(&host, &probe, q->best_effort);
 	host.state = dirs.state;
+	host.no_ebpf = p.audit.ebpf ? ebpf_lacks(&dirs) : NULL;
 	return plan_build(&p, &host, q->key, ret, e);
 }
 

@@ -14,6 +14,7 @@
 #include "base/macros.h"
 #include "base/str.h"
 #include "cli/dirs.h"
+#include "cli/ebpf.h"
 #include "plan/build.h"
 
 static const char usage[] =
@@ -205,6 +206,7 @@ int cmd_doctor(int argc, char **argv)
 	_cleanup_buf_ struct buf out = BUF_INIT(256 * 1024);
 	struct doctor_verdict verdicts[DOCTOR_CHECKS_MAX];
 	struct doctor_facts facts = { 0 };
+	struct dirs dirs;
 	struct err e = { 0 };
 	bool json = false;
 	size_t n;
@@ -233,6 +235,7 @@ int cmd_doctor(int argc, char **argv)
 	}
 	gather_install(&facts.install);
 	facts.probe.network = try_network();
+	facts.ebpf = dirs_init(&dirs) == 0 ? ebpf_try(&dirs) : ENOENT;
 	cg_find(&facts.cgroups);
 	if (facts.probe.root)
 		facts.id_lock = try_id_lock();

@@ -26,6 +26,7 @@ struct doctor_facts {
 	struct probe_full probe;
 	struct doctor_install install;
 	struct cg_site cgroups;
+	int ebpf;    /* ebpf_try() */
 	int id_lock; /* as root: /run/purple/ids can be there (0), or the errno of why not */
 };
 

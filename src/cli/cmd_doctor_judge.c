@@ -51,6 +51,11 @@ static bool failed(const struct doctor_facts *f, int error)
 	return error != 0;
 }
 
+static bool no_types(const struct doctor_facts *f, int error)
+{
+	return error == ENODATA;
+}
+
 static bool always(const struct doctor_facts *f, int error)
 {
 	return true;
@@ -429,6 +434,18 @@ static const struct rule notify_rules[] = {
 	{ 0 },
 };
 
+static const struct rule ebpf_rules[] = {
+	{ absent_file, DOC_NOTE, "purple-trace is not installed; nothing but audit.ebpf needs it",
+	  "build Purple where libbpf and clang are: meson -Debpf=enabled" },
+	{ not_root, DOC_NOTE, "not used: audit.ebpf is for sandboxes that root starts", "" },
+	{ no_types, DOC_NOTE, "there is no /sys/kernel/btf/vmlinux; nothing but audit.ebpf needs it",
+	  "a kernel with CONFIG_DEBUG_INFO_BTF" },
+	{ failed, DOC_NOTE, "{error}; nothing but audit.ebpf needs it",
+	  "Linux 5.17 or newer, with CONFIG_BPF_SYSCALL, CONFIG_BPF_EVENTS and "
+	  "CONFIG_FTRACE_SYSCALLS, not in lockdown=confidentiality" },
+	{ 0 },
+};
+
 static const struct rule network_rules[] = {
 	{ no_userns, DOC_NOTE, "it needs a user namespace, which cannot be had here",
 	  "see the line \"user\"" },
@@ -523,6 +540,7 @@ static const struct check checks[] = {
 	{ "keyring", "ipc", true, AT(keyctl), NULL, "", keyring_rules },
 	{ "seccomp-notify", "seccomp", false, AT(seccomp_notify), NULL, "", notify_rules },
 	{ "overlay", "mount", false, AT(overlay_userns), NULL, "", overlay_rules },
+	{ "ebpf", "audit", false, offsetof(struct doctor_facts, ebpf), NULL, "", ebpf_rules },
 	{ "nf_tables", "net", false, AT(network), NULL, "", network_rules },
 	{ "cgroup-limits", "cgroups", false, NO_ERROR, "{cgroup-kind}", "", cgroup_rules },
 	{ "terminal", "terminal", false, NO_ERROR, NULL, "", tiocsti_rules },

@@ -40,11 +40,12 @@ struct host_cgroup {
 struct host {
 	uid_t uid;
 	gid_t gid;
-	const char *user; /* its name; may be NULL */
-	const char *home; /* absolute; may be NULL */
-	const char *state; /* Purple's own of this user that outlives a boot; may be NULL */
-	bool root;	  /* may map a range of ids of its own */
-	bool best_effort; /* from the command line */
+	const char *user;    /* its name; may be NULL */
+	const char *home;    /* absolute; may be NULL */
+	const char *state;   /* Purple's own of this user that outlives a boot; may be NULL */
+	bool root;	     /* may map a range of ids of its own */
+	bool best_effort;    /* from the command line */
+	const char *no_ebpf; /* why the kernel does not tell us of events; NULL: it does */
 	uint32_t landlock_abi;
 	uint64_t namespaces; /* CLONE_NEW* that the kernel has */
 	struct host_cgroup cgroup;

@@ -59,17 +59,32 @@ static int build_path(struct builder *b)
 	return 0;
 }
 
+/* Without it seccomp tells of the same, but not of exits and connections. */
+static int build_ebpf(struct builder *b)
+{
+	if (!b->policy->audit.ebpf)
+		return 0;
+	if (b->host->no_ebpf)
+		return builder_lack(
+			b, "audit.ebpf: true", b->host->no_ebpf,
+			"leave audit.ebpf out: seccomp then tells of programs and files");
+	b->head.audit.flags |= PA_EBPF;
+	return 0;
+}
+
 int build_audit(struct builder *b)
 {
 	const struct policy *p = b->policy;
 	struct plan_audit *a = &b->head.audit;
+	int r;
 
 	if (!p->audit.enabled)
 		return 0;
 	build_details(b, &p->audit.detail_level);
 	a->flags |= PA_ON | (p->audit.on_failure == AUDIT_WARN ? (uint32_t)PA_WARN : 0);
 	a->rotate_bytes = p->audit.rotate_bytes.v;
-	return build_path(b);
+	r = build_ebpf(b);
+	return r < 0 ? r : build_path(b);
 }
 
 unsigned build_observe(const struct builder *b)

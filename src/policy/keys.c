@@ -239,8 +239,8 @@ const struct policy_key policy_keys[] = {
 	  .help = "A file of the trail that is larger is put aside as FILE.1, FILE.2 and so on. "
 		  "Purple removes none." },
 	{ "audit.ebpf", KEY_BOOL, AT(audit.ebpf), .fallback = "false", .option = "audit-ebpf",
-	  .help = "As root: the kernel itself tells of programs, files and connections, by eBPF.",
-	  .not_yet = "true" },
+	  .help = "As root: the kernel itself tells of programs and how they end, of files and, "
+		  "where the network is isolated, of connections, by eBPF (purple-trace)." },
 
 	{ "denials.file", KEY_PATH, AT(denials.file), .option = "denials-file",
 	  .form = "/run/purple/denials.jsonl",

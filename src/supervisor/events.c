@@ -86,8 +86,7 @@ static void emit_downgrades(struct supervisor *s)
 	}
 }
 
-/* Said once: the disk is no fuller the second time. */
-static void tell_failure(struct supervisor *s, const struct err *e)
+void events_fail(struct supervisor *s, const struct err *e)
 {
 	bool warn = s->plan->audit.flags & PA_WARN;
 	struct err said = *e;
@@ -126,7 +125,7 @@ int events_open(struct supervisor *s, struct err *e)
 	if (r == 0)
 		return 0;
 	if (a->flags & PA_WARN) {
-		tell_failure(s, e);
+		events_fail(s, e);
 		*e = (struct err){ 0 };
 		return 0;
 	}
@@ -176,7 +175,7 @@ void events_flush(struct supervisor *s)
 		return;
 	v->retry_at = supervisor_now() + RETRY_MS;
 	if (r != -EAGAIN)
-		tell_failure(s, &e);
+		events_fail(s, &e);
 }
 
 static void emit_error(struct supervisor *s, const struct err *e)
@@ -264,7 +263,7 @@ void events_end(struct supervisor *s, const struct err *e)
 	if (r == -EAGAIN)
 		err_set(&failure, r, "audit", "another process holds the trail's lock");
 	if (r < 0)
-		tell_failure(s, &failure);
+		events_fail(s, &failure);
 	trail_sync(&v->trail);
 	trail_close(&v->trail);
 	v->on = false;

@@ -43,6 +43,12 @@ void supervisor_emit(struct supervisor *s, const struct event *ev);
 /* Would it be written? Ask before what costs. */
 bool events_want(const struct supervisor *s, enum event_type type);
 
+/*
+ * Something that writes down, or sees, has failed: say so, once, and end the sandbox
+ * unless audit.on_failure is warn.
+ */
+void events_fail(struct supervisor *s, const struct err *e);
+
 /* The command was released: sandbox.started, once. */
 void events_started(struct supervisor *s);
 

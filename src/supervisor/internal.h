@@ -4,6 +4,8 @@
  * poll(2); every descriptor is -1 where there is none.
  *
  *	run.c       start, loop, timers, signals, how it ended
+ *	helper.c    starts a program that lives beside the sandbox
+ *	ebpf.c      purple-trace: what the kernel sees
  *	group.c     the control group: limits, usage, freeze
  *	scope.c     where it is, if systemd has to be asked
  *	network.c   purple-net, unless isolated
@@ -145,6 +147,8 @@ struct supervisor {
 	int net_pid;	/* 0: none */
 	bool net_ready; /* it has confined itself */
 	bool net_ends;	/* by our wish */
+	int ebpf;	/* our end of purple-trace's socket */
+	int ebpf_pid;	/* 0: none */
 	bool has_leaf;
 	struct cg_leaf leaf;
 	struct tally tally;
@@ -202,6 +206,26 @@ bool supervisor_program(const struct supervisor *s, const char *name, char *ret,
 /* sign.c */
 /* Sign the trail, if there is a key to do so with, and wait for that. */
 void supervisor_sign(const struct supervisor *s);
+
+/*
+ * helper.c: start @program, called @name, with the socket @theirs as its descriptor
+ * HELPER_CONTROL_FD. In a session of its own: what is typed at the terminal is not
+ * for it. Nothing of the caller's is open in it, not even its standard error. 0 with
+ * its pid in *@ret, or -errno.
+ */
+enum { HELPER_CONTROL_FD = 3 };
+int helper_spawn(const char *program, const char *name, int theirs, int *ret);
+
+/*
+ * ebpf.c: purple-trace, where the plan has PA_EBPF; else these do nothing. It is
+ * there, and sees, before jail_start(). What it says is checked as hostile is: its
+ * strings are. When it dies the trail says so, and audit.on_failure decides.
+ */
+int ebpf_start(struct supervisor *s, struct err *e);
+void ebpf_prepare(const struct supervisor *s, struct pollfd *fd);
+void ebpf_handle(struct supervisor *s, const struct pollfd *fd);
+/* The sandbox has ended: what is still on its way, at most 10 s. */
+void ebpf_end(struct supervisor *s);
 
 /*
  * network.c: of an isolated sandbox these do nothing. purple-net is started beside

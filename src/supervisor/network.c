@@ -2,7 +2,6 @@
 /* purple-net for this sandbox, by the protocol of net/protocol.h. */
 #include <errno.h>
 #include <limits.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -131,36 +130,6 @@ int network_send(const struct supervisor *s, const struct net_message *m, const 
 	return sys_pass_packet(s->net, m, sizeof(*m), fds, count, MSG_DONTWAIT);
 }
 
-/*
- * In a session of its own: what is typed at the terminal is not for it. Nothing
- * of the caller's is open in it, not even its standard error.
- */
-static int spawn(struct supervisor *s, const char *program, int theirs)
-{
-	const char *argv[] = { PROGRAM, NULL };
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t none;
-	pid_t pid;
-	int r;
-
-	sigemptyset(&none);
-	posix_spawnattr_init(&attributes);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, theirs, NET_CONTROL_FD);
-	for (int fd = 0; fd <= 2; fd++)
-		posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
-	r = posix_spawn(&pid, program, &actions, &attributes, (char *const *)(uintptr_t)argv,
-			environ);
-	posix_spawn_file_actions_destroy(&actions);
-	posix_spawnattr_destroy(&attributes);
-	if (r == 0)
-		s->net_pid = pid;
-	return -r;
-}
-
 /* What is published is then its alone. */
 static int configure(const struct supervisor *s, int block, struct err *e)
 {
@@ -200,7 +169,7 @@ int network_start(struct supervisor *s, struct err *e)
 	}
 	s->net = pair[0];
 	s->net_tally = tally_network();
-	r = spawn(s, program, pair[1]);
+	r = helper_spawn(program, PROGRAM, pair[1], &s->net_pid);
 	sys_close(pair[1]);
 	if (r < 0) {
 		err_set(e, r, "network", "start %s", program);

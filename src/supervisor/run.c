@@ -255,6 +255,7 @@ enum {
 	ENDED,
 	SIGNALS,
 	PTY_EVENT,
+	EBPF,
 	NETWORK,
 	WATCH = NETWORK + NETWORK_POLLFDS,
 	PTY = WATCH + WATCH_POLLFDS,
@@ -275,6 +276,7 @@ static bool loop_once(struct supervisor *s, struct pollfd *fds, bool *quick)
 	    (ms < 0 || ms > LOOK_AGAIN_MS))
 		ms = LOOK_AGAIN_MS;
 	limit = (struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
+	ebpf_prepare(s, fds + EBPF);
 	network_prepare(s, fds + NETWORK);
 	watch_prepare(s, fds + WATCH);
 	pty_prepare(&s->pty, fds + PTY);
@@ -303,6 +305,7 @@ static bool loop_once(struct supervisor *s, struct pollfd *fds, bool *quick)
 		pty_open(&s->pty, s->jail.pty_fd, s->launch->terminal);
 	}
 	watch_handle(s, fds + WATCH);
+	ebpf_handle(s, fds + EBPF);
 	network_handle(s, fds + NETWORK);
 	pty_handle(&s->pty, fds + PTY);
 	if (serves) {
@@ -411,7 +414,8 @@ static int highest_fd(const struct supervisor *s)
 			    s->output.log,    s->theirs[0],
 			    s->theirs[1],     s->theirs[2],
 			    s->net,	      s->request->ready_fd,
-			    s->net_tally,     s->state_file.fd };
+			    s->net_tally,     s->ebpf,
+			    s->state_file.fd };
 	int last = -1;
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
@@ -462,6 +466,8 @@ static int start(struct supervisor *s, struct err *e)
 		r = group_make(s, e);
 	if (r == 0 && s->request->stays)
 		r = stay_prepare(s, e);
+	if (r == 0)
+		r = ebpf_start(s, e);
 	if (r == 0) {
 		trace_network(s);
 		r = network_start(s, e);
@@ -501,7 +507,7 @@ static void init(struct supervisor *s, const struct plan *plan, struct launch *l
 	s->tally.began = request->began_us;
 	s->tally.planned = tally_now();
 	s->signals = s->all = s->dir = s->listener = s->init = s->init_theirs = s->net = -1;
-	s->net_tally = -1;
+	s->net_tally = s->ebpf = -1;
 	s->state_file = STATE_FILE_INIT;
 	s->status_for_why = -1;
 	s->theirs[0] = s->theirs[1] = s->theirs[2] = -1;
@@ -531,6 +537,7 @@ int supervisor_run(const struct plan *plan, struct launch *launch,
 		finish(&s);
 	}
 	network_end(&s);
+	ebpf_end(&s);
 	refused_log(&s);
 	output_close(&s);
 	group_end(&s, request->count || by_kill(ret) || s.events.on);

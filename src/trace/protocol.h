@@ -30,11 +30,12 @@ enum {
 
 /* Of a config: what is wanted. */
 enum trace_flags {
-	TRACE_OPENS = 1 << 0,	/* every open of a file, not only for writing */
-	TRACE_FILES = 1 << 1,	/* opens for writing and refused ones */
-	TRACE_CONNECT = 1 << 2, /* connections */
-	TRACE_PROCESSES = 1 << 3,
-	TRACE_FLAGS_ALL = (1 << 4) - 1
+	TRACE_PROCESSES = 1 << 0, /* EXEC, EXIT */
+	TRACE_REFUSALS = 1 << 1,  /* REFUSED */
+	TRACE_WRITES = 1 << 2,	  /* OPEN for writing, outside the workspace */
+	TRACE_OPENS = 1 << 3,	  /* every OPEN */
+	TRACE_CONNECTS = 1 << 4,  /* CONNECTED */
+	TRACE_FLAGS_ALL = (1 << 5) - 1
 };
 
 struct trace_config {

@@ -508,13 +508,12 @@ static void tell_failure(struct task_struct *t, struct pt_regs *regs, const stru
 static bool is_wanted(const struct call *c, __u32 how, long ret)
 {
 	if (c->what == CALL_CONNECTS)
-		return shared.flags & TRACE_CONNECT;
+		return shared.flags & TRACE_CONNECTS;
 	if (ret < 0)
-		return is_refusal(ret) && shared.flags & (TRACE_FILES | TRACE_OPENS);
-	if (c->what < CALL_OPENS)
-		return false;
-	return how & ACCMODE ? shared.flags & (TRACE_FILES | TRACE_OPENS)
-			     : shared.flags & TRACE_OPENS && !(how & PATH_ONLY);
+		return is_refusal(ret) && shared.flags & TRACE_REFUSALS;
+	if (shared.flags & TRACE_OPENS)
+		return !(how & PATH_ONLY);
+	return how & ACCMODE && shared.flags & TRACE_WRITES;
 }
 
 /* On every system call of the host, so the first lines are what counts. */

@@ -170,7 +170,6 @@ static void test_unsupported(void **state)
 		const char *what, *text;
 	} keys[] = {
 		{ "network.loopback: false", "network: {isolated: false, loopback: false}\n" },
-		{ "audit.ebpf: true", "audit: {ebpf: true}\n" },
 		{ "devices.allow", "devices: {allow: [/dev/kvm]}\n" },
 		{ "devices.gpu", "devices: {gpu: [all]}\n" },
 	};
@@ -194,6 +193,25 @@ static void test_unsupported(void **state)
 	expect_refused("filesystem: {workspace: scratch}\n", &h, "filesystem.workspace", "direct");
 	expect_refused("capabilities: {default_drop: false}\n", &h, "capabilities.default_drop",
 		       NULL);
+}
+
+/* Where the kernel does not tell of events, the policy that wants it to is refused. */
+static void test_ebpf(void **state)
+{
+	static const char text[] = "audit: {enabled: true, ebpf: true, log_path: /srv/log}\n";
+	struct host h = a_user();
+	struct built t;
+
+	build(&t, text, &h);
+	assert_int_equal(t.plan->audit.flags & PA_EBPF, PA_EBPF);
+	done(&t);
+	h.no_ebpf = "only root may";
+	expect_refused(text, &h, "audit.ebpf: true: only root may", "seccomp");
+	h.best_effort = true;
+	build(&t, text, &h);
+	assert_true(is_downgraded(&t, "audit.ebpf: true"));
+	assert_int_equal(t.plan->audit.flags & PA_EBPF, 0);
+	done(&t);
 }
 
 static int rules_without_v6(void *ctx, const void *batch, size_t size, bool *v6)
@@ -656,6 +674,7 @@ int main(void)
 		cmocka_unit_test(test_golden),
 		cmocka_unit_test(test_deterministic),
 		cmocka_unit_test(test_unsupported),
+		cmocka_unit_test(test_ebpf),
 		cmocka_unit_test(test_network),
 		cmocka_unit_test(test_network_udp),
 		cmocka_unit_test(test_share_host),
