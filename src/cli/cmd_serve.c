@@ -4,7 +4,6 @@
 #include <errno.h>
 
 #include "base/fd.h"
-#include "cli/dirs.h"
 #include "cli/sandboxes.h"
 #include "serve/http.h"
 
@@ -31,7 +30,6 @@ int cmd_serve(int argc, char **argv)
 		help, "purple serve --metrics ADDRESS:PORT", options, ARRAY_SIZE(options), 0, 0,
 	};
 	_cleanup_close_ int all = -1;
-	static struct dirs dirs;
 	struct err e = { 0 };
 	int names, r = command_line(&line, argc, argv, &names, &e);
 
@@ -41,22 +39,9 @@ int cmd_serve(int argc, char **argv)
 		r = err_set(&e, EPROTO, "usage", "what to serve is not said");
 		err_remedy(&e, "%s", line.usage);
 	}
-	if (r == 0)
-		r = dirs_init(&dirs);
-	if (r == 0 && !dirs.runtime) {
-		r = err_set(&e, EPROTO, "state",
-			    "there is no directory for the state of sandboxes");
-		err_remedy(&e, "set XDG_RUNTIME_DIR or HOME");
-	}
-	if (r == 0) {
-		/* Made, for afterwards no other can be opened. */
-		r = request.all = all = state_open_all(dirs.runtime, true);
-		if (r < 0)
-			err_set(&e, r, "state", "%.300s/sandboxes", dirs.runtime);
-	}
+	if (r == 0) /* made, for afterwards no other can be opened */
+		r = request.all = all = sandboxes_open_or_make(&e);
 	if (r >= 0)
 		r = serve_run(&request, &e);
-	if (r < 0 && !err_is_set(&e))
-		err_set(&e, r, "start", "find Purple's own files");
 	return r < 0 ? command_failed(&e) : 0;
 }

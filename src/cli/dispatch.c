@@ -26,6 +26,7 @@ static const struct command {
 	{ "attach", cmd_attach, NULL, "join the terminal of a detached sandbox" },
 	{ "ps", NULL, "purple-sandbox", "list the sandboxes" },
 	{ "stats", NULL, "purple-sandbox", "show what they use" },
+	{ "top", NULL, "purple-top", "the same in a terminal, those that use most first" },
 	{ "logs", NULL, "purple-sandbox", "print what a detached one has written" },
 	{ "pause", NULL, "purple-sandbox", "stop all processes of one for a while" },
 	{ "resume", NULL, "purple-sandbox", "let it go on" },

@@ -21,21 +21,36 @@
 
 enum { ANSWER_SECONDS = 5, DISTANCE_MAX = 2, CLEAR_MS = 300 };
 
-int sandboxes_open(struct err *e)
+static int open_all(bool make, struct err *e)
 {
 	static struct dirs dirs;
 	int all, r = dirs_init(&dirs);
 
 	if (r < 0)
 		return err_set(e, r, "start", "find Purple's own files");
-	all = dirs.runtime ? state_open_all(dirs.runtime, false) : -ENOENT;
-	if (all < 0 && all != -ENOENT) {
+	all = dirs.runtime ? state_open_all(dirs.runtime, make) : -ENOENT;
+	if (all == -ENOENT && make && !dirs.runtime) {
+		err_set(e, EPROTO, "state", "there is no directory for the state of sandboxes");
+		err_remedy(e, "set XDG_RUNTIME_DIR or HOME");
+		return -EPROTO;
+	}
+	if (all < 0 && (make || all != -ENOENT)) {
 		err_set(e, all, "state", "%.300s/sandboxes", dirs.runtime);
 		if (all == -EPERM)
 			err_remedy(e, "it must be a directory of yours that nobody else can enter "
 				      "(mode 0700)");
 	}
 	return all;
+}
+
+int sandboxes_open(struct err *e)
+{
+	return open_all(false, e);
+}
+
+int sandboxes_open_or_make(struct err *e)
+{
+	return open_all(true, e);
 }
 
 static void closedirp(DIR **d)

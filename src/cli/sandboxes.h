@@ -41,6 +41,7 @@ void sandboxes_free(struct sandboxes *l);
 
 /* The directory of all: a descriptor; -ENOENT without an error: there is none. */
 int sandboxes_open(struct err *e);
+int sandboxes_open_or_make(struct err *e); /* the same; a descriptor, or an error */
 
 /* One, open. */
 struct found_sandbox {

@@ -134,12 +134,20 @@ static void put_family(struct buf *b, const struct family *f, const struct gathe
 	}
 }
 
+static bool any_answered(const struct gathered *g)
+{
+	for (size_t i = 0; i < g->count; i++)
+		if (g->items[i].answered)
+			return true;
+	return false;
+}
+
 /* "net.denied" and its kin, by what comes before the dot. */
 static void put_denials(struct buf *b, const struct gathered *g)
 {
 	static const char name[] = "purple_sandbox_denials_total", end[] = ".denied";
 
-	if (g->count == g->silent)
+	if (!any_answered(g))
 		return;
 	head(b, name, "counter", "What was refused, by type.");
 	for (size_t i = 0; i < g->count; i++)

@@ -92,10 +92,11 @@ static int list(struct gathered *g, int all)
 }
 
 /* A connection on which it is asked, or -1. */
-static int ask(int all, const char *name)
+static int ask(int all, struct gathered_sandbox *one)
 {
-	int dir = state_open(all, name), fd = dir < 0 ? -1 : state_connect_now(dir);
+	int dir = state_open(all, one->name), fd = dir < 0 ? -1 : state_connect_now(dir);
 
+	one->gone = dir == -ENOENT;
 	sys_close(dir);
 	if (fd < 0)
 		return -1;
@@ -108,12 +109,35 @@ static int ask(int all, const char *name)
 static void hear(int fd, struct gathered_sandbox *one)
 {
 	struct control_message m;
+	int r = control_receive(fd, &m, NULL, NULL, MSG_DONTWAIT);
 
-	if (control_receive(fd, &m, NULL, NULL, MSG_DONTWAIT) <= 0 ||
-	    m.head.type != CONTROL_STATS_ARE)
+	/* Its end is the end of the connection, with or without a last word. */
+	one->gone = r == 0 || r == -ECONNRESET;
+	if (r <= 0 || m.head.type != CONTROL_STATS_ARE)
 		return;
 	one->stats = m.stats;
 	one->answered = true;
+}
+
+/* Without those that have ended since they were listed. */
+static void drop_gone(struct gathered *g)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < g->count; i++) {
+		struct gathered_sandbox *one = &g->items[i];
+
+		if (one->gone) {
+			g->phases[one->phase]--;
+			continue;
+		}
+		/* One that starts has other things to do. */
+		g->silent += !one->answered && one->phase != SANDBOX_STARTING;
+		if (kept != i)
+			g->items[kept] = *one;
+		kept++;
+	}
+	g->count = kept;
 }
 
 /* Of @count from @items on, all at the same time, until @deadline. */
@@ -123,7 +147,7 @@ static void ask_some(int all, struct gathered_sandbox *items, size_t count, uint
 	size_t open = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		fds[i] = (struct pollfd){ .fd = ask(all, items[i].name), .events = POLLIN };
+		fds[i] = (struct pollfd){ .fd = ask(all, &items[i]), .events = POLLIN };
 		open += fds[i].fd >= 0;
 	}
 	while (open > 0) {
@@ -170,8 +194,7 @@ int gather(int all, struct gathered *g)
 	for (size_t at = 0; at < g->count && now_ns() < end; at += GATHER_AT_ONCE)
 		ask_some(all, g->items + at, MIN(g->count - at, (size_t)GATHER_AT_ONCE),
 			 MIN(now_ns() + (uint64_t)GATHER_MS * 1000000, end));
-	for (size_t i = 0; i < g->count; i++)
-		g->silent += !g->items[i].answered;
+	drop_gone(g);
 	g->at_ns = now_ns();
 	g->took_us = (g->at_ns - start) / 1000;
 	return 0;

@@ -26,6 +26,7 @@ struct gathered_sandbox {
 	enum sandbox_kind kind;
 	uint64_t started_ms; /* CLOCK_REALTIME */
 	bool answered;	     /* @stats are there */
+	bool gone;	     /* gather()'s own: it has ended meanwhile */
 	struct control_stats stats;
 };
 
@@ -33,7 +34,7 @@ struct gathered {
 	struct gathered_sandbox *items; /* owned; live ones, by name */
 	size_t count, room;
 	size_t phases[SANDBOX_PHASES]; /* how many; SANDBOX_ENDED: records */
-	size_t silent;		       /* that have not answered */
+	size_t silent;		       /* that have not answered, though they run */
 	uint64_t at_ns;		       /* CLOCK_MONOTONIC, when it was done */
 	uint64_t took_us;
 };

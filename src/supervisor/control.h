@@ -42,6 +42,8 @@
  *	INTENT    -                a text, then any number of    OK, when it is on its way to
  *	                           "kind:pattern", each with     the trail
  *	                           its NUL
+ *	DENIALS   -                -                             DENIALS_ARE; by SCM_RIGHTS a
+ *	                                                         memfd: struct denials
  *	any       -                -                             ERROR: struct err
  *
  * `purple stop` sends STOP and WAIT. When the client of an EXEC is gone, its
@@ -78,6 +80,7 @@ enum control_type {
 	CONTROL_NET_ALLOW,
 	CONTROL_NET_DENY,
 	CONTROL_INTENT,
+	CONTROL_DENIALS,
 	CONTROL_REQUESTS, /* below: requests */
 
 	CONTROL_OK = 64,
@@ -87,7 +90,8 @@ enum control_type {
 	CONTROL_OUTPUT, /* value: 1 or 2, the stream */
 	CONTROL_STATS_ARE,
 	CONTROL_ENDED,
-	CONTROL_NET_IS
+	CONTROL_NET_IS,
+	CONTROL_DENIALS_ARE
 };
 
 /* EXEC: bit n: descriptor n shall be the sandbox's own new terminal. */

@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/str.h"
 #include "supervisor/internal.h"
 #include "sys/files.h"
@@ -153,6 +155,23 @@ static void on_stats(struct supervisor *s, int n)
 	reply(s, n, &m);
 }
 
+static void on_denials(struct supervisor *s, int n)
+{
+	struct control_message m = { .head = CONTROL_HEAD(CONTROL_DENIALS_ARE, 0, 0) };
+	int fd = (int)sys_call(SYS_memfd_create, "denials", MFD_CLOEXEC), r = fd;
+	struct err e = { 0 };
+
+	if (fd >= 0)
+		r = write_full(fd, &s->denials, sizeof(s->denials));
+	if (r == 0) {
+		client_send(s, n, &m, &fd, 1);
+	} else {
+		err_set(&e, r, s->state.name, "write down what was refused");
+		client_error(s, n, &e);
+	}
+	sys_close(fd);
+}
+
 static void on_exec(struct supervisor *s, int n, const struct control_message *m, const int *fds,
 		    unsigned nfds)
 {
@@ -261,6 +280,8 @@ static void on_request(struct supervisor *s, int n, const struct control_message
 		return network_request(s, n, m);
 	case CONTROL_INTENT:
 		return on_intent(s, n, m->bytes, len);
+	case CONTROL_DENIALS:
+		return on_denials(s, n);
 	case CONTROL_RESIZE:
 		return on_resize(s, n, m->head.value);
 	default:
