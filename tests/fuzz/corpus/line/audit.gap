@@ -1,0 +1,1 @@
+{"seq":20,"time":"2026-11-18T11:06:40.690000000Z","sandbox":"sb-1","name":"one","type":"audit.gap","severity":"error","count":2,"reason":"the disk was full","prev":"28929400555b59f04f5042fc44fb31a47065a60064292664c8b09ce8b4c3bd97"}
