@@ -45,6 +45,7 @@ static const struct policy_forbidden forbidden[] = {
 	{ "/etc", "the system's configuration, and Purple's policies", true, true },
 	{ "/usr", "the system's programs", true, true },
 	{ "~/.config/purple", "Purple's policies", true, true },
+	{ "~/.config/purple/audit.key", "the key that the audit trail is signed with", false, false },
 	{ "~/.cache/purple", "Purple's own state", true, true },
 	{ "~/.local/share/purple", "Purple's own state", true, true },
 	{ "~/.local/state/purple", "Purple's own state", false, false },

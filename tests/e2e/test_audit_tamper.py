@@ -238,6 +238,8 @@ def test_init(as_user, trail):
     ok(run(as_user, "true", options=["--audit", "--audit-log", str(trail)]))
     done = ok(as_user.run([as_user.purple, "audit", "verify", trail]))
     assert re.search(r"signed up to line (\d+) of \1\n", done), done
+    done = run(as_user, "cat", str(key), options=["--ro", str(key)])
+    assert done.returncode == 125 and "signed with" in done.stderr
     key.chmod(0o644)
     done = run(as_user, "true", options=["--audit", "--audit-log", str(trail)])
     assert done.returncode == 0 and "others may read it" in done.stderr
