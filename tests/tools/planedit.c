@@ -120,7 +120,7 @@ static bool switch_off(const char *what)
 	} else if (streq(what, "landlock")) {
 		p->landlock_fs = p->landlock_net = p->landlock_scoped = p->landlock_root = 0;
 	} else if (streq(what, "seccomp")) {
-		p->filter = (struct plan_table){ 0 };
+		p->filter = p->observer = (struct plan_table){ 0 };
 	} else if (streq(what, "hostname")) {
 		p->hostname = (struct plan_str){ 0 };
 	} else {
