@@ -5,7 +5,7 @@
  *
  *	task → PID 1	the network namespace, with lo up
  *	PID 1 → task	all is set up and locked; the terminal's other end, if any
- *	task → PID 1	the listener, if calls are observed
+ *	task → launcher	the listener, if calls are observed
  *
  * Either end's closing tells that the process failed: what it found is in
  * j->err. The task has a descriptor table of its own, for PID 1 closes what it
@@ -115,15 +115,40 @@ static int enter_working_dir(struct jail *j, char buf[PATH_MAX])
 	return r;
 }
 
-/* Before any call that waits for an answer: the filter allows this one (plan/filter.h). */
-static int lock(struct jail *j)
+/* All that is only needed here. Few open files may leave no number for the listener. */
+static void close_others(const struct jail *j, int slave)
 {
-	int listener, r = jail_lock_observed(j, &listener);
+	int keep[] = { j->task_socket, j->ruleset_fd, slave };
+	unsigned from = 3;
 
-	if (r < 0 || listener < 0)
+	for (;;) {
+		int next = -1;
+
+		for (size_t i = 0; i < ARRAY_SIZE(keep); i++)
+			if (keep[i] >= (int)from && (next < 0 || keep[i] < next))
+				next = keep[i];
+		if (next < 0)
+			break;
+		if (next > (int)from)
+			sys_close_range(from, (unsigned)next - 1, 0);
+		from = (unsigned)next + 1;
+	}
+	sys_close_range(from, ~0U, 0);
+}
+
+/* The listener goes out before any call that waits for it: the filter allows sendmsg. */
+static int lock(struct jail *j, int slave)
+{
+	int listener, r;
+
+	if (!jail_is_observed(j))
+		return jail_lock(j);
+	close_others(j, slave);
+	r = jail_lock_observed(j, &listener);
+	if (r < 0)
 		return r;
 	r = sys_pass_send(j->task_socket, listener);
-	return r < 0 ? err_set(&j->err, r, "seccomp", "hand the listener to PID 1") : 0;
+	return r < 0 ? err_set(&j->err, r, "seccomp", "hand the listener on") : 0;
 }
 
 static int command_main(void *arg)
@@ -142,7 +167,7 @@ static int command_main(void *arg)
 	if (r == 0)
 		r = jail_rlimits(j); /* few open files may be none to receive the terminal by */
 	if (r == 0)
-		r = lock(j);
+		r = lock(j, slave);
 	if (r == 0)
 		r = enter_working_dir(j, buf);
 	if (r == 0 && slave >= 0)
@@ -184,16 +209,15 @@ int jail_command(struct jail *j)
 			      : 0;
 }
 
-static int take_listener(struct jail *j)
+int jail_take_listener(struct jail *j)
 {
-	uint64_t one = 1;
-	int r = sys_pass_receive(j->command_socket, &j->notify_fd);
+	int r = 0;
 
-	if (r == 0 && j->notify_fd < 0)
-		r = -EPIPE;
-	if (r == 0)
-		sys_write(j->notify_event, &one, sizeof(one));
-	return r;
+	if (j->notify_socket >= 0 && j->notify_fd < 0) {
+		r = sys_pass_receive(j->notify_socket, &j->notify_fd);
+		sys_close(TAKE_FD(j->notify_socket));
+	}
+	return r < 0 ? r : j->notify_fd;
 }
 
 int jail_release(struct jail *j)
@@ -206,8 +230,13 @@ int jail_release(struct jail *j)
 	/* Before it runs: the launcher passes on signals only to a command that has started. */
 	__atomic_store_n(&j->command_fd, TAKE_FD(j->task_fd), __ATOMIC_RELEASE);
 	r = sys_pass_send(j->command_socket, j->slave_fd);
-	if (r == 0 && jail_is_observed(j))
-		r = take_listener(j);
+	if (r == 0 && jail_is_observed(j)) {
+		uint64_t one = 1;
+
+		/* Our limit of open files may be the command's: the launcher receives it. */
+		__atomic_store_n(&j->notify_socket, TAKE_FD(j->command_socket), __ATOMIC_RELEASE);
+		sys_write(j->notify_event, &one, sizeof(one));
+	}
 	sys_close(TAKE_FD(j->command_socket));
 	if (r == -EPIPE || r == -ECONNRESET)
 		return jail_task_gone(j);

@@ -16,6 +16,12 @@ static inline bool jail_is_observed(const struct jail *j)
 	return j->plan->observer.count > 0;
 }
 
+/* By PID 1: all that purple-init starts inherits it. */
+static inline bool jail_lends_listener(const struct jail *j)
+{
+	return jail_is_observed(j) && j->launch->init_socket >= 0;
+}
+
 /* Decimal, without the machinery of printf: this is on the start path. */
 char *jail_decimal(char buf[12], unsigned n);
 
@@ -58,6 +64,7 @@ int jail_network(struct jail *j);
 
 /* lockdown.c */
 int jail_rlimits(struct jail *j);
+int jail_limit_files(struct jail *j); /* after jail_lock_observed(), if jail_lends_listener() */
 int jail_bounding_set(struct jail *j);
 int jail_capabilities(struct jail *j);
 int jail_no_new_privs(struct jail *j);

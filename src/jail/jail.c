@@ -99,7 +99,8 @@ int jail_start(struct jail *j, const struct plan *plan, const struct launch *lau
 	j->pid1_fd = j->status_fd = j->command_fd = j->pty_fd = j->parent_fd = -1;
 	j->pty_event = j->devpts_fd = j->parent.fd = j->net_event = -1;
 	j->root_fd = j->ruleset_fd = j->init_fd = j->slave_fd = -1;
-	j->task_fd = j->command_socket = j->notify_event = j->notify_fd = j->told_fd = -1;
+	j->task_fd = j->command_socket = j->notify_event = -1;
+	j->notify_socket = j->notify_fd = j->told_fd = -1;
 	memset(j->idmap_fds, -1, sizeof(j->idmap_fds));
 
 	r = jail_check_stdio((const int[]){ 0, 1, 2 }, &j->err);
@@ -165,9 +166,9 @@ void jail_settle(struct jail *j)
 
 void jail_close(struct jail *j)
 {
-	int *const fds[] = { &j->pid1_fd,      &j->status_fd, &j->command_fd, &j->pty_fd,
-			     &j->pty_event,    &j->slave_fd,  &j->devpts_fd,  &j->net_event,
-			     &j->notify_event, &j->notify_fd, &j->told_fd };
+	int *const fds[] = { &j->pid1_fd,      &j->status_fd, &j->command_fd,	 &j->pty_fd,
+			     &j->pty_event,    &j->slave_fd,  &j->devpts_fd,	 &j->net_event,
+			     &j->notify_event, &j->notify_fd, &j->notify_socket, &j->told_fd };
 
 	jail_settle(j);
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)

@@ -33,8 +33,8 @@
  * sandbox's restrictions by birth; see init_protocol.h.
  *
  * Where the plan has calls observed (plan/filter.h), the command's task takes the
- * observed filter and sends its listener to PID 1; PID 1 keeps the plain one, or it
- * could not exec purple-init. In a sandbox that stays PID 1 takes the observed one
+ * observed filter and sends its listener to the launcher; PID 1 takes the plain one, or
+ * it could not exec purple-init. In a sandbox that stays PID 1 takes the observed one
  * itself, and all inherit it. Either way the listener comes to the launcher before the
  * first call that waits for it, an execve, and must not be left without an answer.
  *
@@ -81,7 +81,8 @@ struct jail {
 	int net_event;	/* eventfd: readable when net_fds are there; -1: isolated */
 	const int *net_fds; /* the plan's sockets, in its order; then its pool, IPv4 first */
 	unsigned net_count; /* of them; until net_event, PID 1's own */
-	int notify_event;   /* eventfd: readable when notify_fd is set; -1: nothing is observed */
+	int notify_event;   /* eventfd: readable when there is one of these; -1: not observed */
+	int notify_socket;  /* the listener comes by it; -1: see jail_take_listener() */
 	int notify_fd;	    /* listener of seccomp_unotify(2): somebody has to answer, at once */
 	/*
 	 * How often a program was to be executed in our memory: by the command's task, or
@@ -89,7 +90,7 @@ struct jail {
 	 * process that is heard of, name strings of ours and not of the sandbox's.
 	 */
 	uint32_t exec_tries;
-	int told_fd;	    /* of the plan's PMF_TOLD file, to append to; once the table is ours */
+	int told_fd; /* of the plan's PMF_TOLD file, to append to; once the table is ours */
 
 	/* CLOCK_MONOTONIC, when command_fd was set; valid once it is. */
 	uint64_t released_us;
@@ -155,6 +156,12 @@ static inline bool jail_has_left(const struct jail *j)
 
 /* Once jail_has_left(): give back what only the set-up needed. */
 void jail_settle(struct jail *j);
+
+/*
+ * When notify_event is readable. Waits for the command's task to lock itself; returns
+ * notify_fd, which stays the jail's, or -errno where the task has failed: jail->err.
+ */
+int jail_take_listener(struct jail *j);
 
 /*
  * A new terminal of the sandbox's own, after INIT_READY: returns the master

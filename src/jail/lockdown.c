@@ -34,7 +34,11 @@ int jail_rlimits(struct jail *j)
 	const struct plan_rlimit *l = plan_items(j->plan, rlimits, struct plan_rlimit);
 
 	for (uint32_t i = 0; i < j->plan->rlimits.count; i++) {
-		int r = set_limit(&l[i]);
+		int r;
+
+		if (jail_lends_listener(j) && l[i].resource == RLIMIT_NOFILE)
+			continue; /* jail_limit_files() */
+		r = set_limit(&l[i]);
 
 		if (r < 0)
 			return err_set(&j->err, r, "limits", "set limit %u to %llu", l[i].resource,
@@ -42,6 +46,18 @@ int jail_rlimits(struct jail *j)
 	}
 	sys_call(SYS_umask, j->plan->umask);
 	return 0;
+}
+
+/* Where PID 1 needs a number for the listener, in a table that is the launcher's as well. */
+int jail_limit_files(struct jail *j)
+{
+	const struct plan_rlimit *l = plan_items(j->plan, rlimits, struct plan_rlimit);
+	int r = 0;
+
+	for (uint32_t i = 0; i < j->plan->rlimits.count && r == 0; i++)
+		if (l[i].resource == RLIMIT_NOFILE)
+			r = set_limit(&l[i]);
+	return r < 0 ? err_set(&j->err, r, "limits", "set the limit of open files") : 0;
 }
 
 /* Up to the last capability that this kernel has: EINVAL ends the list. */

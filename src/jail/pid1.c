@@ -49,19 +49,16 @@ static void stamp(struct jail *j, int (*step)(struct jail *))
 		int (*step)(struct jail *);
 		enum jail_time time;
 	} ends[] = {
-		{ NULL, JT_NAMESPACES },
-		{ jail_ids, JT_IDS },
-		{ jail_mounts, JT_MOUNTS },
-		{ jail_join_network, JT_NETWORK },
-		{ jail_root_enter, JT_ROOT },
-		{ jail_undumpable, JT_LOCKED },
+		{ NULL, JT_NAMESPACES },      { jail_ids, JT_IDS },
+		{ jail_mounts, JT_MOUNTS },   { jail_join_network, JT_NETWORK },
+		{ jail_root_enter, JT_ROOT }, { jail_undumpable, JT_LOCKED },
 	};
 	struct timespec t;
 
 	for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
 		if (ends[i].step == step && sys_call(SYS_clock_gettime, CLOCK_MONOTONIC, &t) == 0)
-			j->launch->times->at[ends[i].time] =
-				(uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+			j->launch->times->at[ends[i].time] = (uint64_t)t.tv_sec * 1000000 +
+							     (uint64_t)t.tv_nsec / 1000;
 }
 
 char *jail_decimal(char buf[12], unsigned n)
@@ -129,7 +126,7 @@ static int lock_all(struct jail *j)
 		return r;
 	j->notify_fd = listener;
 	sys_write(j->notify_event, &one, sizeof(one));
-	return 0;
+	return jail_limit_files(j);
 }
 
 int jail_pid1(void *arg)

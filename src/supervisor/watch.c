@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/str.h"
 #include "plan/filter_run.h"
@@ -33,6 +32,8 @@ static void begin(struct supervisor *s)
 	sys_read(s->jail.notify_event, &count, sizeof(count));
 	watch.on = true;
 	watch.root = watch.exits = -1;
+	if (jail_take_listener(&s->jail) < 0)
+		return; /* the command's task has failed, and PID 1 will say so */
 	sys_call(SYS_ioctl, s->jail.notify_fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS,
 		 SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
 }
@@ -122,19 +123,17 @@ static void settle_late(struct supervisor *s, struct execution *x, bool known, u
 		settle_one(s, x, r == -EAGAIN ? 0 : r);
 }
 
-/* The task has another program than we: the try was the last. */
-static bool has_executed(pid_t tid)
+/* The command's task has left our memory, and has not said that it failed. */
+static bool has_executed(const struct supervisor *s)
 {
-	watch_link(tid, "exe", watch.program, sizeof(watch.program));
-	watch_link(getpid(), "exe", watch.scratch, sizeof(watch.scratch));
-	return watch.program[0] && !streq(watch.program, watch.scratch);
+	return !__atomic_load_n(&s->jail.task_here, __ATOMIC_ACQUIRE) && !err_is_set(&s->jail.err);
 }
 
 /* @tid does something now, so what it has executed is known; 0: time has passed. */
 static void settle(struct supervisor *s, pid_t tid, uint64_t now)
 {
 	/* Before the command runs, nothing does. */
-	if (watch.mine.tid && (tid || has_executed(watch.mine.tid) || is_overdue(&watch.mine, now)))
+	if (watch.mine.tid && (tid || has_executed(s) || is_overdue(&watch.mine, now)))
 		settle_one(s, &watch.mine, 0);
 	for (size_t i = 0; i < WATCH_LATE; i++)
 		settle_late(s, &watch.late[i], tid && tid == watch.late[i].tid, now);
@@ -379,9 +378,9 @@ void watch_handle(struct supervisor *s, const struct pollfd *fds)
 {
 	if (fds[0].revents)
 		begin(s);
-	for (int i = 0; (fds[0].revents | (fds[1].revents & POLLIN)) && i < WATCH_TURN; i++)
-		if (!receive(s))
-			break;
+	if (fds[0].revents || fds[1].revents & POLLIN)
+		for (int i = 0; i < WATCH_TURN && receive(s); i++)
+			;
 	if (fds[1].revents & (POLLHUP | POLLERR) && !(fds[1].revents & POLLIN))
 		sys_close(TAKE_FD(s->jail.notify_fd)); /* nobody is left who could call */
 	if (fds[2].revents)

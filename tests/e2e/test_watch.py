@@ -150,6 +150,22 @@ def test_one_that_stays(as_user, trail):
     assert [e["path"].rsplit("/", 1)[1] for e in trail.programs()] == ["sh", "expr"]
 
 
+@pytest.mark.parametrize("stays", [False, True])
+def test_few_open_files(as_user, trail, stays):
+    """The listener is a descriptor as well, and is not the command's."""
+    options = trail.options("--open-files", "8")
+    if not stays:
+        assert ok(shell(as_user, "ulimit -n; ls /proc/self/fd | wc -l", options=options)) == "8\n4\n"
+        return
+    name = f"few-{os.getpid()}-{as_user.name}"
+    ok(as_user.run([as_user.purple, "create", *options, name]))
+    try:
+        assert ok(as_user.run([as_user.purple, "exec", name, "--", "sh", "-c", "ulimit -n"])) == "8\n"
+        assert eventually(lambda: any(e["path"].endswith("/sh") for e in trail.programs()))
+    finally:
+        ok(as_user.run([as_user.purple, "rm", "-f", name]))
+
+
 def test_killing_calls_stay_deadly(as_user, trail):
     policy = as_user.write("p.yaml", "name: p\nextends: default\nsyscalls: {kill: true}\n")
     done = run(as_user, "python3", "-c", KEYCTL, "1", options=trail.options("-p", str(policy)))
