@@ -227,6 +227,18 @@ static bool has_kind(const struct advice_policy *p, enum plan_mount_kind kind)
 	return false;
 }
 
+/* By filesystem.system, not by a list of paths. */
+static bool is_system(const char *path)
+{
+	static const char *const dirs[] = { "/usr",   "/bin",	"/sbin", "/lib",
+					    "/lib32", "/lib64", "/opt",	 "/nix/store" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
+		if (streq(path, dirs[i]))
+			return true;
+	return false;
+}
+
 /* What has a key of its own. True: @ret says all there is to say. */
 static bool special_file(const struct advice_policy *p, const char *path, bool write,
 			 struct advice *ret)
@@ -306,7 +318,14 @@ static void bind_line(const struct advice_policy *p, const char *path, bool writ
 		return;
 	}
 	f = policy_forbidden(host, write, &above);
-	if (f)
+	/* policy_validate() refuses a path that is in both lists. */
+	if (!f && write && m && m->kind == PM_BIND && streq(path, target) && !is_system(path))
+		advice_why(
+			ret,
+			"two changes: take %.60s out of filesystem.immutable_paths, and put it into "
+			"filesystem.writable_paths",
+			path);
+	else if (f)
 		advice_why(ret, "no policy may give %.100s%s: %s", f->path,
 			   f->write_only ? " to be written" : "", f->why);
 	else if (streq(host, path))

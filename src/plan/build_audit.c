@@ -93,7 +93,7 @@ unsigned build_observe(const struct builder *b)
 	unsigned observe = 0;
 
 	if (a->denials.off)
-		observe |= FO_REFUSED | FO_WRITES | FO_OPENS;
+		observe |= FO_REFUSED | FO_WRITES | FO_OPENS | FO_EXEC;
 	if (a->classes & (PAC_SYSCALL | PAC_SECURITY))
 		observe |= FO_REFUSED;
 	if (a->classes & PAC_SECURITY && !(a->flags & PA_EBPF))

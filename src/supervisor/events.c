@@ -2,6 +2,7 @@
 #include "supervisor/events.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -31,6 +32,9 @@ void supervisor_emit(struct supervisor *s, const struct event *ev)
 	struct advice advice;
 
 	s->events.counts[ev->type]++;
+	if (ev->type == EV_PROCESS_EXIT && event_get(ev, EF_SIGNAL) &&
+	    event_get(ev, EF_SIGNAL)->number == SIGXFSZ)
+		s->events.large_files++;
 	if (denial_is(ev->type)) {
 		told = *ev;
 		refused(s, &told, &advice);
@@ -202,6 +206,26 @@ static void emit_limit(struct supervisor *s, const char *key, uint64_t value, ui
 	supervisor_emit(s, &ev);
 }
 
+static uint64_t file_size(const struct supervisor *s)
+{
+	const struct plan_rlimit *l = plan_items(s->plan, rlimits, struct plan_rlimit);
+
+	for (uint32_t i = 0; i < s->plan->rlimits.count; i++)
+		if (l[i].resource == RLIMIT_FSIZE)
+			return l[i].soft;
+	return 0;
+}
+
+/* setrlimit(2). Of others than the command only where processes are observed. */
+static uint64_t large_files(const struct supervisor *s)
+{
+	const struct outcome *o = s->out;
+
+	if (file_size(s) == 0 || s->events.large_files > 0)
+		return file_size(s) ? s->events.large_files : 0;
+	return o->started && WIFSIGNALED(o->wait_status) && WTERMSIG(o->wait_status) == SIGXFSZ;
+}
+
 /* The kernel counts; nobody hears of each. */
 static void emit_limits(struct supervisor *s)
 {
@@ -213,6 +237,8 @@ static void emit_limits(struct supervisor *s)
 		   s->why && streq(s->why, "timeout"), "the sandbox was ended");
 	emit_limit(s, "resources.cpu_time_seconds", l->cpu_time_s,
 		   s->why && streq(s->why, "cpu time"), "the sandbox was ended");
+	emit_limit(s, "resources.file_size_bytes", file_size(s), large_files(s),
+		   "SIGXFSZ ended processes that wrote more to a file");
 	if (!o->counted)
 		return;
 	if (l->memory)

@@ -31,6 +31,7 @@ struct events {
 	uint64_t retry_at;	      /* ms of CLOCK_MONOTONIC; 0: not */
 	uint64_t created_ms;	      /* likewise */
 	uint64_t counts[EVENT_TYPES]; /* of all, whatever the trail takes */
+	uint64_t large_files;	      /* processes that SIGXFSZ has ended */
 	struct trail trail;
 };
 

@@ -36,7 +36,8 @@ static void copy_name(char *dst, size_t size, const char *src)
 static void emit_denied(struct supervisor *s, const struct net_message *told, const char *rule)
 {
 	struct net_message m = *told;
-	struct event ev = { .type = m.port ? EV_NET_DENIED : EV_DNS_DENIED };
+	const bool look_up = m.port == 0 && m.verdict != NET_TOO_MANY;
+	struct event ev = { .type = look_up ? EV_DNS_DENIED : EV_NET_DENIED };
 	char host[sizeof(m.text)], address[sizeof(m.address)];
 
 	m.text[sizeof(m.text) - 1] = m.address[sizeof(m.address) - 1] = '\0';

@@ -115,9 +115,10 @@ void refused_flush(struct supervisor *s)
 
 static bool host_lacks(const struct denial *d)
 {
-	const char *path = strchr(d->what, '/');
+	const char *path = str_after(d->what, "read ");
 	int fd;
 
+	path = path ? path : str_after(d->what, "exec ");
 	/* Escaped or cut, it is another path. */
 	if (!path || strchr(path, '\\') || strlen(d->what) + 8 > sizeof(d->what))
 		return false;

@@ -95,7 +95,16 @@ static void emit_execution(struct supervisor *s, const struct execution *x, int 
 /* @error: 0, or why it has failed; of what was executed the end is waited for. */
 static void settle_one(struct supervisor *s, struct execution *x, int error)
 {
+	struct sighting t = { .pid = x->pid, .access = "exec", .path = x->path };
+
+	/* Of the places where a shell looks, those that the plan leaves out: nothing is there. */
+	bool refused = watch_refused(s, x->path, false, &t);
+
+	if (refused && error == 0)
+		error = -t.error;
 	emit_execution(s, x, error);
+	if (refused)
+		watch_tell(s, &t);
 	if (error)
 		sys_close(TAKE_FD(x->pidfd));
 	else

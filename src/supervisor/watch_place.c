@@ -132,6 +132,11 @@ static bool refuse(struct sighting *t, int error, const char *layer)
 	return true;
 }
 
+static bool is_reading(const struct sighting *t)
+{
+	return streq(t->access, "read") || streq(t->access, "exec");
+}
+
 /* In the tmpfs that is the root, which is read-only: only what the plan made is there. */
 static bool refused_in_root(const struct supervisor *s, const char *path, const struct place *p,
 			    bool creates, struct sighting *t)
@@ -141,7 +146,7 @@ static bool refused_in_root(const struct supervisor *s, const char *path, const 
 	char parent[WATCH_PATH];
 
 	if (p->leads || p->exact)
-		return !streq(t->access, "read") &&
+		return !is_reading(t) &&
 		       refuse(t, p->exact && p->mount->kind == PM_FILE ? EROFS : EISDIR, "mount");
 	put(parent, path, len, "");
 	if (creates && (len == 1 || find_place(s, parent).leads))
@@ -152,7 +157,7 @@ static bool refused_in_root(const struct supervisor *s, const char *path, const 
 bool watch_refused(const struct supervisor *s, const char *path, bool creates, struct sighting *t)
 {
 	static _cold_data_ char real[WATCH_PATH];
-	bool reads = streq(t->access, "read");
+	bool reads = is_reading(t);
 	struct place p;
 
 	if (path[0] != '/')

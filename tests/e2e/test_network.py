@@ -26,7 +26,8 @@ pytestmark = [needs_root, pytest.mark.skipif(
          shutil.which("ip", path="/usr/sbin:/usr/bin:/sbin:/bin")),
     reason="needs dnsmasq and ip")]
 
-# Port 8000: one line that says whom it was asked for. 9000: what comes is sent back, to the end.
+# Port 8000: one line that says whom it was asked for. 9000: what comes is sent back, to the end,
+# and a datagram to the first address.
 # 9001: reads late; says how much it was.
 SERVERS = r"""
 import http.server, os, socket, socketserver, subprocess, sys, threading, time
@@ -64,6 +65,13 @@ class Slow(socketserver.BaseRequestHandler):
 class Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = daemon_threads = True
 
+def echo_datagrams():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind((addresses[0], 9000))
+        while True:
+            s.sendto(*s.recvfrom(65536))
+
+threading.Thread(target=echo_datagrams, daemon=True).start()
 for port, handler in ((8000, Page), (8001, Page), (9000, Echo), (9001, Slow)):
     server = Server(("0.0.0.0", port), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()

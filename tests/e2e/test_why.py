@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+A refusal teaches: each kind of it has a line of a policy, and with exactly that line added the
+action succeeds; so it does with the option that says the same. Where no single line allows it,
+that is said, and why.
+"""
+import dataclasses
+import json
+import os
+import platform
+import shlex
+import shutil
+
+import pytest
+
+from running import ok, run
+
+X86 = platform.machine() == "x86_64"
+KCMP = 312 if X86 else 272
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """@action is Python that raises, or is ended, where it is refused."""
+    id: str
+    type: str
+    what: str  # part of it
+    allow: str  # how the line begins
+    action: str
+    policy: str = ""
+    option: bool = True  # there is one
+    limited: bool = False  # takes a control group
+    place: bool = False  # takes {place}, a directory of the host's outside of all scratch
+
+
+def denied(*names):
+    return f"syscalls: {{{{deny: [{', '.join(names)}]}}}}\n"
+
+
+FILES = [
+    Row("read", "file.denied", "read {place}/file", "filesystem.immutable_paths: ",
+        "open('{place}/file').read()", place=True),
+    Row("read, an odd name", "file.denied", "read {place}/an 'odd", "filesystem.immutable_paths: ",
+        "open('{place}/an \\'odd\\' näme').read()", place=True),
+    Row("exec", "file.denied", "exec {place}/true", "filesystem.immutable_paths: ",
+        "subprocess.check_call(['{place}/true'])", place=True),
+    Row("write", "file.denied", "write {place}/file", "filesystem.writable_paths: ",
+        "open('{place}/file', 'r+').write('x')",
+        "filesystem: {{immutable_paths: ['{place}']}}\n", place=True),
+    Row("create", "file.denied", "create {place}/sub/new",
+        "filesystem.writable_paths: [{place}/sub]", "open('{place}/sub/new', 'w')",
+        "filesystem: {{immutable_paths: ['{place}']}}\n", place=True),
+    Row("create where nothing is", "file.denied", "create {place}/new",
+        "filesystem.writable_paths: [{place}]", "open('{place}/new', 'w')", place=True),
+    Row("create at another place", "file.denied", "create /data/sub/new",
+        "filesystem.writable_paths: [{{host_path: {place}/sub, sandbox_path: /data/sub}}]",
+        "open('/data/sub/new', 'w')",
+        "filesystem: {{immutable_paths: [{{host_path: '{place}', sandbox_path: /data}}]}}\n",
+        place=True),
+    Row("workspace", "file.denied", "create ", "filesystem.workspace: direct",
+        "open('new', 'w')", "filesystem: {{workspace: read-only}}\n"),
+    Row("proc", "file.denied", "read /proc/self/status", "filesystem.proc: masked",
+        "open('/proc/self/status').read()", "filesystem: {{proc: none}}\n"),
+]
+
+FLOCK = "f = open('f', 'w'); fcntl.flock(f, fcntl.LOCK_EX)"
+CALLS = [
+    Row("list", "syscall.denied", "flock", "syscalls.deny: !replace [kcmp, fsync]", FLOCK,
+        denied("kcmp", "flock", "fsync")),
+    Row("list of one", "syscall.denied", "flock", "syscalls.deny: !replace []", FLOCK,
+        denied("flock")),
+    Row("baseline", "syscall.denied", "kcmp", "syscalls.allow: [kcmp]",
+        f"call({KCMP}, os.getpid(), os.getpid(), 1, 0, 0)"),
+    Row("rule", "syscall.denied", "flock", "syscalls.advanced_rules: !replace [{{syscall: fsync",
+        FLOCK, "syscalls:\n  advanced_rules:\n"
+        "    - {{syscall: flock, action: deny, conditions: [{{arg: 1, op: eq, value: 2}}]}}\n"
+        "    - {{syscall: fsync, action: deny, conditions: [{{arg: 0, op: gt, value: 1000}}]}}\n",
+        option=False),
+    Row("guard: namespaces", "syscall.denied", "unshare", "nesting: true",
+        "subprocess.check_call(['unshare', '--user', 'true'])"),
+    Row("guard: set-user-ID", "syscall.denied", "chmod", "syscalls.advanced_rules: [",
+        "open('f', 'w'); os.chmod('f', 0o4755)", option=False),
+    Row("guard: personality", "syscall.denied", "personality", "syscalls.advanced_rules: [",
+        f"call({135 if X86 else 92}, 0x0100000, 0, 0, 0, 0)", option=False),
+    Row("family of sockets", "syscall.denied", "socket", "syscalls.advanced_rules: [",
+        "socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 15)", option=False),
+    Row("loopback off", "syscall.denied", "socket", "network.loopback: true",
+        "s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(); "
+        "socket.create_connection(s.getsockname())", "network: {{loopback: false}}\n"),
+    Row("raw socket, with its capability", "syscall.denied", "socket", "syscalls.advanced_rules: [",
+        "socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)",
+        "capabilities: {{add: [CAP_NET_RAW]}}\n", option=False),
+    Row("capability that is there", "syscall.denied", "chroot", "syscalls.allow: [chroot]",
+        "os.chroot('/')", "capabilities: {{add: [CAP_SYS_CHROOT]}}\n"),
+]
+
+LIMITS = [
+    Row("time", "limit.reached", "resources.session_timeout_seconds",
+        "resources.session_timeout_seconds: 6", "time.sleep(4)",
+        "resources: {{session_timeout_seconds: 3}}\n"),
+    Row("processor time", "limit.reached", "resources.cpu_time_seconds",
+        "resources.cpu_time_seconds: 4", "while time.process_time() < 2.5: pass",
+        "resources: {{cpu_time_seconds: 2}}\n"),
+    Row("file size", "limit.reached", "resources.file_size_bytes", "resources.file_size_bytes: 32K",
+        "subprocess.check_call(['dd', 'if=/dev/zero', 'of=f', 'bs=1k', 'count=20'])",
+        "resources: {{file_size_bytes: 16K}}\n"),
+    Row("memory", "limit.reached", "resources.memory_limit_bytes",
+        "resources.memory_limit_bytes: 128M", "bytearray(90 << 20)",
+        "resources: {{memory_limit_bytes: 64M}}\n", limited=True),
+    Row("processes", "limit.reached", "resources.pids_limit", "resources.pids_limit: 24",
+        "p = [subprocess.Popen(['sleep', '30']) for _ in range(16)]; [x.kill() for x in p]",
+        "resources: {{pids_limit: 12, memory_limit_bytes: 1G}}\n", limited=True),
+]
+
+HEAD = """
+import ctypes, fcntl, os, socket, subprocess, sys, time
+def call(*args):
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.syscall(*(ctypes.c_long(a) for a in args)) < 0:
+        raise OSError(ctypes.get_errno(), "refused")
+"""
+
+
+class Lesson:
+    def __init__(self, runner, place=None):
+        self.runner, self.place = runner, place
+        self.trail = runner.home / "trail" / "audit.jsonl"
+        self.report = runner.workspace / "report.json"
+
+    def fill(self, text):
+        return text.format(place=self.place) if self.place else text.format()
+
+    def policy(self, body, *lines):
+        text = (f"extends: default\naudit: {{enabled: true, log_path: '{self.trail}', "
+                "detail_level: [filesystem, syscall, network, resource, security_events]}\n" + body +
+                "".join(line + "\n" for line in lines))
+        return str(self.runner.write("p.yaml", text))
+
+    def run(self, policy, action, options=()):
+        for name in ("f", "new"):
+            (self.runner.workspace / name).unlink(missing_ok=True)
+        return run(self.runner, "python3", "-c", HEAD + action,
+                   options=["-p", policy, "--report", str(self.report), *options])
+
+    def why(self, *words):
+        return self.runner.run([self.runner.purple, "why", "--file", str(self.trail), *words])
+
+    def denials(self):
+        """Those of the last run; the trail and the report say the same."""
+        told = json.loads(ok(self.why("--json")))["denials"]
+        reported = json.loads(self.report.read_text()).get("denials", [])
+        assert {(d["type"], d["what"], d["allow"]) for d in reported} <= \
+            {(d["type"], d["what"], d["allow"]) for d in told}
+        return told, reported
+
+
+@pytest.fixture
+def place(as_user):
+    """A directory of the host's that this user can write, where no sandbox has one of its own."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    directory = f"/srv/purple-test-{os.getpid()}-{as_user.uid}"
+    os.makedirs(f"{directory}/sub")
+    for name in ("file", "an 'odd' näme"):
+        with open(f"{directory}/{name}", "w") as f:
+            f.write("x")
+    shutil.copy2("/bin/true", f"{directory}/true")
+    for name in ("", "file", "sub", "an 'odd' näme"):
+        os.chown(f"{directory}/{name}", as_user.uid, as_user.uid)
+    yield directory
+    shutil.rmtree(directory)
+
+
+def teach(lesson, row):
+    """Refused; then with the line, and with the option, not."""
+    body, action = lesson.fill(row.policy), lesson.fill(row.action)
+    policy = lesson.policy(body)
+    done = lesson.run(policy, action)
+    assert done.returncode != 0, done
+    told, reported = lesson.denials()
+    found = [d for d in told if d["type"] == row.type and lesson.fill(row.what) in d["what"]]
+    assert len(found) == 1, told
+    denial = found[0]
+    assert denial["count"] >= 1 and denial["layer"] and denial["reason"], denial
+    assert denial["allow"] and denial["allow"].startswith(lesson.fill(row.allow)), denial
+    assert any(d["what"] == denial["what"] and d["allow"] == denial["allow"] for d in reported)
+    assert bool(denial["option"]) == row.option, denial
+    if row.option:
+        (lesson.runner.workspace / "f").unlink(missing_ok=True)
+        done = lesson.run(policy, action, shlex.split(denial["option"]))
+        assert done.returncode == 0, (denial["option"], done)
+    done = lesson.run(lesson.policy(body, denial["allow"]), action)
+    assert done.returncode == 0, (denial["allow"], done)
+    assert not [d for d in lesson.denials()[0] if d["what"] == denial["what"] and
+                d["allow"] == denial["allow"]]
+
+
+@pytest.mark.parametrize("row", [r for r in FILES if r.place], ids=lambda r: r.id)
+def test_files_of_the_host(as_user, place, row):
+    teach(Lesson(as_user, place), row)
+
+
+@pytest.mark.parametrize("row", [r for r in FILES + CALLS + LIMITS if not r.place and not r.limited],
+                         ids=lambda r: r.id)
+def test_here(as_user, row):
+    teach(Lesson(as_user), row)
+
+
+@pytest.mark.parametrize("row", [r for r in LIMITS if r.limited], ids=lambda r: r.id)
+def test_limits_of_all_together(limited, row):
+    teach(Lesson(limited), row)
+
+
+NO_LINE = [
+    ("create in a read-only path", "create {place}/new", "two changes",
+     "open('{place}/new', 'w')", "filesystem: {{immutable_paths: ['{place}']}}\n"),
+    ("the system", "create /usr/new", "the system's programs", "open('/usr/new', 'w')", ""),
+    ("the configuration", "create /etc/passwd", "Purple's own", "open('/etc/passwd', 'w')", ""),
+    ("a device", "read /dev/kvm", "not supported yet", "open('/dev/kvm', 'rb')", ""),
+    ("a capability of the host", "settimeofday", "nobody inside can have",
+     "call(SETTIME, 0, 0, 0, 0, 0)", ""),
+    ("a device node", "mknod", "nobody inside can have",
+     "os.mknod('f', 0o020666, os.makedev(1, 3))", ""),
+    ("a listener", "seccomp", "one listener", "call(SECCOMP, 1, 8, 0, 0, 0)", ""),
+    ("two lines", "chroot", "two lines: syscalls.allow: [chroot]; capabilities.add: "
+     "[CAP_SYS_CHROOT]", "os.chroot('/')", ""),
+]
+
+
+@pytest.mark.parametrize("row", NO_LINE, ids=lambda r: r[0])
+def test_no_single_line(as_user, place, row):
+    _, what, why, action, body = row
+    lesson = Lesson(as_user, place)
+    action = lesson.fill(action).replace("SETTIME", "164" if X86 else "170").replace(
+        "SECCOMP", "317" if X86 else "277")
+    policy = lesson.policy(lesson.fill(body))
+    # What is there and may be read is read; what could not be is told of all the same.
+    lesson.run(policy, action)
+    found = [d for d in lesson.denials()[0] if lesson.fill(what) in d["what"]]
+    assert len(found) == 1, lesson.denials()
+    assert found[0]["allow"] is None and found[0]["option"] is None, found
+    assert why in found[0]["why"], found
+    if why.startswith("two lines: "):
+        lines = why.removeprefix("two lines: ").split("; ")
+        assert lesson.run(lesson.policy("", *lines), action).returncode == 0
