@@ -166,6 +166,23 @@ def test_few_open_files(as_user, trail, stays):
         ok(as_user.run([as_user.purple, "rm", "-f", name]))
 
 
+def test_pause_in_a_flood(as_user, trail):
+    """What waits for an answer is frozen all the same, and goes on."""
+    name = f"flood-{os.getpid()}-{as_user.name}"
+    ok(as_user.run([as_user.purple, "run", "--detach", "--name", name, *trail.options(),
+                    "--", "python3", "-c", KEYCTL, "100000000"]))
+    try:
+        assert eventually(lambda: trail.of("syscall.denied"), 20)
+        paused = as_user.run([as_user.purple, "pause", name])
+        if paused.returncode != 0 and "control group" in paused.stderr:
+            pytest.skip(paused.stderr)
+        ok(paused)
+        ok(as_user.run([as_user.purple, "resume", name]))
+        ok(as_user.run([as_user.purple, "exec", name, "--", "true"]))
+    finally:
+        ok(as_user.run([as_user.purple, "rm", "-f", name]))
+
+
 def test_killing_calls_stay_deadly(as_user, trail):
     policy = as_user.write("p.yaml", "name: p\nextends: default\nsyscalls: {kill: true}\n")
     done = run(as_user, "python3", "-c", KEYCTL, "1", options=trail.options("-p", str(policy)))
