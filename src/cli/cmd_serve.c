@@ -39,8 +39,12 @@ int cmd_serve(int argc, char **argv)
 		r = err_set(&e, EPROTO, "usage", "what to serve is not said");
 		err_remedy(&e, "%s", line.usage);
 	}
-	if (r == 0) /* made, for afterwards no other can be opened */
-		r = request.all = all = sandboxes_open_or_make(&e);
+	if (r == 0) {
+		/* Made, for afterwards no other can be opened. */
+		all = sandboxes_open_or_make(&e);
+		request.all = all;
+		r = all < 0 ? all : 0;
+	}
 	if (r >= 0)
 		r = serve_run(&request, &e);
 	return r < 0 ? command_failed(&e) : 0;

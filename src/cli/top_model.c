@@ -224,8 +224,8 @@ static void put_age(char cell[CELL], double v)
 struct column {
 	const char *title;
 	int width;
-	size_t least; /* columns of the screen, or it is left out */
-	int key;      /* enum top_key; -1: it is not sorted by this */
+	int least; /* columns of the screen, or it is left out */
+	int key;   /* enum top_key; -1: it is not sorted by this */
 	double (*value)(const struct top_row *row);
 	void (*put)(char cell[CELL], double v);
 };
@@ -259,7 +259,7 @@ enum { STATE_WIDTH = 8 };
 
 static bool has_room(const struct column *c, size_t columns)
 {
-	return columns == 0 || columns >= c->least;
+	return columns == 0 || columns >= (size_t)c->least;
 }
 
 static size_t name_width(const struct top *t, size_t columns)

@@ -15,7 +15,8 @@ static bool split(const char *text, char host[64], const char **port, bool *brac
 	const char *end;
 
 	*bracketed = text[0] == '[';
-	text += *bracketed;
+	if (*bracketed)
+		text++;
 	end = strchr(text, *bracketed ? ']' : ':');
 	if (*bracketed && !end)
 		return false;

@@ -8,8 +8,7 @@
 #include "base/str.h"
 #include "config.h"
 
-enum unit { COUNT, MICROSECONDS };
-enum { NETWORKED = 1 }; /* only of one with purple-net */
+enum unit { COUNT, MICROSECONDS, NETWORKED }; /* NETWORKED: a count, of one with purple-net */
 
 /* Of one sandbox, from its struct control_stats. */
 struct family {
@@ -17,7 +16,6 @@ struct family {
 	enum unit unit;
 	uint64_t unknown; /* this value means: not known here, or no limit */
 	size_t off;
-	int only;
 };
 
 #define STAT(member) offsetof(struct control_stats, member)
@@ -59,16 +57,17 @@ static const struct family families[] = {
 	{ "purple_sandbox_io_written_bytes_total", "counter",
 	  "Bytes written to block devices.", COUNT, USED(io_written) },
 	{ "purple_sandbox_network_transmit_bytes_total", "counter",
-	  "Bytes out of it through purple-net, without headers.", COUNT, CG_UNKNOWN,
-	  STAT(network.up), NETWORKED },
+	  "Bytes out of it through purple-net, without headers.", NETWORKED, CG_UNKNOWN,
+	  STAT(network.up) },
 	{ "purple_sandbox_network_receive_bytes_total", "counter",
-	  "Bytes into it through purple-net, without headers.", COUNT, CG_UNKNOWN,
-	  STAT(network.down), NETWORKED },
+	  "Bytes into it through purple-net, without headers.", NETWORKED, CG_UNKNOWN,
+	  STAT(network.down) },
 	{ "purple_sandbox_network_connections_total", "counter",
-	  "TCP connections and UDP flows that were made.", COUNT, CG_UNKNOWN,
-	  STAT(network.begun), NETWORKED },
+	  "TCP connections and UDP flows that were made.", NETWORKED, CG_UNKNOWN,
+	  STAT(network.begun) },
 	{ "purple_sandbox_network_connections_closed_total", "counter",
-	  "Those of them that are over.", COUNT, CG_UNKNOWN, STAT(network.closed), NETWORKED },
+	  "Those of them that are over.", NETWORKED, CG_UNKNOWN,
+	  STAT(network.closed) },
 	{ "purple_sandbox_audit_lost_lines_total", "counter",
 	  "Lines that the audit trail could not take.", COUNT, CG_UNKNOWN, STAT(audit_lost) },
 };
@@ -110,7 +109,7 @@ static void begin(struct buf *b, const char *name, const struct gathered_sandbox
 static bool value_of(const struct family *f, const struct gathered_sandbox *s, uint64_t *v)
 {
 	memcpy(v, (const char *)&s->stats + f->off, sizeof(*v));
-	return s->answered && *v != f->unknown && (f->only != NETWORKED || s->stats.has_network);
+	return s->answered && *v != f->unknown && (f->unit != NETWORKED || s->stats.has_network);
 }
 
 static void put_family(struct buf *b, const struct family *f, const struct gathered *g)

@@ -368,6 +368,11 @@ void tally(struct supervisor *s); /* what is new; not before jail_start() is don
 int tally_network(void);
 /* What it has counted; never less than before, whatever it says. */
 void tally_network_read(struct supervisor *s, struct net_tally *ret);
+/*
+ * Processor time in @u not below what was told before: where processes are counted, that
+ * of some which have ended is lost (cgroup.h), and a counter must not go down.
+ */
+void tally_keep(struct supervisor *s, struct cg_usage *u);
 void tally_end(struct supervisor *s); /* and that it ended, before register_end() */
 
 #endif

@@ -141,6 +141,7 @@ static void on_stats(struct supervisor *s, int n)
 
 	tally(s);
 	group_usage(s, &m.stats.usage);
+	tally_keep(s, &m.stats.usage);
 	m.stats.from_cgroup = s->has_leaf;
 	m.stats.commands = s->request->stays ? 0 : 1;
 	for (int i = 0; s->request->stays && i < INIT_COMMANDS_MAX; i++)

@@ -84,7 +84,7 @@ static void at_least(uint64_t *to, uint64_t now)
 
 void tally_network_read(struct supervisor *s, struct net_tally *ret)
 {
-	struct net_tally *have = &s->net_counted, now;
+	struct net_tally *have = &s->net_counted, now = { 0 };
 
 	if (s->net_tally >= 0 &&
 	    sys_call(SYS_pread64, s->net_tally, &now, sizeof(now), 0) == sizeof(now)) {
