@@ -163,6 +163,7 @@ struct supervisor {
 	unsigned polled;		   /* of them, server_prepare() to server_handle() */
 	uint64_t heard;			   /* requests and connections so far */
 	struct net_tally net_counted;	   /* what its tally said last */
+	uint64_t cpu_told[3];		   /* tally_keep(): all, user, system */
 	uint64_t told_events[EVENT_TYPES]; /* of events.counts, to the totals */
 	char command_line[SANDBOX_TEXT];
 	struct command commands[INIT_COMMANDS_MAX];

@@ -96,6 +96,18 @@ void tally_network_read(struct supervisor *s, struct net_tally *ret)
 	*ret = *have;
 }
 
+void tally_keep(struct supervisor *s, struct cg_usage *u)
+{
+	uint64_t *const now[] = { &u->cpu_us, &u->user_us, &u->system_us };
+
+	for (size_t i = 0; i < ARRAY_SIZE(now); i++) {
+		if (*now[i] == CG_UNKNOWN)
+			continue;
+		at_least(&s->cpu_told[i], *now[i]);
+		*now[i] = s->cpu_told[i];
+	}
+}
+
 void tally_end(struct supervisor *s)
 {
 	struct tally *t = &s->tally;
