@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/macros.h"
 #include "base/str.h"
 #include "policy/path.h"
 #include "policy/policy.h"
@@ -166,7 +167,7 @@ static const struct policy_forbidden *look_up_own(const char *path, bool write, 
 	};
 	static const char *const variables[] = { "XDG_CONFIG_HOME", "XDG_CACHE_HOME",
 						 "XDG_STATE_HOME", "XDG_RUNTIME_DIR" };
-	static char places[ARRAY_SIZE(own)][PATH_NORMAL_MAX];
+	static _cold_data_ char places[ARRAY_SIZE(own)][PATH_NORMAL_MAX];
 	char absolute[PATH_NORMAL_MAX], joined[PATH_MAX], real[PATH_MAX];
 
 	if (from_home(path, absolute))
