@@ -89,7 +89,8 @@ void refused_flush(struct supervisor *s)
 {
 	struct denials *d = &s->denials;
 
-	if (!s->told.due || s->told.full || s->jail.told_fd < 0)
+	/* In this order: where there is no such file, its page is not touched. */
+	if (s->jail.told_fd < 0 || !s->told.due || s->told.full)
 		return;
 	s->told.due = false;
 	for (uint32_t i = 0; i < d->count && !s->told.full; i++) {
