@@ -57,7 +57,6 @@ static int gather(struct report *p, const struct report_subject *s, const char *
 	_cleanup_trail_reader_ struct trail_reader r = TRAIL_READER_INIT;
 	int n = trail_reader_open(&r, file, false, e);
 
-	r.quiet = true; /* it was said at the first reading */
 	while (n >= 0) {
 		_cleanup_line_ struct trail_line l = { 0 };
 
@@ -96,6 +95,8 @@ static int find(const char *name, const char *file, struct report_subject *s, st
 	_cleanup_trail_reader_ struct trail_reader r = TRAIL_READER_INIT;
 	int n = trail_reader_open(&r, file, false, e);
 
+	r.quiet = true; /* it is said when all is read */
+	r.only = name;
 	return n < 0 ? n : report_find(&r, name, s, e);
 }
 

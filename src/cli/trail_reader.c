@@ -410,6 +410,8 @@ int trail_reader_next(struct trail_reader *r, struct trail_line *l, struct err *
 				continue;
 			return 0;
 		}
+		if (r->only && !memmem(text, len, r->only, strlen(r->only)))
+			continue;
 		wrong = line_parse(l, text, len);
 		if (wrong) {
 			char what[128];
@@ -419,7 +421,8 @@ int trail_reader_next(struct trail_reader *r, struct trail_line *l, struct err *
 			r->seq_known = false; /* one complaint is enough */
 			continue;
 		}
-		check_seq(r, l);
+		if (!r->only)
+			check_seq(r, l);
 		r->lines++;
 		return 1;
 	}

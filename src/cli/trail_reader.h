@@ -51,6 +51,8 @@ struct trail_reader {
 	int inotify;   /* -1: look now and then */
 	bool follow;
 	bool quiet; /* count what is damaged, and do not say it */
+	/* Lines without this text are passed over unread: for a first look at a long trail. */
+	const char *only;
 	uint64_t damaged; /* lines, and places where some are missing */
 	uint64_t lines;
 };
