@@ -121,9 +121,7 @@ static uint64_t total(const json_t *root, const char *section, const char *key)
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *one = json_array_get(list, i);
 
-		if (!key)
-			n++;
-		else if (json_is_string(json_object_get(one, key)))
+		if (!key || json_is_string(json_object_get(one, key)))
 			n++;
 		else if (json_is_array(json_object_get(one, key)))
 			n += json_array_size(json_object_get(one, key));
@@ -430,13 +428,13 @@ static void put_part(const struct page *p, const struct part *part)
 {
 	const json_t *list = json_object_get(p->root, part->section);
 	size_t count = json_array_size(list), shown = MIN(count, (size_t)ROWS_MAX);
-	uint64_t left = count - shown +
-			report_number(json_object_get(p->root, "left_out"), part->section);
+	unsigned long long left =
+		count - shown + report_number(json_object_get(p->root, "left_out"), part->section);
 
 	if (count == 0)
 		return;
 	buf_printf(p->b, "<section id=\"%s\"><h2>%s<small>%llu</small></h2>%s\n", part->section,
-		   part->title, (unsigned long long)(shown + left), part->open);
+		   part->title, shown + left, part->open);
 	for (size_t i = 0; i < shown; i++) {
 		if (i == ROWS_OPEN)
 			buf_printf(p->b, "%s<details><summary>%zu more</summary>%s", part->close,
@@ -446,7 +444,7 @@ static void put_part(const struct page *p, const struct part *part)
 	buf_puts(p->b, part->close);
 	if (left > 0)
 		buf_printf(p->b, "<p class=\"nothing\">and %llu more, which only the trail has</p>",
-			   (unsigned long long)left);
+			   left);
 	buf_puts(p->b, shown > ROWS_OPEN ? "</details></section>\n" : "</section>\n");
 }
 

@@ -292,9 +292,8 @@ static void put_announced(struct buf *b, const json_t *intents, uint64_t begin_n
 
 void html_lanes(const json_t *root, uint64_t begin_ns, struct buf *b)
 {
-	const json_t *activity = json_object_get(root, "activity"), *row;
+	const json_t *activity = json_object_get(root, "activity");
 	json_t *rows = json_object_get(activity, "lanes");
-	const char *name;
 	uint64_t end_ns;
 
 	if (!time_parse(report_string(activity, "to"), &end_ns))
@@ -302,8 +301,9 @@ void html_lanes(const json_t *root, uint64_t begin_ns, struct buf *b)
 	end_ns = MAX(end_ns, begin_ns + 1000000);
 	buf_puts(b, "<section><h2>When</h2><div class=\"lanes\">");
 	put_announced(b, json_object_get(root, "intents"), begin_ns, end_ns - begin_ns);
-	json_object_foreach(rows, name, row)
-		put_lane(b, name, row, (end_ns - begin_ns) / REPORT_BUCKETS);
+	for (void *i = json_object_iter(rows); i; i = json_object_iter_next(rows, i))
+		put_lane(b, json_object_iter_key(i), json_object_iter_value(i),
+			 (end_ns - begin_ns) / REPORT_BUCKETS);
 	buf_puts(b, "<span></span><div class=\"axis\">");
 	for (unsigned i = 0; i <= 4; i++) {
 		buf_puts(b, "<span>");

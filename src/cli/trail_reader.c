@@ -14,6 +14,7 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "event/trail.h"
 
 enum {
 	READER_ROOM = 256 * 1024,
@@ -286,7 +287,7 @@ static int take_line(struct trail_reader *r, const char **ret, size_t *len)
 static uint64_t counted(const struct trail_reader *r)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT(4096);
-	unsigned long long seq, size;
+	struct trail_head head;
 	char name[NAME_MAX + 32];
 
 	if (r->number > 0)
@@ -295,9 +296,9 @@ static uint64_t counted(const struct trail_reader *r)
 	else
 		snprintf(name, sizeof(name), "%.240s.head", r->base);
 	if (read_file_at(r->dir, name, &b) < 0 || !b.data ||
-	    sscanf(b.data, "purple-trail 1 seq=%20llu size=%20llu", &seq, &size) != 2)
+	    trail_head_parse(b.data, b.len, &head) < 0)
 		return UINT64_MAX;
-	return size;
+	return head.size;
 }
 
 /* At the end of a file that will not be read again. */

@@ -44,5 +44,6 @@ int intent_take(struct supervisor *s, int n, const char *text, size_t len, struc
 	event_number(&ev, EF_UID, s->clients[n].peer.uid);
 	event_number(&ev, EF_PID, (uint64_t)s->clients[n].peer.pid);
 	supervisor_emit(s, &ev);
+	events_flush(s); /* so that whoever is answered can read it */
 	return 0;
 }

@@ -61,6 +61,7 @@ def test_a_session_against_what_was_announced(sandbox):
     done = inside(runner, "echo d >/usr/d")
     assert done.returncode != 0
     ok(intent(runner, AGENT, "--text", "rest"))
+    assert eventually(lambda: len(report(runner, trail)["intents"]) == 3)
     first, second, third = report(runner, trail)["intents"]
     assert (first["text"], second["text"], third["text"]) == \
         ("look around", "write the cache", "rest")
