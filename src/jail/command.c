@@ -143,7 +143,8 @@ static int lock(struct jail *j, int slave)
 
 	if (!jail_is_observed(j))
 		return jail_lock(j);
-	close_others(j, slave);
+	if (j->plan->steps & STEP_CLOSE_FDS)
+		close_others(j, slave);
 	r = jail_lock_observed(j, &listener);
 	if (r < 0)
 		return r;
