@@ -96,9 +96,12 @@ unsigned build_observe(const struct builder *b)
 		observe |= FO_REFUSED | FO_WRITES | FO_OPENS | FO_EXEC;
 	if (a->classes & (PAC_SYSCALL | PAC_SECURITY))
 		observe |= FO_REFUSED;
-	if (a->classes & PAC_SECURITY && !(a->flags & PA_EBPF))
+	if (a->classes & PAC_SECURITY)
 		observe |= FO_EXEC;
-	if (a->classes & PAC_FILESYSTEM && !(a->flags & PA_EBPF))
+	if (a->classes & PAC_FILESYSTEM)
 		observe |= a->flags & PA_OPENS ? FO_WRITES | FO_OPENS : FO_WRITES;
+	/* What the kernel tells of is not told twice. */
+	if (a->flags & PA_EBPF)
+		observe &= FO_REFUSED;
 	return observe;
 }

@@ -386,6 +386,27 @@ static void print_seccomp(struct buf *b, const struct plan *p, bool names)
 	print_other_calls(b, p);
 }
 
+/* Which source gives what; purple-net of a network, where there is one. */
+static void print_sources(struct buf *b, const struct plan *p)
+{
+	const struct plan_audit *a = &p->audit;
+	bool kernel = a->flags & PA_EBPF;
+
+	if (a->classes & PAC_SECURITY)
+		buf_printf(b, "  programs      by %s\n", kernel ? "eBPF" : "seccomp");
+	if (a->classes & PAC_FILESYSTEM)
+		buf_printf(b, "  files         by %s%s\n", kernel ? "eBPF" : "seccomp",
+			   a->flags & PA_OPENS ? ", reads too" : "");
+	else if (kernel && a->classes & PAC_SECURITY)
+		buf_puts(b, "  files         refusals by eBPF\n");
+	if (!(a->classes & (PAC_NETWORK | PAC_SECURITY)))
+		return;
+	if (p->network.flags & PN_ON)
+		buf_puts(b, "  network       by purple-net\n");
+	else if (kernel)
+		buf_puts(b, "  network       connections by eBPF\n");
+}
+
 static void print_audit(struct buf *b, const struct plan *p)
 {
 	const struct plan_audit *a = &p->audit;
@@ -400,9 +421,8 @@ static void print_audit(struct buf *b, const struct plan *p)
 		buf_printf(b, "\n  if it fails   %s\n  what          ",
 			   a->flags & PA_WARN ? "the sandbox goes on" : "the sandbox ends");
 		bits(b, a->classes, audit_class_names, " ");
-		buf_puts(b, "\n  by            ");
-		bits(b, a->flags, audit_flag_names, " ");
 		buf_puts(b, "\n");
+		print_sources(b, p);
 	}
 	if (a->denials.off) {
 		print_str(b, p, "  for the agent ", a->denials);

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
-#include "supervisor/internal.h"
+#include "supervisor/watch_internal.h"
 #include "sys/files.h"
 #include "sys/process.h"
 #include "trace/protocol.h"
@@ -23,7 +23,9 @@
 enum {
 	START_MS = 30 * 1000, /* libbpf reads all types of the kernel: 0.1 s of an idle machine */
 	END_MS = 10 * 1000,
-	PACKETS_PER_TURN = 64 /* it shall not keep us from all else */
+	/* It shall not keep us from all else, and what a turn sees has to fit into the trail's
+	   room. */
+	PACKETS_PER_TURN = 8
 };
 
 _Static_assert((int)HELPER_CONTROL_FD == TRACE_CONTROL_FD, "where its socket is");
@@ -34,7 +36,7 @@ static _cold_data_ union {
 	char bytes[TRACE_PACKET_MAX];
 	uint64_t align;
 } packet;
-static _cold_data_ char text[TRACE_PATH_MAX + 1 + TRACE_PATH_MAX];
+static _cold_data_ char text[TRACE_PATH_MAX + 1 + TRACE_PATH_MAX + 1];
 _Static_assert(sizeof(text) > TRACE_ARGS_MAX, "arguments, and a byte that says that some lack");
 
 static uint32_t what_is_wanted(const struct supervisor *s)
@@ -44,6 +46,8 @@ static uint32_t what_is_wanted(const struct supervisor *s)
 
 	if (a->classes & PAC_SECURITY)
 		flags |= TRACE_PROCESSES | TRACE_REFUSALS;
+	if (a->denials.off)
+		flags |= TRACE_REFUSALS;
 	if (a->classes & PAC_FILESYSTEM)
 		flags |= TRACE_REFUSALS | TRACE_WRITES | (a->flags & PA_OPENS ? TRACE_OPENS : 0);
 	/* With a network it is purple-net that knows the names, and says. */
@@ -146,6 +150,7 @@ static const char *error_name(int error, char buf[16])
 		{ EACCES, "EACCES" },
 		{ EPERM, "EPERM" },
 		{ EROFS, "EROFS" },
+		{ ENOENT, "ENOENT" },
 		{ ECONNREFUSED, "ECONNREFUSED" },
 		{ ENETUNREACH, "ENETUNREACH" },
 		{ EHOSTUNREACH, "EHOSTUNREACH" },
@@ -211,53 +216,53 @@ static const char *const access_names[TRACE_ACCESSES] = {
 	[TRACE_CREATE] = "create", [TRACE_REMOVE] = "remove",
 };
 
-static bool is_below_workspace(const struct supervisor *s, const struct trace_record *t)
+/* What a relative path begins at comes in front. Into @text, terminated. */
+static void join(const struct trace_record *t)
 {
-	const char *workspace = s->launch->workspace;
-	size_t len = workspace ? strlen(workspace) : 0;
+	const char *path = path_of(t), *base = path + t->path_len;
+	size_t len = t->path_len && path[0] == '/' ? 0 : t->base_len;
 
-	return len && t->path_len >= len && memcmp(path_of(t), workspace, len) == 0 &&
-	       (t->path_len == len || path_of(t)[len] == '/');
+	memcpy(text, base, len);
+	if (len && t->path_len)
+		text[len++] = '/';
+	memcpy(text + len, path, t->path_len);
+	text[len + t->path_len] = '\0';
+	if (text[0] == '/')
+		watch_normalize(text);
 }
 
 static void emit_open(struct supervisor *s, const struct trace_record *t)
 {
-	bool writes = t->access != TRACE_READ && !is_below_workspace(s, t);
-	struct event ev = { .type = writes ? EV_FILE_WRITE : EV_FILE_OPEN, .time_ns = t->time };
+	struct event ev = { .type = EV_FILE_OPEN, .time_ns = t->time };
 
+	join(t);
+	if (t->access != TRACE_READ && !watch_in_workspace(s, text))
+		ev.type = EV_FILE_WRITE;
 	event_number(&ev, EF_PID, t->pid);
-	event_bytes(&ev, EF_PATH, path_of(t), t->path_len);
+	event_text(&ev, EF_PATH, text);
 	event_text(&ev, EF_ACCESS, access_names[t->access]);
 	event_text(&ev, EF_SOURCE, SOURCE);
 	supervisor_emit(s, &ev);
 }
 
-/* What a relative path begins at comes in front. */
-static size_t join(const struct trace_record *t)
-{
-	const char *path = path_of(t), *base = path + t->path_len;
-	size_t len = t->base_len;
-
-	if (t->path_len && path[0] == '/')
-		len = 0;
-	memcpy(text, base, len);
-	if (len && text[len - 1] != '/' && t->path_len)
-		text[len++] = '/';
-	memcpy(text + len, path, t->path_len);
-	return len + t->path_len;
-}
-
+/* The layer, where the plan explains the errno: permission bits give the same ones. */
 static void emit_refused(struct supervisor *s, const struct trace_record *t)
 {
 	struct event ev = { .type = EV_FILE_DENIED, .time_ns = t->time };
+	struct sighting seen = { .access = access_names[t->access] };
+	bool explained;
 	char name[16];
 
+	join(t);
+	explained = watch_refused(s, text, t->access == TRACE_CREATE, &seen) &&
+		    seen.error == -t->result;
+	if (t->result == -ENOENT && !explained)
+		return; /* it is not there, and the policy does not matter */
 	event_number(&ev, EF_PID, t->pid);
-	event_bytes(&ev, EF_PATH, text, join(t));
+	event_text(&ev, EF_PATH, text);
 	event_text(&ev, EF_ACCESS, access_names[t->access]);
 	event_text(&ev, EF_ERROR, error_name(-t->result, name));
-	/* The others, of Landlock and of the modes, are one errno. */
-	event_text(&ev, EF_LAYER, t->result == -EROFS ? "mount" : NULL);
+	event_text(&ev, EF_LAYER, explained ? seen.layer : t->result == -EROFS ? "mount" : NULL);
 	event_text(&ev, EF_SOURCE, SOURCE);
 	supervisor_emit(s, &ev);
 }
@@ -369,13 +374,15 @@ void ebpf_end(struct supervisor *s)
 	if (s->ebpf < 0)
 		return;
 	shutdown(s->ebpf, SHUT_WR);
-	for (; s->ebpf >= 0; now = supervisor_now()) {
+	for (unsigned i = 0; s->ebpf >= 0; i++, now = supervisor_now()) {
 		ssize_t n = receive(s, now < until ? (int)(until - now) : 0);
 
 		if (n == -EAGAIN && now < until)
 			continue;
 		if (!take(s, n))
 			break;
+		if (i % PACKETS_PER_TURN == 0)
+			events_flush(s);
 	}
 	if (s->ebpf >= 0)
 		bury(s);

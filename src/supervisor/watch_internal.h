@@ -114,6 +114,8 @@ size_t watch_strings(pid_t tid, uint64_t addr, char *ret, size_t size);
 void watch_link(pid_t tid, const char *name, char *ret, size_t size);
 /* @path as the caller means it from @dirfd, absolute and without "." and "..". */
 void watch_resolve(pid_t tid, int dirfd, const char *path, char ret[WATCH_PATH]);
+/* Drop "//", "." and "..", in place; @path is absolute. */
+void watch_normalize(char *path);
 /* The process of the thread @tid, and its parent (ppid may be NULL); @pidfd: of it, or NULL. */
 pid_t watch_process(pid_t tid, pid_t *ppid, int *pidfd);
 /* The wait status of the process of @pidfd, which is gone; false: this kernel does not say. */

@@ -145,8 +145,7 @@ void watch_link(pid_t tid, const char *name, char *ret, size_t size)
 	ret[n < 0 ? 0 : n] = '\0';
 }
 
-/* Drop "//", "." and "..", in place; @path is absolute. */
-static void normalize(char *path)
+void watch_normalize(char *path)
 {
 	char *to = path;
 
@@ -193,7 +192,7 @@ void watch_resolve(pid_t tid, int dirfd, const char *path, char ret[WATCH_PATH])
 			ret[len++] = '/';
 	}
 	str_copy(ret + len, WATCH_PATH - len, path);
-	normalize(ret);
+	watch_normalize(ret);
 }
 
 /* Of "Name:\t123" in /proc/PID/status; 0: not there. */

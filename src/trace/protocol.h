@@ -59,7 +59,7 @@ enum trace_kind {
 	TRACE_EXEC = 1,
 	TRACE_EXIT,
 	TRACE_OPEN,
-	TRACE_REFUSED, /* EACCES, EPERM or EROFS for a named file */
+	TRACE_REFUSED, /* EACCES, EPERM or EROFS for a named file; to open or execute it, ENOENT */
 	TRACE_CONNECTED,
 	TRACE_KINDS
 };

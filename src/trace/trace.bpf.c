@@ -33,8 +33,8 @@ char _license[] SEC("license") = "GPL";
 
 struct trace_shared shared;
 
-enum { EPERM_ = 1, EACCES_ = 13, EROFS_ = 30, EINPROGRESS_ = 115 };
-enum { ACCMODE = 3, PATH_ONLY = 010000000, CREATE_TRUNCATE = 01101, AT_CWD = -100 };
+enum { EPERM_ = 1, ENOENT_ = 2, EACCES_ = 13, EROFS_ = 30, EINPROGRESS_ = 115 };
+enum { ACCMODE = 3, PATH_ONLY = 010000000, CREATE = 0100, CREATE_TRUNCATE = 01101, AT_CWD = -100 };
 enum { FMODE_CREATED_ = 0x100000, SIGNAL_GROUP_EXIT_ = 4 };
 enum { S_TYPE = 0170000, S_CHARACTER = 0020000, S_SOCKET = 0140000 };
 enum { FAMILY_INET = 2, FAMILY_INET6 = 10, DATAGRAM = 2 };
@@ -385,8 +385,11 @@ static __u64 argument(struct pt_regs *regs, __u8 n)
 	return 0;
 }
 
-static bool is_refusal(long error)
+/* What the policy does not show is not there: whoever has the plan tells it from what is not. */
+static bool is_refusal(const struct call *c, long error)
 {
+	if (error == -ENOENT_)
+		return c->what >= CALL_EXECS;
 	return error == -EACCES_ || error == -EPERM_ || error == -EROFS_;
 }
 
@@ -493,7 +496,9 @@ static void tell_failure(struct task_struct *t, struct pt_regs *regs, const stru
 {
 	struct attempt a = {
 		.call = (__u32)REGS_CALL(regs),
-		.access = c->what < CALL_OPENS ? c->access : access_of(how),
+		.access = c->what < CALL_OPENS ? c->access
+			  : how & CREATE       ? TRACE_CREATE
+					       : access_of(how),
 		.dir = c->dir == CALL_CWD ? AT_CWD : (int)argument(regs, c->dir),
 		.error = error,
 		.name = (void *)argument(regs, c->path),
@@ -510,7 +515,7 @@ static bool is_wanted(const struct call *c, __u32 how, long ret)
 	if (c->what == CALL_CONNECTS)
 		return shared.flags & TRACE_CONNECTS;
 	if (ret < 0)
-		return is_refusal(ret) && shared.flags & TRACE_REFUSALS;
+		return is_refusal(c, ret) && shared.flags & TRACE_REFUSALS;
 	if (shared.flags & TRACE_OPENS)
 		return !(how & PATH_ONLY);
 	return how & ACCMODE && shared.flags & TRACE_WRITES;

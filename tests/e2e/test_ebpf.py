@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 
 import pytest
@@ -85,8 +86,28 @@ def test_what_happens_is_told(root):
         denied = of(found, "file.denied", path=path, access=access)
         assert denied and denied[0]["error"] == "EROFS" and denied[0]["layer"] == "mount"
     refusal = of(found, "file.denied", access="exec")
-    assert [e["path"] for e in refusal] == ["/tmp/./script"] and refusal[0]["error"] == "EACCES"
+    assert [e["path"] for e in refusal] == ["/tmp/script"] and refusal[0]["error"] == "EACCES"
     assert not of(found, "audit.gap")
+
+
+def test_what_the_policy_does_not_show_is_refused(root):
+    hidden = pathlib.Path("/srv/hidden")
+    script = f"cat {hidden} /usr/no-such-file; cd /tmp; cat ../root/.ssh/id 2>&1; /opt/nothing; exit 0"
+    ok(run(root, "sh", "-c", script, options=options(root)))
+    found = events(root)
+    denied = {(e["path"], e["access"]): e for e in of(found, "file.denied", error="ENOENT")}
+    assert (str(hidden), "read") in denied and ("/root/.ssh/id", "read") in denied
+    assert denied[(str(hidden), "read")]["layer"] == "mount"
+    assert denied[(str(hidden), "read")]["allow"].startswith("filesystem.")
+    # There is /usr, and this is not in it: nobody refuses anything.
+    assert not [path for path, _ in denied if path.startswith(("/usr", "/etc/ld.so"))]
+
+
+def test_the_plan_says_who_tells(root):
+    for words, line in ((["--audit"], "programs      by seccomp"),
+                        (["--audit", "--audit-ebpf"], "programs      by eBPF")):
+        out = ok(root.run([root.purple, "plan", "-p", "default", *words]))
+        assert line in out, out
 
 
 def test_reads_are_told_when_asked_for(root):
@@ -214,6 +235,45 @@ def test_what_is_lost_is_counted(root):
     assert lost > 0
     # Of the rest, a few records are of the shell and of Python.
     assert 100000 - 20 <= lost + len(told) <= 100000 + 20
+
+
+FAKE = """#!/usr/bin/python3
+import socket, struct, sys
+control = socket.socket(fileno=3)
+control.recv(8192)
+head = lambda kind: struct.pack("=IiQ128s", kind, 0, 0, b"")
+control.send(head(1))
+control.send({rubbish})
+control.recv(1)
+"""
+RECORD = "head(3) + struct.pack('=IBBBBQIIiIHHHH16s', {}, b'') + bytes(8)"
+
+
+@pytest.mark.parametrize("rubbish", [
+    "b'x'", "head(9)", "head(3) + b'short'",
+    RECORD.format("72, 9, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0"),      # of no kind
+    RECORD.format("72, 1, 255, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0"),    # flags that are none
+    RECORD.format("72, 3, 0, 99, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0"),     # an access that is none
+    RECORD.format("72, 1, 0, 0, 0, 0, 1, 1, 0, 0, 9, 0, 0, 0"),      # a path that ends behind it
+    RECORD.format("72, 1, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 65535, 0"),  # and arguments
+    RECORD.format("4096, 1, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0"),    # longer than the packet
+    RECORD.format("0, 1, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0"),
+])
+def test_rubbish_is_no_event(root, tmp_path, purple_prefix, rubbish):
+    """Who takes its place cannot make the supervisor read beyond what was sent."""
+    prefix = tmp_path / "prefix"
+    shutil.copytree(purple_prefix, prefix, symlinks=True)
+    fake = prefix / "libexec/purple/purple-trace"
+    fake.unlink()
+    fake.write_text(FAKE.replace("{rubbish}", rubbish))
+    fake.chmod(0o755)
+    done = root.run([prefix / "bin/purple", "run", *options(root), "--", "sleep", "60"])
+    assert "purple-trace: it sent rubbish" in done.stderr or \
+        "purple-trace: it has ended" in done.stderr, done.stderr
+    found = events(root)
+    assert of(found, "audit.gap") and not of(found, "process.exec")
+    end, = of(found, "sandbox.ended")
+    assert end["reason"] == "audit failed"
 
 
 def test_doctor_says_that_it_works(root):
