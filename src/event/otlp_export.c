@@ -16,6 +16,7 @@
 #include "config.h"
 #include "event/otlp.h"
 #include "event/otlp_http.h"
+#include "event/percent.h"
 
 enum { RESOURCE_MAX = 32 << 10, VARIABLE_MAX = 4096, IDLE_MS = 60000 };
 
@@ -141,7 +142,7 @@ static void end(struct exporter *x)
 static void read_control(struct exporter *x)
 {
 	static char data[SPAN_MAX];
-	struct otlp_head head;
+	struct otlp_head head = { 0 };
 
 	while (!x->ended) {
 		ssize_t n = receive(x->control, &head, data);
@@ -266,7 +267,7 @@ static void serve(struct exporter *x)
 /* A pair of OTEL_RESOURCE_ATTRIBUTES: "name=value", percent-encoded. */
 static void add_pair(struct span_writer *w, char *pair, bool named)
 {
-	char *value = strchr(pair, '='), *to;
+	char *value = strchr(pair, '=');
 
 	pair += strspn(pair, " \t");
 	if (!value || value <= pair)
@@ -278,16 +279,8 @@ static void add_pair(struct span_writer *w, char *pair, bool named)
 	    str_after(pair, "purple.") || streq(pair, "service.version") ||
 	    (named && streq(pair, "service.name")))
 		return;
-	to = value;
-	for (const char *s = value; *s; s++) {
-		unsigned c = (unsigned char)*s;
-
-		if (c == '%' && s[1] && s[2] && sscanf(s + 1, "%2x", &c) == 1)
-			s += 2;
-		*to++ = (char)c;
-	}
-	*to = '\0';
-	span_text(w, pair, value);
+	if (percent_decode(value))
+		span_text(w, pair, value);
 }
 
 /* Of whom the spans are: opentelemetry.io/docs/specs/otel/resource/sdk. */
@@ -337,7 +330,7 @@ static int find_endpoint(const char *given, bool caller, struct endpoint *to, st
 static int configure(struct exporter *x, int counts, struct err *e)
 {
 	static char data[SPAN_MAX + 1];
-	struct otlp_head head;
+	struct otlp_head head = { 0 };
 	struct endpoint to;
 	const char *attributes;
 	ssize_t n = receive(x->control, &head, data);

@@ -16,6 +16,7 @@
 #include "config.h"
 #include "event/otlp.h"
 #include "event/otlp_resolve.h"
+#include "event/percent.h"
 
 enum { CERTIFICATES_MAX = 4 << 20, CONNECT_MS = 2000, HEADER_MAX = 8192 };
 
@@ -62,23 +63,14 @@ static int read_certificates(struct otlp_http *h, bool caller, struct err *e)
 	return 0;
 }
 
-/* "%20" and the like, in place. False: malformed, or it would end a header. */
-static bool decode(char *s)
+/* Decoded, in place. False: malformed, or it would end a header. */
+static bool header_part(char *s)
 {
-	char *to = s;
-
-	for (; *s; s++) {
-		unsigned c = (unsigned char)*s;
-
-		if (c == '%' && sscanf(s + 1, "%2x", &c) == 1 && s[1] && s[2])
-			s += 2;
-		else if (c == '%')
+	if (!percent_decode(s))
+		return false;
+	for (; *s; s++)
+		if (*s < ' ' || *s > '~')
 			return false;
-		if (c < ' ' || c > '~')
-			return false;
-		*to++ = (char)c;
-	}
-	*to = '\0';
 	return true;
 }
 
@@ -106,7 +98,7 @@ static int add_headers(struct otlp_http *h, bool caller, struct err *e)
 			continue;
 		if (value)
 			*value++ = '\0';
-		if (!value || !decode(item) || !decode(value) || strpbrk(item, ": \t"))
+		if (!value || !header_part(item) || !header_part(value) || strpbrk(item, ": \t"))
 			return err_set(e, EINVAL, "tracing",
 				       "OTEL_EXPORTER_OTLP_HEADERS: NAME=VALUE is expected");
 		snprintf(line, sizeof(line), "%s: %s", item, value);

@@ -53,14 +53,14 @@ struct outcome {
 	int exit_status;       /* what purple shall exit with */
 	const char *reason;    /* why it ended, as in the report; set if started */
 	struct rusage usage;   /* of all that ran inside */
+	bool spans_waited;     /* what has become of the spans of the trace is known, below */
 	bool network_died;     /* purple-net did, before the sandbox: its network ended there */
 	char network_why[160]; /* and of what; its own words in it are hostile */
 	const struct denials *denials; /* what was refused; NULL: nothing */
 	bool counted;		       /* @group holds what its control group counted */
 	struct cg_usage group;
-	/* Its trace: the root span, or "". What has become of the spans is known if @spans_waited. */
+	/* Its trace: the root span, or "". */
 	char traceparent[TRACEPARENT_LEN + 1];
-	bool spans_waited;
 	uint64_t spans_exported, spans_dropped;
 	char spans_why[164]; /* why some were dropped; a server's words in it are hostile */
 	char id[SANDBOX_ID_LEN + 1], name[SANDBOX_NAME_MAX + 1]; /* "": had none */

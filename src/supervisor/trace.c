@@ -64,7 +64,7 @@ static void extend_environment(struct supervisor *s)
 
 	if (has_variable(s->launch->envp, PARENT_VARIABLE))
 		return;
-	while (s->launch->envp[n] && n < ENVIRONMENT_MAX - 2) {
+	while (n < ENVIRONMENT_MAX - 2 && s->launch->envp[n]) {
 		list[n] = s->launch->envp[n];
 		n++;
 	}
