@@ -263,47 +263,49 @@ static bool is_told(const struct outcome *out, const struct denial *d)
 		(streq(out->reason, "out of memory") && strstr(d->what, "memory_limit")));
 }
 
-/* One line for each refusal, as long as they are few enough to be read. */
-static _noinline_ void tell_denials(const struct outcome *out)
-{
-	const struct denials *d = out->denials;
-	const char *topic = "network";
-	char line[DENIAL_LINE];
-	unsigned told = 0;
+struct telling {
+	unsigned told;
 	uint64_t more;
+	const char *topic; /* of the last */
+};
 
-	if (!d)
+static void tell_denial(const struct outcome *out, const struct denial *d, struct telling *t)
+{
+	char line[DENIAL_LINE];
+
+	if (is_told(out, d))
 		return;
-	more = d->others;
-	for (uint32_t i = 0; i < d->count; i++) {
-		if (is_told(out, &d->items[i]))
-			continue;
-		topic = denial_topic(&d->items[i]);
-		if (told++ < TOLD_MAX) {
-			denial_line(&d->items[i], line);
-			tell_line(topic, line);
-		} else {
-			more += d->items[i].count;
-		}
-	}
-	if (more) {
-		snprintf(line, sizeof(line), "%llu more were refused%s", (unsigned long long)more,
-			 told > TOLD_MAX ? "; --report has them" : "");
-		tell_line(topic, line);
+	t->topic = denial_topic(d);
+	if (t->told++ < TOLD_MAX) {
+		denial_line(d, line);
+		tell_line(t->topic, line);
+	} else {
+		t->more += d->count;
 	}
 }
 
-/* The policy asked to wait for them, so it is asked how they fared. */
-static void tell_spans(const struct outcome *out)
+/*
+ * One line for each refusal, as long as they are few enough to be read. Last what was only
+ * looked for: a program may do without.
+ */
+static void tell_denials(const struct outcome *out)
 {
-	struct err e = { 0 };
+	const struct denials *d = out->denials;
+	struct telling t = { .topic = "network" };
+	char line[DENIAL_LINE];
 
-	if (!out->spans_waited || out->spans_dropped == 0)
+	if (!d)
 		return;
-	err_set(&e, EPROTO, "tracing", "%llu of %llu spans were lost: %s",
-		(unsigned long long)out->spans_dropped,
-		(unsigned long long)(out->spans_dropped + out->spans_exported), out->spans_why);
-	err_print(&e);
+	t.more = d->others;
+	for (int absent = 0; absent <= 1; absent++)
+		for (uint32_t i = 0; i < d->count; i++)
+			if (denial_is_absence(&d->items[i]) == absent)
+				tell_denial(out, &d->items[i], &t);
+	if (t.more == 0)
+		return;
+	snprintf(line, sizeof(line), "%llu more were refused%s", (unsigned long long)t.more,
+		 t.told > TOLD_MAX ? "; --report has them" : "");
+	tell_line(t.topic, line);
 }
 
 static int run_or_create(int argc, char **argv, bool create)

@@ -75,9 +75,11 @@ static const struct {
 /* True: the line that lets the call through is not enough, and @ret says so. */
 static bool lacks_capability(const struct plan *p, int cap, const char *lift, struct advice *ret)
 {
-	if (cap == OF_HOST)
+	if (cap == OF_HOST) {
 		advice_why(ret, "the kernel asks for a capability on the host itself, which nobody "
 				"inside can have");
+		return true;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(caps); i++)
 		if (cap == caps[i].cap && !(p->caps_effective >> cap & 1))
 			advice_why(ret, "two lines: %s; capabilities.add: [%s]%s", lift,

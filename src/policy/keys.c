@@ -363,8 +363,8 @@ const char *policy_section_nearest(const char *name)
 {
 	static const char *const sections[] = { "filesystem",	"syscalls", "resources",
 						"capabilities", "network",  "environment",
-						"devices",	"audit",    "tracing",
-						NULL };
+						"devices",	"audit",    "denials",
+						"tracing",	NULL };
 	const char *top[ARRAY_SIZE(policy_keys) + 1] = { 0 };
 	const char *s = names_nearest(sections, name);
 	size_t n = 0;

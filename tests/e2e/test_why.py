@@ -243,3 +243,72 @@ def test_no_single_line(as_user, place, row):
     if why.startswith("two lines: "):
         lines = why.removeprefix("two lines: ").split("; ")
         assert lesson.run(lesson.policy("", *lines), action).returncode == 0
+
+
+def test_a_file_that_the_host_has_not_either(as_user):
+    """Programs look for many: outside nobody is told of it, inside it looks like any other."""
+    lesson = Lesson(as_user)
+    inside = "/run/purple/denials.jsonl"
+    script = ("for p in '/nothing-like-this', '/etc/login.defs':\n"
+              "    try: open(p)\n    except OSError: pass\n"
+              f"time.sleep(1)\nprint(open('{inside}').read())")
+    done = lesson.run(lesson.policy(f"denials: {{file: {inside}}}\n"), script)
+    assert done.returncode == 0, done
+    what = [json.loads(line)["what"] for line in done.stdout.splitlines() if line]
+    assert {"read /nothing-like-this", "read /etc/login.defs"} <= set(what)
+    assert "/nothing-like-this" not in done.stderr
+    assert not [d for d in lesson.denials()[1] if "nothing-like-this" in d["what"]]
+
+
+def test_the_end_of_a_run_is_short(as_user):
+    """At most sixteen lines and a count; of hostile names nothing that a terminal obeys."""
+    lesson = Lesson(as_user)
+    script = ("for i in range(40):\n"
+              "    try: open('/usr/\\x1b[2J\\u202e\\n%d' % i, 'w')\n    except OSError: pass\n")
+    done = lesson.run(lesson.policy(""), script)
+    assert done.returncode == 0, done
+    lines = done.stderr.splitlines()
+    assert len(lines) == 17 and lines[16].endswith("more were refused; --report has them"), lines
+    assert all(line.startswith("purple: files: refused create /usr/\\x1b[2J\\xe2\\x80\\xae\\x0a")
+               for line in lines[:16]), lines
+    assert all(c == "\n" or c.isprintable() for c in done.stderr), repr(done.stderr)
+
+
+def test_nothing_refused_is_nothing_told(as_user):
+    lesson = Lesson(as_user)
+    policy = lesson.policy("")
+    done = run(as_user, "true", options=["-p", policy, "--report", str(lesson.report)])
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "denials" not in json.loads(lesson.report.read_text())
+    assert ok(lesson.why()) == "nothing was refused\n"
+    assert ok(as_user.run([as_user.purple, "why", "--report", lesson.report])) == \
+        "nothing was refused\n"
+
+
+def test_which_sandbox_is_meant(as_user):
+    """By name the last one of it, a live one too; by id any; without a word the last of all."""
+    lesson = Lesson(as_user)
+    policy = lesson.policy("")
+    name = f"why-{as_user.uid}-{os.getpid()}"
+    ids = []
+
+    def refused(path, *words):
+        return [as_user.purple, *words, "sh", "-c", f"echo x 2>/dev/null >{path}; true"]
+
+    try:
+        for path in ("/usr/first", "/usr/second"):
+            ok(as_user.run([as_user.purple, "create", "-p", policy, name]))
+            ok(as_user.run(refused(path, "exec", name, "--")))
+            told = json.loads(ok(lesson.why("--json", name)))
+            assert [d["what"] for d in told["denials"]] == [f"create {path}"], told
+            ids.append(told["sandbox"])
+            ok(as_user.run([as_user.purple, "stop", name]))
+            as_user.run([as_user.purple, "rm", name])
+    finally:
+        as_user.run([as_user.purple, "rm", "-f", name])
+    assert "create /usr/first\n" in ok(lesson.why(ids[0]))
+    assert "create /usr/second\n    refused: EROFS, by mount\n    no line: " in ok(lesson.why())
+    missing = lesson.why("nobody")
+    assert missing.returncode == 125 and "tells of no sandbox nobody" in missing.stderr
+    assert as_user.run([as_user.purple, "why", "--report", policy]).returncode == 125
+    assert lesson.why("a", "b").returncode == 125
