@@ -4,15 +4,25 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "base/macros.h"
 #include "base/str.h"
+
+static bool send_now(const struct report *r, struct net_message *m)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	m->time_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	return send(r->fd, m, sizeof(*m), MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)sizeof(*m);
+}
 
 /* False: it has to wait, or there is no room. */
 static bool tell(struct report *r, struct net_message *m)
 {
 	m->count = r->untold;
-	return send(r->fd, m, sizeof(*m), MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)sizeof(*m);
+	return send_now(r, m);
 }
 
 static void report(struct report *r, struct net_message *m)
@@ -68,7 +78,7 @@ static void report_allowed(struct report *r, struct net_message *m)
 {
 	m->type = NET_ALLOWED;
 	m->count = r->allowed_untold;
-	if (send(r->fd, m, sizeof(*m), MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)sizeof(*m))
+	if (send_now(r, m))
 		r->allowed_untold = 0;
 	else
 		r->allowed_untold++;

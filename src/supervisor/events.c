@@ -12,7 +12,7 @@
 #include "base/str.h"
 #include "supervisor/internal.h"
 
-enum { OPEN_WAIT_MS = 2000, END_WAIT_MS = 2000, RETRY_MS = 20, STARTED_MS = 50 };
+enum { OPEN_WAIT_MS = 2000, END_WAIT_MS = 2000, RETRY_MS = 20, STARTED_MS = 50, SYNC_MS = 5000 };
 
 _Static_assert((int)EC_LIFE == PAC_LIFE && (int)EC_RESOURCE == PAC_RESOURCE &&
 		       (int)EC_FILESYSTEM == PAC_FILESYSTEM && (int)EC_SYSCALL == PAC_SYSCALL &&
@@ -290,7 +290,9 @@ void events_end(struct supervisor *s, const struct err *e)
 		err_set(&failure, r, "audit", "another process holds the trail's lock");
 	if (r < 0)
 		events_fail(s, &failure);
-	trail_sync(&v->trail);
+	/* Of many short ones each would wait for the disk; the kernel writes within seconds. */
+	if (supervisor_now() - v->created_ms > SYNC_MS)
+		trail_sync(&v->trail);
 	trail_close(&v->trail);
 	v->on = false;
 	supervisor_sign(s);

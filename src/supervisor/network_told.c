@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/str.h"
@@ -32,12 +33,30 @@ static void copy_name(char *dst, size_t size, const char *src)
 	dst[n] = '\0';
 }
 
+/*
+ * When it says that it happened, which is before who did it heard of it. It can
+ * make a line late or early, but by no more than this.
+ */
+enum { SKEW_S = 5 };
+
+static uint64_t time_of(const struct net_message *m)
+{
+	struct timespec t;
+	uint64_t now;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	now = (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+	return m->time_ns <= now && now - m->time_ns < SKEW_S * UINT64_C(1000000000) ? m->time_ns
+										     : now;
+}
+
 /* It comes from purple-net, which reads hostile bytes, and the names in it from inside. */
 static void emit_denied(struct supervisor *s, const struct net_message *told, const char *rule)
 {
 	struct net_message m = *told;
 	const bool look_up = m.port == 0 && m.verdict != NET_TOO_MANY;
-	struct event ev = { .type = look_up ? EV_DNS_DENIED : EV_NET_DENIED };
+	struct event ev = { .type = look_up ? EV_DNS_DENIED : EV_NET_DENIED,
+			    .time_ns = time_of(told) };
 	char host[sizeof(m.text)], address[sizeof(m.address)];
 
 	m.text[sizeof(m.text) - 1] = m.address[sizeof(m.address) - 1] = '\0';
@@ -100,7 +119,8 @@ void network_allowed(struct supervisor *s, const struct net_message *told)
 	struct net_message m = *told;
 	struct event ev = { .type = m.method[0] ? EV_API_CALL
 				    : m.port	? EV_NET_ALLOWED
-						: EV_DNS_ALLOWED };
+						: EV_DNS_ALLOWED,
+			    .time_ns = time_of(told) };
 
 	m.text[sizeof(m.text) - 1] = m.address[sizeof(m.address) - 1] = '\0';
 	m.method[sizeof(m.method) - 1] = m.path[sizeof(m.path) - 1] = '\0';

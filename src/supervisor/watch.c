@@ -95,7 +95,9 @@ static void emit_execution(struct supervisor *s, const struct execution *x, int 
 /* @error: 0, or why it has failed; of what was executed the end is waited for. */
 static void settle_one(struct supervisor *s, struct execution *x, int error)
 {
-	struct sighting t = { .pid = x->pid, .access = "exec", .path = x->path };
+	struct sighting t = {
+		.time_ns = x->time_ns, .pid = x->pid, .access = "exec", .path = x->path
+	};
 
 	/* Of the places where a shell looks, those that the plan leaves out: nothing is there. */
 	bool refused = watch_refused(s, x->path, false, &t);
@@ -294,7 +296,9 @@ static bool open_flags(const struct seccomp_notif *n, int *dirfd, uint64_t *path
 
 static void see_open(struct supervisor *s, const struct seccomp_notif *n)
 {
-	struct sighting t = { .type = EV_FILE_OPEN, .access = "read", .path = watch.path };
+	struct sighting t = {
+		.type = EV_FILE_OPEN, .time_ns = realtime(), .access = "read", .path = watch.path
+	};
 	bool opens = s->plan->audit.flags & PA_OPENS || s->plan->audit.denials.off;
 	uint64_t flags = 0, path = 0;
 	bool writes, creates, seen = false;
@@ -323,7 +327,9 @@ static void see_open(struct supervisor *s, const struct seccomp_notif *n)
 
 static void see_refusal(struct supervisor *s, const struct seccomp_notif *n, int error)
 {
-	struct sighting t = { .type = EV_SYSCALL_DENIED, .nr = n->data.nr, .error = error };
+	struct sighting t = {
+		.type = EV_SYSCALL_DENIED, .time_ns = realtime(), .nr = n->data.nr, .error = error
+	};
 
 	watch_link((pid_t)n->pid, "exe", watch.program, sizeof(watch.program));
 	t.pid = watch_process((pid_t)n->pid, NULL, NULL);

@@ -64,6 +64,7 @@ struct execution {
 /* Something that may come in floods: of one call or one path. */
 struct sighting {
 	enum event_type type; /* EV_SYSCALL_DENIED, EV_FILE_* */
+	uint64_t time_ns; /* before the caller went on; 0: now */
 	pid_t pid;
 	int nr;			    /* EV_SYSCALL_DENIED */
 	int error;		    /* what the caller gets; 0: nothing is refused */

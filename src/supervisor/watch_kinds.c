@@ -37,7 +37,7 @@ static const char *error_name(int error, char buf[16])
 
 static void emit(struct supervisor *s, const struct sighting *t, uint64_t count)
 {
-	struct event ev = { .type = t->type };
+	struct event ev = { .type = t->type, .time_ns = t->time_ns };
 	char number[32], error[16];
 
 	event_number(&ev, EF_PID, (uint64_t)t->pid);
