@@ -18,7 +18,8 @@ static const uint8_t bytes[] __attribute__((__aligned__(8))) = {
 /* What libbpf complained of last; it tells more than an errno. */
 static char complaint[96];
 
-static int listen_to_libbpf(enum libbpf_print_level level, const char *format, va_list args)
+_printf_(2, 0) static int listen_to_libbpf(enum libbpf_print_level level, const char *format,
+					   va_list args)
 {
 	char line[512];
 
