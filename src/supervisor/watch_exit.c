@@ -81,7 +81,7 @@ void watch_follow(struct supervisor *s, int pidfd, pid_t pid, pid_t ppid, const 
 void watch_exits(struct supervisor *s, bool all)
 {
 	enum { AT_ONCE = 16 };
-	struct epoll_event events[AT_ONCE];
+	struct epoll_event events[AT_ONCE] = { 0 };
 	long n = watch.exits < 0 ? 0
 				 : sys_call(SYS_epoll_pwait, watch.exits, events, AT_ONCE, 0, 0, 0);
 

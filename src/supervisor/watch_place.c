@@ -147,7 +147,8 @@ static bool refused_in_root(const struct supervisor *s, const char *path, const 
 
 	if (p->leads || p->exact)
 		return !is_reading(t) &&
-		       refuse(t, p->exact && p->mount->kind == PM_FILE ? EROFS : EISDIR, "mount");
+		       refuse(t, p->exact && p->mount && p->mount->kind == PM_FILE ? EROFS : EISDIR,
+			      "mount");
 	put(parent, path, len, "");
 	if (creates && (len == 1 || find_place(s, parent).leads))
 		return refuse(t, EROFS, "mount");

@@ -260,9 +260,13 @@ bool watch_status(int pidfd, int *status)
 
 bool watch_has_status(void)
 {
+	unsigned long major, minor;
 	struct utsname u;
-	unsigned major = 0, minor = 0;
+	char *dot;
 
-	return uname(&u) == 0 && sscanf(u.release, "%u.%u", &major, &minor) == 2 &&
-	       (major > 6 || (major == 6 && minor >= 15));
+	if (uname(&u) < 0)
+		return false;
+	major = strtoul(u.release, &dot, 10);
+	minor = *dot == '.' ? strtoul(dot + 1, NULL, 10) : 0;
+	return major > 6 || (major == 6 && minor >= 15);
 }
