@@ -6,6 +6,7 @@
 
 #include "base/str.h"
 #include "event/event.h"
+#include "sys/clock.h"
 
 #define ELLIPSIS "\xe2\x80\xa6"
 
@@ -193,17 +194,13 @@ static void add_value(struct buf *b, enum event_kind kind, const struct event_va
 
 static void add_time(struct buf *b, uint64_t ns)
 {
-	time_t s = (time_t)(ns / 1000000000);
 	char text[40];
 	struct tm t;
+	time_t s;
 
-	if (ns == 0) {
-		struct timespec now;
-
-		clock_gettime(CLOCK_REALTIME, &now);
-		s = now.tv_sec;
-		ns = (uint64_t)now.tv_nsec;
-	}
+	if (ns == 0)
+		ns = sys_clock_ns(CLOCK_REALTIME);
+	s = (time_t)(ns / 1000000000);
 	gmtime_r(&s, &t);
 	snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%09uZ", t.tm_year + 1900,
 		 t.tm_mon + 1, t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec,

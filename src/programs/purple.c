@@ -16,7 +16,7 @@
 
 int main(int argc, char **argv)
 {
-	sys_prefault_program(12 * 1024, plan_memory, PLAN_USUAL);
+	sys_prefault_program(28 * 1024, plan_memory, PLAN_USUAL);
 	caller_clean_environment();
 	return dispatch(argc, argv);
 }

@@ -40,10 +40,10 @@ void supervisor_emit(struct supervisor *s, const struct event *ev)
 		refused(s, &told, &advice);
 		ev = &told;
 	}
-	if (s->trace.recording)
+	if (s->traced)
 		trace_event(s, ev);
 	if (s->events.on && events_want(s, ev->type))
-		trail_add(&s->events.trail, ev);
+		trail_add(&s->trail, ev);
 }
 
 /* Each argument with its NUL, one behind the other; as much as a list may hold, and one more. */
@@ -114,15 +114,15 @@ int events_open(struct supervisor *s, struct err *e)
 	v->created_ms = supervisor_now();
 	if (!(a->flags & PA_ON))
 		return 0;
-	r = trail_open(&v->trail, plan_string(s->plan, a->path), e);
+	r = trail_open(&s->trail, plan_string(s->plan, a->path), e);
 	if (r == 0) {
 		v->on = true;
-		v->trail.rotate_bytes = a->rotate_bytes;
-		v->trail.sandbox = s->state.id;
-		v->trail.name = s->request->name ? s->request->name : s->state.id;
+		s->trail.rotate_bytes = a->rotate_bytes;
+		s->trail.sandbox = s->state.id;
+		s->trail.name = s->request->name ? s->request->name : s->state.id;
 		emit_created(s);
 		emit_downgrades(s);
-		r = trail_flush(&v->trail, OPEN_WAIT_MS, e);
+		r = trail_flush(&s->trail, OPEN_WAIT_MS, e);
 		if (r == -EAGAIN)
 			err_set(e, r, "audit", "another process holds the trail's lock");
 	}
@@ -134,7 +134,7 @@ int events_open(struct supervisor *s, struct err *e)
 		return 0;
 	}
 	if (v->on)
-		trail_close(&v->trail);
+		trail_close(&s->trail);
 	v->on = false;
 	err_remedy(e, "make room or name another file by audit.log_path; with "
 		      "audit.on_failure: warn the sandbox starts without");
@@ -172,9 +172,9 @@ void events_flush(struct supervisor *s)
 	/* A command that cannot be executed was released all the same, and ends at once. */
 	if (!err_is_set(&s->jail.err) && supervisor_now() - v->created_ms > STARTED_MS)
 		events_started(s);
-	if (v->trail.pending_lines == 0 && v->trail.lost == 0)
+	if (s->trail.pending_lines == 0 && s->trail.lost == 0)
 		return;
-	r = trail_flush(&v->trail, 0, &e);
+	r = trail_flush(&s->trail, 0, &e);
 	if (r == 0)
 		return;
 	v->retry_at = supervisor_now() + RETRY_MS;
@@ -285,15 +285,15 @@ void events_end(struct supervisor *s, const struct err *e)
 	emit_ended(s);
 	if (!v->on)
 		return;
-	r = trail_flush(&v->trail, END_WAIT_MS, &failure);
+	r = trail_flush(&s->trail, END_WAIT_MS, &failure);
 	if (r == -EAGAIN)
 		err_set(&failure, r, "audit", "another process holds the trail's lock");
 	if (r < 0)
 		events_fail(s, &failure);
 	/* Of many short ones each would wait for the disk; the kernel writes within seconds. */
 	if (supervisor_now() - v->created_ms > SYNC_MS)
-		trail_sync(&v->trail);
-	trail_close(&v->trail);
+		trail_sync(&s->trail);
+	trail_close(&s->trail);
 	v->on = false;
 	supervisor_sign(s);
 }

@@ -32,7 +32,6 @@ struct events {
 	uint64_t created_ms;	      /* likewise */
 	uint64_t counts[EVENT_TYPES]; /* of all, whatever the trail takes */
 	uint64_t large_files;	      /* processes that SIGXFSZ has ended */
-	struct trail trail;
 };
 
 /* Open the trail and write sandbox.created and the downgrades. -errno with @e set. */

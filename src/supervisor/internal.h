@@ -152,6 +152,11 @@ struct supervisor {
 	bool has_leaf;
 	struct cg_leaf leaf;
 	struct tally tally;
+	struct events events;
+	uint64_t told_events[EVENT_TYPES]; /* of events.counts, to the totals */
+	struct net_tally net_counted;	   /* what its tally said last */
+	bool watched;			   /* watch.c has the listener */
+	bool traced;			   /* there are spans */
 
 	/*
 	 * From here on a short anonymous run touches nothing: a page is a fault. What
@@ -160,15 +165,13 @@ struct supervisor {
 	 */
 	struct sandbox_state state;
 	struct client clients[CONTROL_CLIENTS_MAX];
-	unsigned polled;		   /* of them, server_prepare() to server_handle() */
-	uint64_t heard;			   /* requests and connections so far */
-	struct net_tally net_counted;	   /* what its tally said last */
-	uint64_t cpu_told[3];		   /* tally_keep(): all, user, system */
-	uint64_t told_events[EVENT_TYPES]; /* of events.counts, to the totals */
+	unsigned polled;      /* of them, server_prepare() to server_handle() */
+	uint64_t heard;	      /* requests and connections so far */
+	uint64_t cpu_told[3]; /* tally_keep(): all, user, system */
 	char command_line[SANDBOX_TEXT];
 	struct command commands[INIT_COMMANDS_MAX];
 	struct output output;
-	struct events events;
+	struct trail trail; /* of events */
 	struct denials denials;
 	struct told told;
 	struct rule_lists *rules; /* owned; NULL: still the plan's */
@@ -252,7 +255,7 @@ void network_end(struct supervisor *s);
 enum { WATCH_POLLFDS = 3 };
 void watch_prepare(const struct supervisor *s, struct pollfd *fds);
 void watch_handle(struct supervisor *s, const struct pollfd *fds);
-uint64_t watch_due(void); /* ms: when to tick; 0: never */
+uint64_t watch_due(const struct supervisor *s); /* ms: when to tick; 0: never */
 void watch_tick(struct supervisor *s, uint64_t now);
 void watch_end(struct supervisor *s); /* the sandbox has ended: the rest of what was seen */
 

@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "policy/netrule.h"
 #include "supervisor/internal.h"
+#include "sys/clock.h"
 
 static void rule_text(const struct supervisor *s, unsigned number, char *ret, size_t size)
 {
@@ -41,11 +42,8 @@ enum { SKEW_S = 5 };
 
 static uint64_t time_of(const struct net_message *m)
 {
-	struct timespec t;
-	uint64_t now;
+	uint64_t now = sys_clock_ns(CLOCK_REALTIME);
 
-	clock_gettime(CLOCK_REALTIME, &t);
-	now = (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 	return m->time_ns <= now && now - m->time_ns < SKEW_S * UINT64_C(1000000000) ? m->time_ns
 										     : now;
 }

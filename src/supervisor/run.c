@@ -228,7 +228,7 @@ static void run_timers(struct supervisor *s)
 static int64_t next_timer(const struct supervisor *s)
 {
 	const uint64_t at[] = { s->register_at, s->session_at, s->cpu_at,	   s->grace_at,
-				s->empty_at,	s->start_at,   s->events.retry_at, watch_due(),
+				s->empty_at,	s->start_at,   s->events.retry_at, watch_due(s),
 				s->trace_at,	s->settle_at };
 	uint64_t first = 0, now;
 
@@ -421,8 +421,8 @@ static int highest_fd(const struct supervisor *s)
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		last = MAX(last, fds[i]);
 	if (s->events.on)
-		last = MAX(last, MAX(MAX(s->events.trail.dir, s->events.trail.file),
-				     s->events.trail.head));
+		last = MAX(last, MAX(MAX(s->trail.dir, s->trail.file),
+				     s->trail.head));
 	for (size_t i = 0; s->has_leaf && i < PLAN_CONTROLLERS; i++)
 		last = MAX(last, MAX(s->leaf.v1_fds[i], s->leaf.tasks_fds[i]));
 	return s->has_leaf ? MAX(last, s->leaf.v2_fd) : last;

@@ -151,7 +151,7 @@ static void on_stats(struct supervisor *s, int n)
 	m.stats.cpu_limit_us = s->plan->limits.cpu_millis * 1000;
 	m.stats.has_network = s->plan->network.flags & PN_ON ? 1 : 0;
 	tally_network_read(s, &m.stats.network);
-	m.stats.audit_lost = s->events.trail.lost_total;
+	m.stats.audit_lost = s->trail.lost_total;
 	memcpy(m.stats.events, s->events.counts, sizeof(m.stats.events));
 	reply(s, n, &m);
 }

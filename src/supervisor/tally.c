@@ -57,7 +57,8 @@ void tally(struct supervisor *s)
 	totals_add(&t->totals->network.up, net.up, &t->network.up);
 	totals_add(&t->totals->network.down, net.down, &t->network.down);
 	totals_add(&t->totals->network.begun, net.begun, &t->network.begun);
-	totals_add(&t->totals->audit_lost, s->events.trail.lost_total, &t->lost);
+	if (s->plan->audit.flags & PA_ON)
+		totals_add(&t->totals->audit_lost, s->trail.lost_total, &t->lost);
 }
 
 int tally_network(void)

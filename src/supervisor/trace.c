@@ -86,7 +86,7 @@ void trace_begin(struct supervisor *s)
 
 	if (!(s->plan->tracing.flags & PT_ON))
 		return;
-	t->on = t->recording = true;
+	t->recording = s->traced = true;
 	t->fd = -1;
 	t->events = BUF_INIT(TRACE_EVENTS_BYTES);
 	clock_gettime(CLOCK_REALTIME, &real);
@@ -115,30 +115,32 @@ void trace_begin(struct supervisor *s)
 
 void trace_network(struct supervisor *s)
 {
-	if (s->trace.recording && s->plan->network.flags & PN_ON)
+	if (s->traced && s->trace.recording && s->plan->network.flags & PN_ON)
 		s->trace.network = tally_now();
 }
 
 void trace_command_ended(struct supervisor *s)
 {
-	if (s->trace.recording)
+	if (s->traced && s->trace.recording)
 		s->trace.command_ended = tally_now();
 }
 
 void trace_ended(struct supervisor *s)
 {
-	if (s->trace.recording)
+	if (s->traced && s->trace.recording)
 		s->trace.ended = tally_now();
 }
 
 void trace_event(struct supervisor *s, const struct event *ev)
 {
 	struct trace *t = &s->trace;
-	size_t before = t->events.len;
-	uint64_t ns = ev->time_ns ? ev->time_ns : epoch(s, tally_now());
+	size_t before;
+	uint64_t ns;
 
-	if (!t->recording || !(SHOWN >> ev->type & 1))
+	if (!s->traced || !t->recording || !(SHOWN >> ev->type & 1))
 		return;
+	before = t->events.len;
+	ns = ev->time_ns ? ev->time_ns : epoch(s, tally_now());
 	if (t->events_count == TRACE_EVENTS_MAX || t->events.failed) {
 		t->events_dropped++;
 		return;
@@ -395,7 +397,7 @@ void trace_end(struct supervisor *s, const struct err *e)
 	struct trace *t = &s->trace;
 	char text[sizeof(e->stage) + sizeof(e->message) + 128];
 
-	if (!t->on)
+	if (!s->traced)
 		return;
 	if (t->recording) {
 		if (!t->ended)
@@ -419,7 +421,7 @@ const char *trace_variable(const struct supervisor *s, const char *v)
 {
 	const char *ours = s->trace.exec_variable;
 
-	return s->trace.on && ours[0] && str_after(v, PARENT_VARIABLE) ? ours : v;
+	return s->traced && ours[0] && str_after(v, PARENT_VARIABLE) ? ours : v;
 }
 
 struct trace_exec *trace_exec_begin(struct supervisor *s, const char *args, size_t len,
@@ -430,7 +432,7 @@ struct trace_exec *trace_exec_begin(struct supervisor *s, const char *args, size
 	struct trace_exec *x;
 	bool remote = trace_context_parse(parent ? strchr(parent, '=') + 1 : NULL, &client);
 
-	if (!t->on)
+	if (!s->traced)
 		return NULL;
 	len = MIN(len, (size_t)ARGS_MAX);
 	x = calloc(1, sizeof(*x) + len);

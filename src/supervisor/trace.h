@@ -46,7 +46,7 @@ struct trace_exec {
 };
 
 struct trace {
-	bool on, recording;
+	bool recording;
 	struct trace_context root;
 	uint8_t parent[SPAN_ID_SIZE];
 	bool has_parent;

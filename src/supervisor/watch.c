@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "plan/filter_run.h"
 #include "supervisor/watch_internal.h"
+#include "sys/clock.h"
 #include "sys/files.h"
 #include "sys/process.h"
 
@@ -30,7 +31,7 @@ static void begin(struct supervisor *s)
 	uint64_t count;
 
 	sys_read(s->jail.notify_event, &count, sizeof(count));
-	watch.on = true;
+	s->watched = true;
 	watch.root = watch.exits = -1;
 	if (jail_take_listener(&s->jail) < 0)
 		return; /* the command's task has failed, and PID 1 will say so */
@@ -67,14 +68,6 @@ static int judge(const struct supervisor *s, const struct seccomp_data *d)
 	if ((ret & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_ERRNO && ret & SECCOMP_RET_DATA)
 		return (int)(ret & SECCOMP_RET_DATA);
 	return EPERM;
-}
-
-static uint64_t realtime(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
 static void emit_execution(struct supervisor *s, const struct execution *x, int error)
@@ -146,8 +139,10 @@ static void settle(struct supervisor *s, pid_t tid, uint64_t now)
 	/* Before the command runs, nothing does. */
 	if (watch.mine.tid && (tid || has_executed(s) || is_overdue(&watch.mine, now)))
 		settle_one(s, &watch.mine, 0);
-	for (size_t i = 0; i < WATCH_LATE; i++)
+	for (size_t i = 0; i < watch.late_top; i++)
 		settle_late(s, &watch.late[i], tid && tid == watch.late[i].tid, now);
+	while (watch.late_top > 0 && watch.late[watch.late_top - 1].tid == 0)
+		watch.late_top--;
 }
 
 static void start_late(struct execution *x)
@@ -164,6 +159,8 @@ static void postpone(struct supervisor *s, const struct execution *now)
 	struct execution *x = &watch.late[0];
 
 	for (size_t i = 0; i < WATCH_LATE; i++) {
+		if (i == watch.late_top)
+			watch.late_top++;
 		if (watch.late[i].tid == 0) {
 			x = &watch.late[i];
 			break;
@@ -211,7 +208,7 @@ static void see_ours(struct supervisor *s, const struct seccomp_notif *n)
 			x->pidfd = (int)sys_call(SYS_pidfd_open, n->pid, 0);
 		x->tid = x->pid = (pid_t)n->pid;
 		x->ppid = s->jail.pid1;
-		x->time_ns = realtime();
+		x->time_ns = sys_clock_ns(CLOCK_REALTIME);
 		start_late(x);
 		str_copy(x->path, sizeof(x->path), (const char *)(uintptr_t)n->data.args[0]);
 		watch_link(x->tid, "cwd", x->cwd, sizeof(x->cwd));
@@ -242,7 +239,7 @@ static void see_execution(struct supervisor *s, const struct seccomp_notif *n)
 	int r;
 
 	x->tid = (pid_t)n->pid;
-	x->time_ns = realtime();
+	x->time_ns = sys_clock_ns(CLOCK_REALTIME);
 	x->pid = watch_process(x->tid, &x->ppid, &x->pidfd);
 	x->path[0] = '\0';
 	if (watch_string(x->tid, a[at], watch.scratch, sizeof(watch.scratch)) >= 0)
@@ -296,9 +293,10 @@ static bool open_flags(const struct seccomp_notif *n, int *dirfd, uint64_t *path
 
 static void see_open(struct supervisor *s, const struct seccomp_notif *n)
 {
-	struct sighting t = {
-		.type = EV_FILE_OPEN, .time_ns = realtime(), .access = "read", .path = watch.path
-	};
+	struct sighting t = { .type = EV_FILE_OPEN,
+			      .time_ns = sys_clock_ns(CLOCK_REALTIME),
+			      .access = "read",
+			      .path = watch.path };
 	bool opens = s->plan->audit.flags & PA_OPENS || s->plan->audit.denials.off;
 	uint64_t flags = 0, path = 0;
 	bool writes, creates, seen = false;
@@ -327,9 +325,10 @@ static void see_open(struct supervisor *s, const struct seccomp_notif *n)
 
 static void see_refusal(struct supervisor *s, const struct seccomp_notif *n, int error)
 {
-	struct sighting t = {
-		.type = EV_SYSCALL_DENIED, .time_ns = realtime(), .nr = n->data.nr, .error = error
-	};
+	struct sighting t = { .type = EV_SYSCALL_DENIED,
+			      .time_ns = sys_clock_ns(CLOCK_REALTIME),
+			      .nr = n->data.nr,
+			      .error = error };
 
 	watch_link((pid_t)n->pid, "exe", watch.program, sizeof(watch.program));
 	t.pid = watch_process((pid_t)n->pid, NULL, NULL);
@@ -384,9 +383,11 @@ static bool receive(struct supervisor *s)
 
 void watch_prepare(const struct supervisor *s, struct pollfd *fds)
 {
-	fds[0] = (struct pollfd){ .fd = watch.on ? -1 : s->jail.notify_event, .events = POLLIN };
-	fds[1] = (struct pollfd){ .fd = watch.on ? s->jail.notify_fd : -1, .events = POLLIN };
-	fds[2] = (struct pollfd){ .fd = watch.on ? watch.exits : -1, .events = POLLIN };
+	bool on = s->watched;
+
+	fds[0] = (struct pollfd){ .fd = on ? -1 : s->jail.notify_event, .events = POLLIN };
+	fds[1] = (struct pollfd){ .fd = on ? s->jail.notify_fd : -1, .events = POLLIN };
+	fds[2] = (struct pollfd){ .fd = on ? watch.exits : -1, .events = POLLIN };
 }
 
 void watch_handle(struct supervisor *s, const struct pollfd *fds)
@@ -402,14 +403,14 @@ void watch_handle(struct supervisor *s, const struct pollfd *fds)
 		watch_exits(s, false);
 }
 
-uint64_t watch_due(void)
+uint64_t watch_due(const struct supervisor *s)
 {
-	return watch.due;
+	return s->watched ? watch.due : 0;
 }
 
 void watch_tick(struct supervisor *s, uint64_t now)
 {
-	if (watch.due == 0 || now < watch.due)
+	if (!s->watched || watch.due == 0 || now < watch.due)
 		return;
 	watch.due = 0;
 	settle(s, 0, now);
@@ -418,7 +419,7 @@ void watch_tick(struct supervisor *s, uint64_t now)
 
 void watch_end(struct supervisor *s)
 {
-	if (!watch.on)
+	if (!s->watched)
 		return;
 	if (err_is_set(&s->jail.err) && watch.mine.tid) { /* the command's last try was none */
 		sys_close(watch.mine.pidfd);
@@ -428,5 +429,5 @@ void watch_end(struct supervisor *s)
 	watch_exits(s, true);
 	watch_kinds_due(s, 0);
 	sys_close(TAKE_FD(watch.root));
-	watch.on = false;
+	s->watched = false;
 }

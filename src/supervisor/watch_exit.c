@@ -38,7 +38,7 @@ static void forget(struct process *p)
 /* It executes something else: the same process, by another name. */
 static bool rename_process(pid_t pid, const char *path)
 {
-	for (unsigned i = 0; watch.processes_count && i < WATCH_PROCESSES; i++) {
+	for (unsigned i = 0; watch.processes_count && i < watch.processes_top; i++) {
 		struct process *p = &watch.processes[i];
 
 		if (p->pidfd < 0 || p->pid != pid)
@@ -60,12 +60,9 @@ void watch_follow(struct supervisor *s, int pidfd, pid_t pid, pid_t ppid, const 
 		sys_close(pidfd);
 		return;
 	}
-	if (watch.processes_count == 0 && watch.exits < 0) {
-		for (i = 0; i < WATCH_PROCESSES; i++)
-			watch.processes[i].pidfd = -1;
+	if (watch.processes_count == 0 && watch.exits < 0)
 		watch.exits = (int)sys_call(SYS_epoll_create1, O_CLOEXEC);
-	}
-	for (i = 0; i < WATCH_PROCESSES - 1 && watch.processes[i].pidfd >= 0; i++)
+	for (i = 0; i < watch.processes_top && watch.processes[i].pidfd >= 0; i++)
 		;
 	ev.data.u32 = i;
 	if (watch.exits < 0 ||
@@ -76,6 +73,7 @@ void watch_follow(struct supervisor *s, int pidfd, pid_t pid, pid_t ppid, const 
 	watch.processes[i] =
 		(struct process){ .pidfd = pidfd, .pid = pid, .ppid = ppid, .path = strdup(path) };
 	watch.processes_count++;
+	watch.processes_top = MAX(watch.processes_top, i + 1);
 }
 
 void watch_exits(struct supervisor *s, bool all)
@@ -95,7 +93,7 @@ void watch_exits(struct supervisor *s, bool all)
 	}
 	if (!all || watch.exits < 0)
 		return;
-	for (unsigned i = 0; i < WATCH_PROCESSES; i++) {
+	for (unsigned i = 0; i < watch.processes_top; i++) {
 		if (watch.processes[i].pidfd < 0)
 			continue;
 		emit_exit(s, &watch.processes[i]);

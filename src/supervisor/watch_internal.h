@@ -89,12 +89,13 @@ struct process {
 };
 
 struct watch {
-	bool on;
 	int root;  /* of the sandbox, O_PATH; -1: not yet */
 	int exits; /* epoll of pidfds; -1 */
 	pid_t first;
 	uint32_t own; /* executions of ours that were told of */
 	uint64_t due; /* ms: when something has to be said; 0: never */
+	/* One past the highest place that is in use: a page that is not looked at is no fault. */
+	unsigned late_top, kinds_top, processes_top;
 	uint64_t denied_since, denied;
 	uint64_t untold[2];	    /* refused calls, and files, that no kind counts */
 	struct execution now, mine; /* mine: ours, until it is known that it was the last try */

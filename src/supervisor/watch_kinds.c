@@ -104,7 +104,7 @@ static struct kind *find(struct supervisor *s, const struct sighting *t, uint64_
 	uint64_t key = key_of(t);
 	struct kind *oldest = &watch.kinds[0];
 
-	for (size_t i = 0; i < WATCH_KINDS; i++) {
+	for (size_t i = 0; i < watch.kinds_top; i++) {
 		struct kind *k = &watch.kinds[i];
 
 		if (k->key == key)
@@ -114,6 +114,8 @@ static struct kind *find(struct supervisor *s, const struct sighting *t, uint64_
 	}
 	if (!make)
 		return NULL;
+	if ((oldest->key || watch.kinds_top == 0) && watch.kinds_top < WATCH_KINDS)
+		oldest = &watch.kinds[watch.kinds_top++];
 	emit_more(s, oldest);
 	*oldest = (struct kind){ .key = key, .since = now };
 	return oldest;
@@ -166,7 +168,7 @@ void watch_kinds_due(struct supervisor *s, uint64_t now)
 		emit_untold(s);
 	else if (watch.untold[0] || watch.untold[1])
 		watch_at(watch.denied_since + WATCH_WINDOW_MS);
-	for (size_t i = 0; i < WATCH_KINDS; i++) {
+	for (size_t i = 0; i < watch.kinds_top; i++) {
 		struct kind *k = &watch.kinds[i];
 
 		if (!k->key || (now && now < k->since + WATCH_WINDOW_MS)) {

@@ -20,6 +20,13 @@ static inline struct timespec sys_clock(clockid_t clock)
 	return t;
 }
 
+static inline uint64_t sys_clock_ns(clockid_t clock)
+{
+	struct timespec t = sys_clock(clock);
+
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
 static inline uint64_t sys_clock_us(clockid_t clock)
 {
 	struct timespec t = sys_clock(clock);
