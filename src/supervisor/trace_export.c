@@ -123,11 +123,11 @@ static void start(struct supervisor *s)
 	t->fd = move_up(pair[0]);
 	pair[1] = move_up(pair[1]);
 	counts = move_up(open_counts(s));
-	r = t->fd < 0 || pair[1] < 0 ? -EMFILE : spawn(s, program, pair[1], counts);
+	r = t->fd < 0 || pair[1] < 0 ? -EMFILE : configure(s); /* it looks for that at once */
+	if (r == 0)
+		r = spawn(s, program, pair[1], counts);
 	sys_close(pair[1]);
 	sys_close(counts);
-	if (r == 0)
-		r = configure(s);
 	if (r < 0)
 		sys_close(TAKE_FD(t->fd));
 }
