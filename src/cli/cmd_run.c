@@ -11,6 +11,7 @@
 #include "cli/detach.h"
 #include "cli/dirs.h"
 #include "cli/launch.h"
+#include "cli/layers.h"
 #include "cli/obtain.h"
 #include "cli/options.h"
 #include "cli/report.h"
@@ -100,12 +101,17 @@ static int start(struct report *report, const struct run_options *o, const struc
 		.began_us = (uint64_t)report->start.tv_sec * 1000000 +
 			    (uint64_t)report->start.tv_nsec / 1000,
 	};
+	struct run_store store;
 	int r = launch_prepare(&launch, plan, o, dirs, e);
 
 	launch.keep_fd = report->fd;
+	if (r == 0)
+		r = layers_prepare(&launch, plan, o, dirs, &store, &request, e);
 	if (r == 0 && request.kind != SANDBOX_FOREGROUND && ready_fd < 0)
 		r = detach(&ready_fd, not_started, e);
 	request.ready_fd = ready_fd;
+	if (r < 0)
+		layers_drop(&request);
 	return r < 0 ? r : supervisor_run(plan, &launch, &request, out, e);
 }
 
@@ -321,6 +327,17 @@ static void tell_spans(const struct outcome *out)
 	err_print(&e);
 }
 
+static void tell_changes(const struct outcome *out)
+{
+	char text[4 * SANDBOX_NAME_MAX + 128];
+	int n;
+
+	if (!out->store)
+		return;
+	n = run_changes_line(out, text, sizeof(text));
+	write_full(STDERR_FILENO, text, (size_t)n);
+}
+
 static int run_or_create(int argc, char **argv, bool create)
 {
 	struct outcome out = { 0 };
@@ -336,6 +353,7 @@ static int run_or_create(int argc, char **argv, bool create)
 		tell_network(&out);
 		tell_denials(&out);
 		tell_spans(&out);
+		tell_changes(&out);
 	}
 	report_write(&final_report, &out, &e);
 	if (failed && ready_fd >= 0)

@@ -7,8 +7,10 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/macros.h"
@@ -116,6 +118,17 @@ static void look_at_machine(struct host *h)
 		h->memory = (uint64_t)info.totalram * info.mem_unit;
 }
 
+/* Linux 6.6, CONFIG_TMPFS_XATTR: asked of a file in memory that nobody sees. */
+static bool memory_takes_xattrs(void)
+{
+	int fd = memfd_create("purple", MFD_CLOEXEC);
+	bool yes = fd >= 0 && fsetxattr(fd, "user.purple", "", 0, 0) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return yes;
+}
+
 void host_init(struct host *h, const struct probe_quick *quick, bool best_effort)
 {
 	const struct passwd *pw = getpwuid(geteuid());
@@ -128,6 +141,7 @@ void host_init(struct host *h, const struct probe_quick *quick, bool best_effort
 		.home = home && home[0] == '/' ? home : NULL,
 		.root = caller_is_root(),
 		.best_effort = best_effort,
+		.memory_layers = memory_takes_xattrs(),
 		.landlock_abi = quick->landlock_abi,
 		.namespaces = kernel_namespaces(),
 		.look = look,

@@ -183,16 +183,6 @@ static const char *covered(const struct plan *p, const char *path)
 	return NULL;
 }
 
-static bool wants_workspace(const struct plan *p)
-{
-	const struct plan_mount *m = plan_items(p, mounts, struct plan_mount);
-
-	for (uint32_t i = 0; i < p->mounts.count; i++)
-		if (m[i].kind == PM_WORKSPACE)
-			return true;
-	return false;
-}
-
 static int prepare_workspace(struct launch *l, const struct plan *p, const char *dir,
 			     const struct dirs *dirs, struct err *e)
 {
@@ -203,7 +193,7 @@ static int prepare_workspace(struct launch *l, const struct plan *p, const char 
 	long n;
 
 	l->workspace_fd = -1;
-	if (!wants_workspace(p))
+	if (!plan_workspace(p))
 		return 0;
 	l->workspace_fd = sys_openat(AT_FDCWD, dir ? dir : ".", O_PATH | O_DIRECTORY, 0);
 	if (l->workspace_fd < 0)

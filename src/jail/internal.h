@@ -56,6 +56,12 @@ int jail_root_open(struct jail *j);
 int jail_mounts(struct jail *j);
 int jail_root_enter(struct jail *j);
 
+/* layers.c: of a workspace that is not written at once. A descriptor, or -errno. */
+int jail_memory(struct jail *j, int like); /* layers in memory, as @like's mode is */
+int jail_open_store(struct jail *j, const struct launch_layers *l);
+/* An overlay, detached, of the workspace @lower and the layers in @store. */
+int jail_overlay(struct jail *j, const struct plan_mount *m, int lower, int store);
+
 /* network.c */
 int jail_make_network(struct jail *j); /* a namespace, and lo up in it */
 int jail_hand_network(struct jail *j); /* from the command's task to PID 1 … */

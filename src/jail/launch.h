@@ -17,13 +17,25 @@
 
 #include "jail/times.h"
 
+/* Where the changes of a workspace go that is not written at once. */
+struct launch_layers {
+	const char *path; /* of the directory that holds them */
+	int fd;		  /* open on it */
+	/* Relative to it, by no link. NULL: in memory, which ends with the sandbox. */
+	const char *upper, *work;
+	/* What was written before, newest first: between @upper and the workspace. */
+	const char *const *lower;
+	unsigned lower_count;
+};
+
 struct launch {
 	char *const *argv; /* the command; argv[0] is looked up in PATH of envp */
 	char *const *envp; /* all of it: nothing is inherited */
 
-	const char *workspace; /* its path, outside and inside; NULL: none */
-	int workspace_fd;      /* O_PATH on it, or -1 */
-	const char *init_path; /* the purple-init program */
+	const char *workspace;		    /* its path, outside and inside; NULL: none */
+	int workspace_fd;		    /* O_PATH on it, or -1 */
+	const struct launch_layers *layers; /* PMF_LAYERED */
+	const char *init_path;		    /* the purple-init program */
 
 	int keep_fd; /* a descriptor of the launcher's own, of any number; -1: none */
 	int last_fd; /* the highest of its other ones that must stay open; see jail_start() */

@@ -254,6 +254,36 @@ static int mount_bind(struct jail *j, const struct plan_mount *m)
 }
 
 /*
+ * What is written in the workspace @lower goes elsewhere. The trees that it is made of
+ * are put in its place first, where they are not in our mount namespace yet, and
+ * covered by it: a layer has to be attached (clone_private_mount(), fs/namespace.c).
+ */
+static int mount_layered(struct jail *j, const struct plan_mount *m, int lower)
+{
+	const struct launch_layers *l = j->launch->layers;
+	int to = open_target(j, j->launch->workspace, false, 0755), store = -1, tree, r = 0;
+
+	if (to < 0)
+		return fail(j, to, "make the place for", m);
+	if (m->flags & PMF_IDMAP)
+		r = sys_move_mount(lower, to);
+	if (m->flags & PMF_MEMORY) {
+		store = jail_memory(j, j->launch->workspace_fd);
+		r = store < 0 || r < 0 ? r : sys_move_mount(store, to);
+	} else if (m->flags & PMF_IDMAP) {
+		store = j->idmap_fds[j->next_idmap++];
+		r = r < 0 ? r : sys_move_mount(store, to);
+	} else {
+		store = jail_open_store(j, l);
+	}
+	if (r < 0)
+		return fail(j, r, "put the layers in the place of", m);
+	tree = store < 0 ? store : jail_overlay(j, m, lower, store);
+	r = tree < 0 ? tree : set_flags(j, m, tree);
+	return r < 0 ? r : attach(j, m, tree, j->launch->workspace);
+}
+
+/*
  * The workspace was opened by the launcher; its path is walked again here,
  * since a mount can only be cloned from our own mount namespace, and must lead
  * to the same directory.
@@ -266,10 +296,12 @@ static int mount_workspace(struct jail *j, const struct plan_mount *m)
 
 	if (!path)
 		return 0;
-	if (m->flags & PMF_IDMAP) {
+	if (m->flags & PMF_IDMAP && !(m->flags & PMF_LAYERED)) {
 		tree = take_idmapped(j, m);
 		return tree < 0 ? tree : attach(j, m, tree, path);
 	}
+	if (m->flags & PMF_IDMAP)
+		return mount_layered(j, m, j->idmap_fds[j->next_idmap++]);
 	fd = sys_open_canonical(path, O_PATH | O_DIRECTORY);
 	if (fd < 0)
 		return fail(j, fd, "open the workspace", m);
@@ -277,6 +309,8 @@ static int mount_workspace(struct jail *j, const struct plan_mount *m)
 	    sys_call(SYS_newfstatat, j->launch->workspace_fd, "", &was, AT_EMPTY_PATH) != 0 ||
 	    was.st_dev != now.st_dev || was.st_ino != now.st_ino)
 		tree = fail(j, ESTALE, "another directory took the place of", m);
+	else if (m->flags & PMF_LAYERED)
+		return mount_layered(j, m, fd);
 	else
 		tree = clone_tree(j, m, fd, "");
 	return tree < 0 ? tree : attach(j, m, tree, path);

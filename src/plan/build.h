@@ -45,6 +45,7 @@ struct host {
 	const char *state;   /* Purple's own of this user that outlives a boot; may be NULL */
 	bool root;	     /* may map a range of ids of its own */
 	bool best_effort;    /* from the command line */
+	bool memory_layers;  /* a tmpfs takes user xattrs, and so an overlay's upper layer */
 	const char *no_ebpf; /* why the kernel does not tell us of events; NULL: it does */
 	uint32_t landlock_abi;
 	uint64_t namespaces; /* CLONE_NEW* that the kernel has */

@@ -638,7 +638,8 @@ static int bind_all(struct builder *b, const struct policy_binds *binds, const c
 
 static void build_workspace(struct builder *b)
 {
-	bool write = b->policy->filesystem.workspace == WS_DIRECT;
+	int mode = b->policy->filesystem.workspace;
+	bool write = mode != WS_READ_ONLY;
 	struct plan_mount m = {
 		.kind = PM_WORKSPACE,
 		.mode = 0755,
@@ -647,8 +648,11 @@ static void build_workspace(struct builder *b)
 		.landlock = write ? LL_OWN : LL_READ,
 	};
 
-	if (b->policy->filesystem.workspace == WS_NONE)
+	if (mode == WS_NONE)
 		return;
+	m.flags |= mode == WS_REVIEW ? PMF_REVIEW : mode == WS_SCRATCH ? PMF_DISCARD : 0;
+	if (mode == WS_SCRATCH && b->host->memory_layers)
+		m.flags |= PMF_MEMORY;
 	m.landlock &= b->head.landlock_fs;
 	/* Before all that is relative to it. */
 	buf_add(&b->mounts, &m, sizeof(m));
@@ -694,6 +698,8 @@ int build_root(struct builder *b)
 	int r;
 
 	b->head.root_size = size;
+	b->head.workspace_bytes = p->workspace.max_bytes.v;
+	b->head.workspace_files = p->workspace.max_files.v;
 	b->head.root_inodes = MAX(size / INODE_BYTES, (uint64_t)1024);
 	r = build_system(b);
 	if (r < 0)

@@ -82,12 +82,6 @@ int build_refuse_unsupported(struct builder *b)
 		if (!word)
 			continue;
 		snprintf(what, sizeof(what), "%s%s%s", k->path, *word ? ": " : "", word);
-		/* No downgrade here: a writable workspace is not a lesser review. */
-		if (streq(k->path, "filesystem.workspace")) {
-			err_set(b->e, EPROTO, "plan", "%s: not supported yet", what);
-			err_remedy(b->e, "use direct, read-only or none");
-			return -EPROTO;
-		}
 		r = builder_lack(b, what, "not supported yet", "take the key out of the policy");
 		if (r < 0)
 			return r;

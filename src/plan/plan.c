@@ -166,6 +166,11 @@ static bool check_mount(struct check *c, const struct plan_mount *m)
 		return fail(c, "mount: unknown flag");
 	if ((m->flags & (PMF_IDS | PMF_TOLD)) && m->kind != PM_FILE)
 		return fail(c, "mount: ids where no content is");
+	if (m->flags & (PMF_LAYERED | PMF_MEMORY) && m->kind != PM_WORKSPACE)
+		return fail(c, "mount: layers where no workspace is");
+	if ((m->flags & PMF_LAYERED) == PMF_LAYERED ||
+	    (m->flags & PMF_MEMORY && !(m->flags & PMF_DISCARD)))
+		return fail(c, "mount: layers of two kinds");
 	if (m->landlock & ~(uint64_t)LANDLOCK_FS_ALL)
 		return fail(c, "mount: unknown Landlock right");
 	if (k->rdev != (m->rdev != 0))
@@ -192,6 +197,16 @@ static bool check_env(struct check *c, const struct plan_env *env, bool set)
 	if (set ? !equals || equals == text : equals != NULL)
 		return fail(c, "environment: bad name");
 	return true;
+}
+
+const struct plan_mount *plan_workspace(const struct plan *p)
+{
+	const struct plan_mount *m = plan_items(p, mounts, struct plan_mount);
+
+	for (uint32_t i = 0; i < p->mounts.count; i++)
+		if (m[i].kind == PM_WORKSPACE)
+			return &m[i];
+	return NULL;
 }
 
 static bool in_workspace(const struct plan *p, struct plan_str path)

@@ -69,7 +69,11 @@ enum plan_mount_flags {
 	PMF_OUTSIDE = 1 << 7,	/* as root: opened by the launcher, which can reach it */
 	PMF_IDS = 1 << 8,	/* PM_FILE: "{uid}" and "{gid}" in @data are the command's ids */
 	PMF_TOLD = 1 << 9,	/* PM_FILE: the supervisor appends to it what was refused */
-	PMF_ALL = (1 << 10) - 1
+	PMF_REVIEW = 1 << 10,	/* PM_WORKSPACE: writes go to layers, which wait for a person … */
+	PMF_DISCARD = 1 << 11,	/* … or are thrown away */
+	PMF_MEMORY = 1 << 12,	/* PMF_DISCARD: they are in memory, not in the state directory */
+	PMF_LAYERED = PMF_REVIEW | PMF_DISCARD,
+	PMF_ALL = (1 << 13) - 1
 };
 
 struct plan_mount {
@@ -327,6 +331,9 @@ struct plan {
 	uint64_t root_size;	     /* bytes of the root tmpfs, scratch included */
 	uint64_t root_inodes;	     /* its files and directories at most */
 
+	uint64_t workspace_bytes; /* that PMF_LAYERED may take; 0: no limit, in memory half of it */
+	uint64_t workspace_files;
+
 	struct plan_limits limits;
 	struct plan_network network;
 	struct plan_audit audit;
@@ -351,6 +358,9 @@ struct plan {
  * The block must not change afterwards.
  */
 const struct plan *plan_open(const void *data, size_t size, const char **why);
+
+/* The entry of the workspace; NULL: the plan has none. */
+const struct plan_mount *plan_workspace(const struct plan *p);
 
 /* The string, or NULL if absent. Valid for strings of an opened plan. */
 static inline const char *plan_string(const struct plan *p, struct plan_str s)

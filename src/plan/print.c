@@ -127,6 +127,28 @@ static void print_mount(struct buf *b, const struct plan *p, const struct plan_m
 	buf_puts(b, "\n");
 }
 
+/* Of a workspace that is not written at once. */
+static void print_layers_of_workspace(struct buf *b, const struct plan *p)
+{
+	const struct plan_mount *m = plan_workspace(p);
+
+	if (!m || !(m->flags & PMF_LAYERED))
+		return;
+	buf_printf(b, "  the workspace is an overlay: changes go to %s, and %s\n",
+		   m->flags & PMF_MEMORY ? "memory" : "the state directory",
+		   m->flags & PMF_REVIEW ? "wait for `purple apply`" : "are thrown away");
+	if (!p->workspace_bytes && !p->workspace_files)
+		return;
+	buf_puts(b, "  at most");
+	if (p->workspace_bytes) {
+		buf_puts(b, " ");
+		size(b, p->workspace_bytes);
+	}
+	if (p->workspace_files)
+		buf_printf(b, " %" PRIu64 " files", p->workspace_files);
+	buf_puts(b, "\n");
+}
+
 static void print_mounts(struct buf *b, const struct plan *p)
 {
 	const struct plan_mount *m = plan_items(p, mounts, struct plan_mount);
@@ -136,6 +158,7 @@ static void print_mounts(struct buf *b, const struct plan *p)
 	buf_printf(b, " and %" PRIu64 " inodes\n", p->root_inodes);
 	for (uint32_t i = 0; i < p->mounts.count; i++)
 		print_mount(b, p, &m[i]);
+	print_layers_of_workspace(b, p);
 }
 
 static void print_caps(struct buf *b, const char *title, uint64_t set)

@@ -164,6 +164,22 @@ static void print_identity(struct json *j, const struct plan *p)
 	bits(j, "steps", p->steps, step_names);
 }
 
+/* Of a workspace that is not written at once. */
+static void print_layers_of_workspace(struct json *j, const struct plan *p)
+{
+	const struct plan_mount *m = plan_workspace(p);
+
+	if (!m || !(m->flags & PMF_LAYERED))
+		return;
+	open_(j, "workspace", "{");
+	string(j, "mode", m->flags & PMF_REVIEW ? "review" : "scratch");
+	string(j, "by", "overlay");
+	string(j, "changes_in", m->flags & PMF_MEMORY ? "memory" : "state directory");
+	number(j, "max_bytes", p->workspace_bytes);
+	number(j, "max_files", p->workspace_files);
+	close_(j, "}");
+}
+
 static void print_mounts(struct json *j, const struct plan *p)
 {
 	const struct plan_mount *m = plan_items(p, mounts, struct plan_mount);
@@ -172,6 +188,7 @@ static void print_mounts(struct json *j, const struct plan *p)
 	number(j, "size", p->root_size);
 	number(j, "inodes", p->root_inodes);
 	close_(j, "}");
+	print_layers_of_workspace(j, p);
 	open_(j, "mounts", "[");
 	for (uint32_t i = 0; i < p->mounts.count; i++) {
 		open_(j, NULL, "{");

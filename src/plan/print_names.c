@@ -47,7 +47,9 @@ const struct bit_name mount_flag_names[] = {
 	{ PMF_RDONLY, "ro" },	      { PMF_NOSUID, "nosuid" },	  { PMF_NODEV, "nodev" },
 	{ PMF_NOEXEC, "noexec" },     { PMF_RECURSIVE, "rec" },	  { PMF_IDMAP, "idmap" },
 	{ PMF_OUTSIDE, "outside" },
-	{ PMF_IS_FILE, "file" },      { PMF_IDS, "ids" },	  { PMF_TOLD, "told" },	  { 0, NULL },
+	{ PMF_IS_FILE, "file" },      { PMF_IDS, "ids" },	  { PMF_TOLD, "told" },
+	{ PMF_REVIEW, "review" },     { PMF_DISCARD, "discard" }, { PMF_MEMORY, "memory" },
+	{ 0, NULL },
 };
 
 /* include/uapi/linux/landlock.h; the build machine's header may be older. */

@@ -66,8 +66,7 @@ const struct policy_key policy_keys[] = {
 	  .names = names_workspace, .option = "workspace",
 	  .help = "The directory that the sandbox was started in. direct: writable. read-only. "
 		  "none: not there. review: changes wait for `purple apply`. scratch: changes are "
-		  "thrown away.",
-	  .not_yet = "review scratch" },
+		  "thrown away." },
 	{ "filesystem.home", KEY_ENUM, AT(filesystem.home), .fallback = "scratch",
 	  .names = names_home, .option = "home",
 	  .help = "The home directory. scratch: empty, and gone at the end. none: not there." },
@@ -84,6 +83,15 @@ const struct policy_key policy_keys[] = {
 	{ "filesystem.scratch_bytes", KEY_SIZE, AT(filesystem.scratch_bytes), .min = 64 * KIB,
 	  .max = TIB, .fallback = "512M", .option = "scratch-size",
 	  .help = "How much all scratch directories together may hold." },
+
+	{ "workspace.max_bytes", KEY_SIZE, AT(workspace.max_bytes), .min = 64 * KIB, .max = TIB,
+	  .option = "workspace-size",
+	  .help = "How much may be changed in a workspace that is in review or scratch. At the "
+		  "limit the sandbox ends, or writing fails where the changes are in memory. "
+		  "Without it: no limit, or half of the memory." },
+	{ "workspace.max_files", KEY_COUNT, AT(workspace.max_files), .min = 16, .max = 1 << 30,
+	  .option = "workspace-files",
+	  .help = "Likewise, how many files and directories." },
 
 	{ "syscalls.baseline", KEY_ENUM, AT(syscalls.baseline), .fallback = "default",
 	  .names = names_baseline, .option = "syscalls",
@@ -364,7 +372,7 @@ const char *policy_section_nearest(const char *name)
 	static const char *const sections[] = { "filesystem",	"syscalls", "resources",
 						"capabilities", "network",  "environment",
 						"devices",	"audit",    "denials",
-						"tracing",	NULL };
+						"tracing",	"workspace", NULL };
 	const char *top[ARRAY_SIZE(policy_keys) + 1] = { 0 };
 	const char *s = names_nearest(sections, name);
 	size_t n = 0;

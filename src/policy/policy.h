@@ -118,6 +118,10 @@ struct policy {
 	} filesystem;
 
 	struct {
+		struct policy_num max_bytes, max_files; /* of what review and scratch keep */
+	} workspace;
+
+	struct {
 		int baseline;	   /* enum policy_baseline */
 		bool default_deny; /* false: what no rule names is allowed */
 		bool kill;	   /* a denied call ends the process; default: EPERM */

@@ -19,6 +19,7 @@
  *	watch.c     what is seen of calls by seccomp_unotify(2); watch_internal.h
  *	events.c    what has happened: counts, and the audit trail
  *	refused.c   what of it was refused, and what would allow it
+ *	workspace.c  changes that it may not make at once
  *	stay.c      commands that purple-init starts for us
  *	output.c    what a detached command writes: log, attached client
  *	tally.c     what of it goes into the totals of all
@@ -306,6 +307,13 @@ void refused_flush(struct supervisor *s);
 void refused_settle(struct supervisor *s);
 /* The refusals into the log of a detached one. */
 void refused_log(struct supervisor *s);
+
+/*
+ * workspace.c: of a workspace that is written directly these do nothing. After the sandbox
+ * has ended and its record is written: what waits for review stays, with a word in the log
+ * of a detached one, and the rest goes.
+ */
+void workspace_end(struct supervisor *s);
 
 /* register.c */
 int register_claim(struct supervisor *s, struct err *e);

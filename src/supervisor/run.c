@@ -407,14 +407,27 @@ static void judge_why(struct supervisor *s)
 /* Of those that we have opened: PID 1 closes what is above. */
 static int highest_fd(const struct supervisor *s)
 {
-	const int fds[] = { s->signals,	      s->all,
-			    s->dir,	      s->listener,
-			    s->init,	      s->init_theirs,
-			    s->output.fds[0], s->output.fds[1],
-			    s->output.log,    s->theirs[0],
-			    s->theirs[1],     s->theirs[2],
-			    s->net,	      s->request->ready_fd,
-			    s->net_tally,     s->ebpf,
+	const struct run_store *store = s->request->store;
+	const int fds[] = { s->launch->workspace_fd,
+			    store ? store->all : -1,
+			    store ? store->dir : -1,
+			    store ? store->layer : -1,
+			    s->signals,
+			    s->all,
+			    s->dir,
+			    s->listener,
+			    s->init,
+			    s->init_theirs,
+			    s->output.fds[0],
+			    s->output.fds[1],
+			    s->output.log,
+			    s->theirs[0],
+			    s->theirs[1],
+			    s->theirs[2],
+			    s->net,
+			    s->request->ready_fd,
+			    s->net_tally,
+			    s->ebpf,
 			    s->state_file.fd };
 	int last = -1;
 
@@ -445,7 +458,7 @@ void supervisor_ready(struct supervisor *s)
 
 static int start(struct supervisor *s, struct err *e)
 {
-	bool has_id = s->request->stays || s->plan->limits.controllers ||
+	bool has_id = s->request->stays || s->request->id || s->plan->limits.controllers ||
 		      s->plan->audit.flags & PA_ON || s->plan->tracing.flags & PT_ON;
 	int r;
 
@@ -455,7 +468,9 @@ static int start(struct supervisor *s, struct err *e)
 	s->signals = signals_watch(&s->launch->sigmask);
 	if (s->signals < 0)
 		return err_set(e, s->signals, "start", "watch for signals");
-	if (has_id && (r = sandbox_make_id(s->state.id)) < 0)
+	if (s->request->id)
+		str_copy(s->state.id, sizeof(s->state.id), s->request->id);
+	else if (has_id && (r = sandbox_make_id(s->state.id)) < 0)
 		return err_set(e, r, "start", "make an id");
 	if (has_id)
 		str_copy(s->out->id, sizeof(s->out->id), s->state.id);
@@ -539,6 +554,7 @@ int supervisor_run(const struct plan *plan, struct launch *launch,
 	network_end(&s);
 	ebpf_end(&s);
 	refused_log(&s);
+	workspace_end(&s);
 	output_close(&s);
 	group_end(&s, request->count || by_kill(ret) || s.events.on);
 	judge_why(&s);

@@ -27,15 +27,26 @@
 #include "supervisor/denials.h"
 #include "supervisor/state.h"
 
+/* Where the changes of a workspace go that is in review, or in scratch and not in memory. */
+struct run_store {
+	int all, dir; /* workspace/store.h; @dir is locked. The supervisor closes both. */
+	const char *name;
+	int layer; /* that is written */
+	uint32_t mode_bits;
+	bool keep; /* review: if there are any */
+};
+
 struct run_request {
 	enum sandbox_kind kind;
-	const char *name;    /* NULL: none was given; it is called by its id */
-	bool stays;	     /* takes exec; always, but for an anonymous foreground run */
-	bool count;	     /* fill in what the group counted */
-	bool terminal;	     /* a detached command gets one */
-	const char *runtime; /* directory of live state; NULL: there is none */
-	bool plan_cached;    /* for a trace: it was not made now */
-	uint64_t began_us;   /* CLOCK_MONOTONIC, when the caller began; 0: unknown */
+	const char *name;	 /* NULL: none was given; it is called by its id */
+	bool stays;		 /* takes exec; always, but for an anonymous foreground run */
+	bool count;		 /* fill in what the group counted */
+	bool terminal;		 /* a detached command gets one */
+	const char *id;		 /* made already, for @store; NULL: not yet */
+	struct run_store *store; /* NULL: none */
+	const char *runtime;	 /* directory of live state; NULL: there is none */
+	bool plan_cached;	 /* for a trace: it was not made now */
+	uint64_t began_us;	 /* CLOCK_MONOTONIC, when the caller began; 0: unknown */
 	/* Detached: a socket for a struct run_ready when the command runs; closed then. */
 	int ready_fd; /* -1: none */
 };
@@ -53,6 +64,8 @@ struct outcome {
 	int exit_status;       /* what purple shall exit with */
 	const char *reason;    /* why it ended, as in the report; set if started */
 	struct rusage usage;   /* of all that ran inside */
+	uint64_t changes;      /* of the workspace, that wait for review */
+	const char *store;     /* under this name; NULL: none do */
 	bool spans_waited;     /* what has become of the spans of the trace is known, below */
 	bool network_died;     /* purple-net did, before the sandbox: its network ended there */
 	char network_why[160]; /* and of what; its own words in it are hostile */
@@ -65,6 +78,9 @@ struct outcome {
 	char spans_why[164]; /* why some were dropped; a server's words in it are hostile */
 	char id[SANDBOX_ID_LEN + 1], name[SANDBOX_NAME_MAX + 1]; /* "": had none */
 };
+
+/* The line for a person that says what @o->changes wait, with its newline; its length. */
+int run_changes_line(const struct outcome *o, char *ret, size_t size);
 
 /*
  * Start @launch under @plan and return when the sandbox has ended and nothing

@@ -35,6 +35,16 @@ static inline int sys_fsconfig_string(int fs, const char *key, const char *value
 	return (int)sys_call(SYS_fsconfig, fs, FSCONFIG_SET_STRING, key, value, 0);
 }
 
+static inline int sys_fsconfig_flag(int fs, const char *key)
+{
+	return (int)sys_call(SYS_fsconfig, fs, FSCONFIG_SET_FLAG, key, 0, 0);
+}
+
+static inline int sys_fsconfig_fd(int fs, const char *key, int fd)
+{
+	return (int)sys_call(SYS_fsconfig, fs, FSCONFIG_SET_FD, key, 0, fd);
+}
+
 static inline int sys_fsconfig_create(int fs)
 {
 	return (int)sys_call(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, 0, 0, 0);

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The store (workspace/store.h) of a sandbox whose workspace is not written at
+ * once. For the static launcher.
+ */
+#ifndef PURPLE_CLI_LAYERS_H
+#define PURPLE_CLI_LAYERS_H
+
+#include "base/err.h"
+#include "cli/dirs.h"
+#include "cli/options.h"
+#include "jail/launch.h"
+#include "plan/plan.h"
+#include "supervisor/run.h"
+
+/*
+ * After launch_prepare(): fill in @l->layers, and @store, @request->store and
+ * @request->id if the changes go into the state directory. Removes what killed
+ * supervisors left there. Static memory: one a process.
+ */
+int layers_prepare(struct launch *l, const struct plan *p, const struct run_options *o,
+		   const struct dirs *dirs, struct run_store *store, struct run_request *request,
+		   struct err *e);
+
+/* It comes to no start: remove what layers_prepare() made, if it did. */
+void layers_drop(struct run_request *request);
+
+#endif
