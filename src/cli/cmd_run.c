@@ -222,10 +222,13 @@ static void tell_limit(const struct outcome *out)
 	static const struct {
 		const char *reason, *what, *key;
 	} limits[] = {
-		{ "timeout", "it ran for longer than it may", "session_timeout_seconds" },
-		{ "cpu time", "it used more processor time than it may", "cpu_time_seconds" },
+		{ "timeout", "it ran for longer than it may", "resources.session_timeout_seconds" },
+		{ "cpu time", "it used more processor time than it may",
+		  "resources.cpu_time_seconds" },
 		{ "out of memory", "the kernel killed it: it used more memory than it may",
-		  "memory_limit_bytes" },
+		  "resources.memory_limit_bytes" },
+		{ "workspace full", "it changed more in the workspace than it may",
+		  "workspace.max_bytes or workspace.max_files" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
@@ -233,8 +236,7 @@ static void tell_limit(const struct outcome *out)
 			struct err e = { 0 };
 
 			err_set(&e, EPROTO, "limits", "%s", limits[i].what);
-			err_remedy(&e, "resources.%s says how much; `purple plan` shows it",
-				   limits[i].key);
+			err_remedy(&e, "%s says how much; `purple plan` shows it", limits[i].key);
 			err_print(&e);
 		}
 }
@@ -265,6 +267,7 @@ static bool is_told(const struct outcome *out, const struct denial *d)
 {
 	return d->type == EV_LIMIT_REACHED && out->reason &&
 	       ((streq(out->reason, "timeout") && strstr(d->what, "session_timeout")) ||
+		(streq(out->reason, "workspace full") && strstr(d->what, "workspace.max")) ||
 		(streq(out->reason, "cpu time") && strstr(d->what, "cpu_time")) ||
 		(streq(out->reason, "out of memory") && strstr(d->what, "memory_limit")));
 }

@@ -53,7 +53,8 @@ static const struct own_option_row {
 } own_options[] = {
 	{ "--profile", "-p", OWN_PROFILE, ALL, " NAME",
 	  "a profile's name, or a policy file (with a /)" },
-	{ "--dir", "-w", OWN_DIR, START, " DIR", "the workspace; default: the current directory" },
+	{ "--dir", "-w", OWN_DIR, START, " DIR[:MODE]",
+	  "the workspace; default: the current directory. MODE: direct, read-only, review or scratch" },
 	{ "--set", NULL, OWN_SET, ALL, " KEY=VALUE",
 	  "override any policy key; KEY+=ITEM adds to a list" },
 	{ "--best-effort", NULL, OWN_BEST_EFFORT, ALL, NULL,
@@ -112,9 +113,6 @@ static void take_own(struct run_options *o, enum own_option id, const char *valu
 	case OWN_PROFILE:
 		o->profile = value;
 		break;
-	case OWN_DIR:
-		o->workspace = value;
-		break;
 	case OWN_REPORT:
 		o->report = streq(value, "-") ? "fd:1" : value;
 		break;
@@ -143,6 +141,7 @@ static void take_own(struct run_options *o, enum own_option id, const char *valu
 		o->help = true;
 		break;
 	case OWN_SET:
+	case OWN_DIR:
 		break;
 	}
 }
@@ -185,6 +184,24 @@ static const struct own_option_row *find_own_option(const struct word *w, const 
 	return NULL;
 }
 
+/* "DIR:MODE" names the mode as well. A directory of such a name is written with a '/' behind it. */
+static int take_dir(struct run_options *o, const char *value, struct err *e)
+{
+	static const char *const modes[] = { "direct", "read-only", "review", "scratch" };
+	const char *colon = strrchr(value, ':');
+
+	o->workspace = value;
+	for (size_t i = 0; colon && i < ARRAY_SIZE(modes); i++) {
+		if (!streq(colon + 1, modes[i]))
+			continue;
+		o->workspace = colon == value ? NULL : strndup(value, (size_t)(colon - value));
+		if (colon != value && !o->workspace)
+			return err_set(e, ENOMEM, "usage", "--dir");
+		return add_override(o, "--dir", "filesystem.workspace", "=", modes[i], e);
+	}
+	return 0;
+}
+
 static int parse_own(const struct own_option_row *row, const struct word *w, const char *value,
 		     char **argv, int *i, enum command of, struct run_options *o, struct err *e)
 {
@@ -201,6 +218,8 @@ static int parse_own(const struct own_option_row *row, const struct word *w, con
 		return usage_error(e, of, "%s needs a value", w->text);
 	if (row->id == OWN_SET)
 		return add_override(o, "--set", value, "", "", e);
+	if (row->id == OWN_DIR)
+		return take_dir(o, value, e);
 	take_own(o, row->id, value);
 	return 0;
 }

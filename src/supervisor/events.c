@@ -237,6 +237,9 @@ static void emit_limits(struct supervisor *s)
 		   s->why && streq(s->why, "timeout"), "the sandbox was ended");
 	emit_limit(s, "resources.cpu_time_seconds", l->cpu_time_s,
 		   s->why && streq(s->why, "cpu time"), "the sandbox was ended");
+	emit_limit(s, s->plan->workspace_bytes ? "workspace.max_bytes" : "workspace.max_files",
+		   s->plan->workspace_bytes ? s->plan->workspace_bytes : s->plan->workspace_files,
+		   s->why && streq(s->why, "workspace full"), "the sandbox was ended");
 	emit_limit(s, "resources.file_size_bytes", file_size(s), large_files(s),
 		   "SIGXFSZ ended processes that wrote more to a file");
 	if (!o->counted)

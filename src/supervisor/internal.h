@@ -130,7 +130,7 @@ struct supervisor {
 	bool suspended;	    /* by SIGTSTP */
 	/* CLOCK_MONOTONIC, ms; 0: not set */
 	uint64_t register_at, session_at, cpu_at, grace_at, empty_at, start_at, trace_at;
-	uint64_t settle_at;
+	uint64_t settle_at, workspace_at;
 
 	int signals;
 	int all, dir, listener; /* the state directories, ours, the control socket */
@@ -314,6 +314,11 @@ void refused_log(struct supervisor *s);
  * of a detached one, and the rest goes.
  */
 void workspace_end(struct supervisor *s);
+/*
+ * Look how much there is: first with @now 0, then at workspace_at, which it sets anew; at
+ * the limit it ends the sandbox. A file that was deleted while it is open is not seen.
+ */
+void workspace_look(struct supervisor *s, uint64_t now);
 
 /* register.c */
 int register_claim(struct supervisor *s, struct err *e);

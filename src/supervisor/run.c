@@ -219,6 +219,8 @@ static void run_timers(struct supervisor *s)
 		s->start_at = stay_overdue(s, now);
 	if (is_due(&s->events.retry_at, now))
 		events_flush(s);
+	if (is_due(&s->workspace_at, now))
+		workspace_look(s, now);
 	watch_tick(s, now);
 	if (is_due(&s->settle_at, now))
 		settle(s, now);
@@ -227,9 +229,9 @@ static void run_timers(struct supervisor *s)
 /* ms until something is due; -1: nothing. */
 static int64_t next_timer(const struct supervisor *s)
 {
-	const uint64_t at[] = { s->register_at, s->session_at, s->cpu_at,	   s->grace_at,
-				s->empty_at,	s->start_at,   s->events.retry_at, watch_due(s),
-				s->trace_at,	s->settle_at };
+	const uint64_t at[] = { s->register_at,	 s->session_at, s->cpu_at,	    s->grace_at,
+				s->empty_at,	 s->start_at,	s->events.retry_at, watch_due(s),
+				s->workspace_at, s->trace_at,	s->settle_at };
 	uint64_t first = 0, now;
 
 	for (size_t i = 0; i < ARRAY_SIZE(at); i++)
@@ -324,7 +326,7 @@ static bool loop_once(struct supervisor *s, struct pollfd *fds, bool *quick)
 static void loop(struct supervisor *s)
 {
 	static struct pollfd fds[FDS];
-	bool quick = !s->request->stays && !s->plan->limits.session_s &&
+	bool quick = !s->request->stays && !s->workspace_at && !s->plan->limits.session_s &&
 		     !s->plan->limits.cpu_time_s;
 
 	fds[ENDED] = (struct pollfd){ .fd = s->jail.pid1_fd, .events = POLLIN };
@@ -434,8 +436,7 @@ static int highest_fd(const struct supervisor *s)
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		last = MAX(last, fds[i]);
 	if (s->events.on)
-		last = MAX(last, MAX(MAX(s->trail.dir, s->trail.file),
-				     s->trail.head));
+		last = MAX(last, MAX(MAX(s->trail.dir, s->trail.file), s->trail.head));
 	for (size_t i = 0; s->has_leaf && i < PLAN_CONTROLLERS; i++)
 		last = MAX(last, MAX(s->leaf.v1_fds[i], s->leaf.tasks_fds[i]));
 	return s->has_leaf ? MAX(last, s->leaf.v2_fd) : last;
@@ -548,6 +549,7 @@ int supervisor_run(const struct plan *plan, struct launch *launch,
 	init(&s, plan, launch, request, ret);
 	r = start(&s, e);
 	if (r == 0) {
+		workspace_look(&s, 0);
 		loop(&s);
 		finish(&s);
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The workspace of a sandbox that may not change it at once. */
+#include <signal.h>
 #include <stdio.h>
 
 #include "supervisor/internal.h"
@@ -14,6 +15,31 @@ int run_changes_line(const struct outcome *o, char *ret, size_t size)
 			(unsigned long long)o->changes,
 			o->changes == 1 ? "change waits" : "changes wait", o->store, o->store,
 			o->store);
+}
+
+/* ms between two walks: at least so many, and so many times what the last one took. */
+enum { LOOK_MS = 500, LOOK_SHARE = 20, FULL_GRACE_MS = 1000 };
+/* So many walks in a row that did not see all: somebody hides what the limit is for. */
+enum { BLIND_MAX = 6 };
+
+void workspace_look(struct supervisor *s, uint64_t now)
+{
+	const struct usage_limits limits = { s->plan->workspace_bytes, s->plan->workspace_files };
+	const struct run_store *t = s->request->store;
+	static _cold_data_ unsigned blind;
+	struct usage u;
+
+	if (!t || (!limits.bytes && !limits.files))
+		return;
+	if (now && usage_of_layer(t->layer, -1, t->mode_bits, &limits, &u) == 0)
+		blind = u.full ? BLIND_MAX : u.more ? blind + 1 : 0;
+	if (blind == BLIND_MAX) {
+		blind = 0;
+		supervisor_stop(s, SIGTERM, FULL_GRACE_MS, "workspace full", -1);
+		return;
+	}
+	s->workspace_at = supervisor_now();
+	s->workspace_at += MAX(now ? (s->workspace_at - now) * LOOK_SHARE : 0, (uint64_t)LOOK_MS);
 }
 
 void workspace_end(struct supervisor *s)

@@ -163,7 +163,7 @@ int usage_of_layer(int layer, int lower, uint32_t mode_bits, const struct usage_
 		if (r <= 0)
 			leave(&w);
 	}
-	ret->more |= w.depth > 0;
+	ret->full = is_enough(&w);
 	while (w.depth > 0)
 		leave(&w);
 	sys_close(w.levels[0].fd);

@@ -16,7 +16,8 @@ struct usage {
 	uint64_t bytes; /* on disk; a file of many names counts once a name */
 	uint64_t files; /* and directories, links, whiteouts */
 	uint64_t changes;
-	bool more; /* there is more than was looked at: too deep, or beyond the limits */
+	bool full; /* the limits were passed, and the rest was not looked at */
+	bool more; /* there is more, too deep or in directories that we may not read */
 };
 
 struct usage_limits {

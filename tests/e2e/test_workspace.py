@@ -52,7 +52,7 @@ def fixture_kept(as_user):
 
     def new():
         return {n: p for n, p in stores(as_user).items()
-                if n not in before and meta(p)["path"] == str(as_user.workspace)}
+                if n not in before and meta(p)["path"].startswith(str(as_user.workspace))}
 
     yield new
     for path in new().values():
@@ -250,3 +250,43 @@ def test_everyday_programs(as_user, kept, mode):
     assert out.strip().endswith("3 2 1")
     assert fingerprint(as_user.workspace) == before
     assert len(kept()) == (1 if mode == "review" else 0)
+
+
+@pytest.mark.parametrize("fill, limit", [
+    ("head -c 9M /dev/zero > big", "max_bytes=4M"),
+    ("i=0; while [ $i -lt 60 ]; do : > f$i; i=$((i+1)); done", "max_files=40"),
+    ("mkdir -p hidden; head -c 9M /dev/zero > hidden/big; chmod 000 hidden", "max_bytes=4M"),
+])
+def test_quota_of_review(as_user, kept, fill, limit):
+    report = as_user.home / "report.json"
+    done = shell(as_user, f"{fill}; echo filled; exec sleep 100", options=[
+        "--workspace=review", "--set", f"workspace.{limit}", "--report", str(report)])
+    assert done.returncode == 143, done.stderr
+    assert "it changed more in the workspace than it may" in done.stderr
+    assert json.loads(report.read_text())["reason"] == "workspace full"
+    assert len(kept()) == 1
+
+
+def test_quota_that_is_kept(as_user, kept):
+    done = shell(as_user, "head -c 1M /dev/zero > big; sleep 2; echo still here", options=[
+        "--workspace=review", "--set", "workspace.max_bytes=4M", "--workspace-files=100"])
+    assert ok(done) == "still here\n" and len(kept()) == 1
+
+
+@pytest.mark.parametrize("mode", ["direct", "read-only", "review", "scratch"])
+def test_mode_behind_the_directory(as_user, kept, mode):
+    as_user.write("sub/file", "1\n")
+    work = as_user.workspace / "sub"
+    done = shell(as_user, "pwd; echo 2 > file", options=["-w", f"sub:{mode}"])
+    assert done.stdout == f"{work}\n"
+    assert (done.returncode == 0) == (mode != "read-only")
+    assert (work / "file").read_text() == ("2\n" if mode == "direct" else "1\n")
+    done = shell(as_user, "cat file; pwd", options=["-w", f":{mode}"])
+    assert done.stdout == f"{as_user.workspace}\n"
+    assert len(kept()) == (1 if mode == "review" else 0)
+
+
+def test_directory_that_looks_like_a_mode(as_user, kept):
+    as_user.run(["mkdir", "x:review"])
+    ok(shell(as_user, "echo 1 > file", options=["-w", "x:review/"]))
+    assert (as_user.workspace / "x:review" / "file").exists() and not kept()
