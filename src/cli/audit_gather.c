@@ -24,9 +24,9 @@ static const struct lane {
 static const struct section {
 	enum event_type type;
 	const char *name;
-	enum event_field fields[6]; /* until a repeated one */
+	enum event_field fields[7]; /* until a repeated one */
 } sections[] = {
-	{ EV_LIMIT_REACHED, "limits", { EF_LIMIT, EF_VALUE, EF_COUNT, EF_MESSAGE, EF_ALLOW, EF_ALLOW } },
+	{ EV_LIMIT_REACHED, "limits", { EF_LIMIT, EF_VALUE, EF_COUNT, EF_MESSAGE, EF_ALLOW, EF_ADVICE, EF_ADVICE } },
 	{ EV_LAYER_DOWNGRADED, "downgrades", { EF_LAYER, EF_REASON, EF_REASON } },
 	{ EV_AUDIT_GAP, "gaps", { EF_COUNT, EF_REASON, EF_REASON } },
 	{ EV_SETUP_ERROR, "errors", { EF_STAGE, EF_OBJECT, EF_MESSAGE, EF_ERROR, EF_ERROR } },
@@ -267,7 +267,7 @@ static void add_refused(struct report *p, const struct trail_line *l)
 						 EF_PROTO, EF_LAYER,  EF_SYSCALL, EF_ALLOW };
 	static const enum event_field kept[] = { EF_PATH,  EF_ACCESS,  EF_HOST,	 EF_PORT,
 						 EF_PROTO, EF_SYSCALL, EF_ERROR, EF_LAYER,
-						 EF_RULE,  EF_REASON,  EF_ALLOW };
+						 EF_RULE,  EF_REASON,  EF_ALLOW, EF_ADVICE };
 	_cleanup_buf_ struct buf key = BUF_INIT(KEY_ROOM * 4), text = BUF_INIT(KEY_ROOM * 4);
 	bool fresh, call = l->known == EV_SYSCALL_DENIED;
 	json_t *item;

@@ -210,10 +210,16 @@ static void notes(const struct page *p)
 
 static void put_allow(struct buf *b, const json_t *o)
 {
-	if (!*report_string(o, "allow"))
+	const char *allow = report_string(o, "allow"), *advice = report_string(o, "advice");
+
+	if (!*allow && !*advice)
 		return;
-	buf_puts(b, "<span class=\"allow\"><small>would be allowed by</small>");
-	html_code(b, report_string(o, "allow"));
+	buf_puts(b, "<span class=\"allow\"><small>");
+	buf_puts(b, *allow ? "would be allowed by</small>" : "</small>");
+	if (*allow)
+		html_code(b, allow);
+	if (*advice)
+		html_put(b, advice);
 	buf_puts(b, "</span>");
 }
 

@@ -14,7 +14,7 @@
  *	hosts       host, addresses, port, proto, allowed, refused, first, last
  *	names       host, addresses, allowed, refused
  *	written     path, access, count, first, last, by
- *	refused     type, what, count, first, last, error, layer, rule, reason, allow, by
+ *	refused     type, what, count, first, last, error, layer, rule, reason, allow, advice, by
  *	limits, downgrades, gaps, errors, changes, requests   time and the fields
  *	intents     time, text, expect, until, events, met, unmet, unannounced: rule, message,
  *	            what, count, first, refused

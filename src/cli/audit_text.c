@@ -144,10 +144,16 @@ static void written_row(const json_t *o, struct buf *b)
 
 static void put_allow(struct buf *b, const json_t *o)
 {
-	if (!*report_string(o, "allow"))
-		return;
-	buf_puts(b, "\n      to allow it: ");
-	line_put(b, report_string(o, "allow"));
+	const char *allow = report_string(o, "allow"), *advice = report_string(o, "advice");
+
+	if (*allow) {
+		buf_puts(b, "\n      to allow it: ");
+		line_put(b, allow);
+	}
+	if (*advice) {
+		buf_puts(b, "\n      ");
+		line_put(b, advice);
+	}
 }
 
 static void limit_row(const json_t *o, struct buf *b)

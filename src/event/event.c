@@ -125,7 +125,7 @@ const struct event_info event_table[EVENT_TYPES] = {
 		"means to: {text}" },
 	[EV_AUDIT_OPENED] = { "audit.opened", EC_LIFE, ES_INFO,
 		FIELDS(EF_FILE, EF_REASON),
-		"trail opened, continues {file}" },
+		"trail opened ({reason})" },
 	[EV_AUDIT_GAP] = { "audit.gap", EC_LIFE, ES_ERROR,
 		FIELDS(EF_COUNT, EF_REASON),
 		"lines are missing ({count}): {reason}" },

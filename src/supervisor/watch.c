@@ -97,6 +97,8 @@ static void settle_one(struct supervisor *s, struct execution *x, int error)
 
 	if (refused && error == 0)
 		error = -t.error;
+	if (error == 0)
+		events_started(s);
 	emit_execution(s, x, error);
 	if (refused)
 		watch_tell(s, &t);
