@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "workspace/flags.h"
+
+#include <fnmatch.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/macros.h"
+#include "base/str.h"
+
+/* A pattern that ends in '/' is of a directory and all that is in it. All in lower case. */
+/* clang-format off */
+const struct flag flag_table[] = {
+	/* githooks(5), git-config(1): core.hooksPath, core.fsmonitor, core.pager, aliases, … */
+	{ ".git/hooks/", "git", "git runs it on commit, checkout, merge or push" },
+	{ ".git/config", "git", "git's settings name programs that git runs" },
+	{ ".git/config.worktree", "git", "git's settings name programs that git runs" },
+	{ ".git/info/attributes", "git", "it chooses filters and merge drivers, which git runs" },
+	{ ".git/commondir", "git", "it says where git's settings and hooks are" },
+	{ ".git/gitdir", "git", "it says where git's settings and hooks are" },
+	{ ".git/modules/**/hooks/", "git", "git runs it in a submodule" },
+	{ ".git/modules/**/config", "git", "a submodule's settings name programs that git runs" },
+	{ ".git/modules/**/config.worktree", "git", "a submodule's settings name programs that git runs" },
+	{ ".git/modules/**/commondir", "git", "it says where git's settings and hooks are" },
+	{ ".git/modules/**/gitdir", "git", "it says where git's settings and hooks are" },
+	{ ".git/modules/**/info/attributes", "git", "it chooses filters and merge drivers, which git runs" },
+	{ ".git/worktrees/*/config.worktree", "git", "a worktree's settings name programs that git runs" },
+	{ ".git/worktrees/*/commondir", "git", "it says where git's settings and hooks are" },
+	{ ".git/worktrees/*/gitdir", "git", "it says where the worktree is" },
+	{ ".git/rebase-merge/", "git", "a rebase that goes on runs what stands in it" },
+	{ "*.git/hooks/", "git", "git runs it in a bare repository" },
+	{ "*.git/config", "git", "git's settings name programs that git runs" },
+	{ ".gitmodules", "git", "it says from where submodules are fetched, and how" },
+	{ ".gitattributes", "git", "it chooses filters and merge drivers, which git runs" },
+	{ ".gitconfig", "git", "git's settings name programs that git runs" },
+	{ ".hg/hgrc", "git", "Mercurial's settings name hooks" },
+	{ ".husky/", "git", "git's hooks, by husky" },
+	{ ".githooks/", "git", "git's hooks, where core.hooksPath says so" },
+	{ "lefthook.yml", "git", "it names what git's hooks run" },
+	{ ".pre-commit-config.yaml", "git", "it names what runs before a commit" },
+	{ ".envrc", "shell", "direnv runs it on entering the directory" },
+	{ ".bashrc", "shell", "a shell runs it when it starts" },
+	{ ".bash_profile", "shell", "a shell runs it when it starts" },
+	{ ".bash_login", "shell", "a shell runs it when it starts" },
+	{ ".bash_logout", "shell", "a shell runs it when it ends" },
+	{ ".bash_aliases", "shell", "a shell runs it when it starts" },
+	{ ".profile", "shell", "a shell runs it when it starts" },
+	{ ".zshrc", "shell", "a shell runs it when it starts" },
+	{ ".zshenv", "shell", "a shell runs it when it starts" },
+	{ ".zprofile", "shell", "a shell runs it when it starts" },
+	{ ".zlogin", "shell", "a shell runs it when it starts" },
+	{ ".zlogout", "shell", "a shell runs it when it ends" },
+	{ ".kshrc", "shell", "a shell runs it when it starts" },
+	{ ".cshrc", "shell", "a shell runs it when it starts" },
+	{ ".tcshrc", "shell", "a shell runs it when it starts" },
+	{ ".inputrc", "shell", "what keys do in a shell" },
+	{ ".config/fish/", "shell", "a shell runs it when it starts" },
+	{ ".config/autostart/", "shell", "the desktop starts it on login" },
+	{ ".config/systemd/", "shell", "systemd starts what it names" },
+	{ ".ssh/", "shell", "ssh obeys it: keys that may log in, commands, proxies" },
+	{ ".mise.toml", "shell", "mise obeys it on entering the directory" },
+	{ "mise.toml", "shell", "mise obeys it on entering the directory" },
+	{ ".tool-versions", "shell", "it chooses the programs that run here" },
+	{ ".autoenv", "shell", "autoenv runs it on entering the directory" },
+	{ ".vscode/", "editor", "tasks and settings name programs that the editor runs" },
+	{ "*.code-workspace", "editor", "tasks and settings name programs that the editor runs" },
+	{ ".devcontainer/", "editor", "the editor builds and starts what it says" },
+	{ ".devcontainer.json", "editor", "the editor builds and starts what it says" },
+	{ ".idea/", "editor", "run configurations, watchers and start-up tasks" },
+	{ ".run/", "editor", "run configurations" },
+	{ ".fleet/", "editor", "run configurations" },
+	{ ".zed/", "editor", "tasks and settings name programs that the editor runs" },
+	{ ".vimrc", "editor", "vim runs it (exrc)" },
+	{ ".gvimrc", "editor", "vim runs it" },
+	{ ".exrc", "editor", "vi runs it (exrc)" },
+	{ ".nvimrc", "editor", "nvim runs it (exrc)" },
+	{ ".nvim.lua", "editor", "nvim runs it (exrc)" },
+	{ ".lvimrc", "editor", "vim runs it (localvimrc)" },
+	{ ".dir-locals.el", "editor", "emacs evaluates what is in it" },
+	{ ".emacs", "editor", "emacs runs it" },
+	{ ".emacs.d/", "editor", "emacs runs it" },
+	{ ".sublime-project", "editor", "build systems" },
+	{ "*.sublime-project", "editor", "build systems name programs that the editor runs" },
+	{ ".claude/", "agent", "settings, hooks and commands of an agent that runs on the host" },
+	{ ".claude.json", "agent", "settings of an agent that runs on the host" },
+	{ ".codex/", "agent", "settings of an agent that runs on the host" },
+	{ ".cursor/", "agent", "settings and rules of an agent that runs on the host" },
+	{ ".cursorrules", "agent", "an agent that runs on the host obeys it" },
+	{ ".gemini/", "agent", "settings of an agent that runs on the host" },
+	{ ".windsurf/", "agent", "settings of an agent that runs on the host" },
+	{ ".aider*", "agent", "settings of an agent that runs on the host" },
+	{ ".continue/", "agent", "settings of an agent that runs on the host" },
+	{ ".opencode/", "agent", "settings of an agent that runs on the host" },
+	{ "opencode.json", "agent", "settings of an agent that runs on the host" },
+	{ ".mcp.json", "agent", "it names servers that an agent starts on the host" },
+	{ "mcp.json", "agent", "it names servers that an agent starts on the host" },
+	{ "claude.md", "agent", "an agent that runs on the host obeys it" },
+	{ "agents.md", "agent", "an agent that runs on the host obeys it" },
+	{ "gemini.md", "agent", "an agent that runs on the host obeys it" },
+	{ ".github/workflows/", "ci", "the project's servers run it when it is pushed" },
+	{ ".github/actions/", "ci", "the project's servers run it when it is pushed" },
+	{ ".github/copilot-instructions.md", "agent", "an agent that runs on the host obeys it" },
+	{ ".gitlab-ci.yml", "ci", "the project's servers run it when it is pushed" },
+	{ ".gitlab/", "ci", "the project's servers may run it when it is pushed" },
+	{ ".circleci/", "ci", "the project's servers run it when it is pushed" },
+	{ ".buildkite/", "ci", "the project's servers run it when it is pushed" },
+	{ ".forgejo/", "ci", "the project's servers run it when it is pushed" },
+	{ ".gitea/", "ci", "the project's servers run it when it is pushed" },
+	{ ".woodpecker*", "ci", "the project's servers run it when it is pushed" },
+	{ ".drone.yml", "ci", "the project's servers run it when it is pushed" },
+	{ ".travis.yml", "ci", "the project's servers run it when it is pushed" },
+	{ ".appveyor.yml", "ci", "the project's servers run it when it is pushed" },
+	{ "appveyor.yml", "ci", "the project's servers run it when it is pushed" },
+	{ "azure-pipelines.yml", "ci", "the project's servers run it when it is pushed" },
+	{ "bitbucket-pipelines.yml", "ci", "the project's servers run it when it is pushed" },
+	{ "jenkinsfile*", "ci", "the project's servers run it when it is pushed" },
+	{ "package.json", "package", "its scripts run on npm install, test and others" },
+	{ ".npmrc", "package", "it says from where packages come, and which programs npm runs" },
+	{ ".yarnrc*", "package", "it names the yarn that runs, and plugins" },
+	{ ".yarn/", "package", "yarn itself and its plugins" },
+	{ ".pnpmfile.cjs", "package", "pnpm runs it on install" },
+	{ "binding.gyp", "package", "npm install builds what it says, and runs its commands" },
+	{ "setup.py", "package", "pip runs it on install" },
+	{ "setup.cfg", "package", "it says what is built on install" },
+	{ "pyproject.toml", "package", "it names what builds on install, and tools' plugins" },
+	{ "conftest.py", "package", "pytest runs it" },
+	{ "sitecustomize.py", "python", "Python runs it when it starts" },
+	{ "usercustomize.py", "python", "Python runs it when it starts" },
+	{ "*.pth", "python", "Python runs lines of it when it starts" },
+	{ "pyvenv.cfg", "python", "it says which Python and which libraries are run" },
+	{ "noxfile.py", "build", "nox runs it" },
+	{ "tox.ini", "build", "tox runs its commands" },
+	{ "gemfile", "package", "bundler runs it" },
+	{ "build.rs", "build", "cargo runs it on build" },
+	{ ".cargo/", "build", "it names the linker, wrappers and runners of cargo" },
+	{ "rust-toolchain*", "build", "it chooses the compiler that runs" },
+	{ "makefile", "build", "make runs its recipes" },
+	{ "gnumakefile", "build", "make runs its recipes" },
+	{ "makefile.*", "build", "make runs its recipes" },
+	{ "*.mk", "build", "make runs its recipes" },
+	{ "justfile", "build", "just runs its recipes" },
+	{ "taskfile.yml", "build", "task runs its commands" },
+	{ "rakefile", "build", "rake runs it" },
+	{ "cmakelists.txt", "build", "cmake runs its commands" },
+	{ "meson.build", "build", "meson runs its commands" },
+	{ "configure", "build", "it is run to build" },
+	{ "build.gradle*", "build", "gradle runs it" },
+	{ "settings.gradle*", "build", "gradle runs it" },
+	{ "gradle/wrapper/", "build", "it names the gradle that runs" },
+	{ ".mvn/", "build", "it names the Maven that runs, and extensions" },
+	{ "pom.xml", "build", "Maven runs the plugins that it names" },
+	{ "dockerfile*", "build", "it is run to build an image" },
+	{ "docker-compose*.y*ml", "build", "it is started, with what it mounts of the host" },
+	{ "compose.y*ml", "build", "it is started, with what it mounts of the host" },
+	{ "vagrantfile", "build", "vagrant runs it" },
+	{ "flake.nix", "build", "nix evaluates it" },
+	{ "shell.nix", "build", "nix-shell runs it" },
+	{ ".gdbinit", "build", "gdb runs it" },
+	{ ".lldbinit", "build", "lldb runs it" },
+	{ "*.desktop", "shell", "the desktop starts the program that it names" },
+};
+const size_t flag_table_count = ARRAY_SIZE(flag_table);
+/* clang-format on */
+
+static const struct flag gitdir_flag = { ".git", "git",
+					 "it says where git's settings and hooks are" };
+static const struct flag setid_flag = { "", "setid",
+					"it runs with its owner's rights or with capabilities" };
+static const struct flag executable_flag = { "", "executable", "it can be run" };
+static const struct flag link_flag = { "", "link", "the link may lead out of the workspace" };
+static const struct flag special_flag = { "", "special", "it is a device, a FIFO or a socket" };
+
+/* A character that HFS+ leaves out of comparisons: utf8.c of git, next_hfs_char(). */
+static bool is_ignored(unsigned c)
+{
+	return (c >= 0x200c && c <= 0x200f) || (c >= 0x202a && c <= 0x202e) ||
+	       (c >= 0x206a && c <= 0x206f) || c == 0xfeff;
+}
+
+/* The three-byte character at @s, or 0. */
+static unsigned three_bytes(const char *s)
+{
+	const unsigned char *u = (const unsigned char *)s;
+
+	if (utf8_len(s) != 3)
+		return 0;
+	return (u[0] & 0x0fU) << 12 | (u[1] & 0x3fU) << 6 | (u[2] & 0x3fU);
+}
+
+/* The component [@s, @end) as the file system that tells least apart has it. */
+static size_t fold_component(const char *s, const char *end, char *to)
+{
+	char *at = to;
+
+	while (s < end && *s != ':') {
+		unsigned wide = three_bytes(s);
+
+		if (is_ignored(wide)) {
+			s += 3;
+		} else if (wide == 0x212a) { /* KELVIN SIGN */
+			*at++ = 'k';
+			s += 3;
+		} else if (s[0] == '\xc5' && s[1] == '\xbf') { /* LATIN SMALL LETTER LONG S */
+			*at++ = 's';
+			s += 2;
+		} else {
+			*at++ = (char)(*s >= 'A' && *s <= 'Z' ? *s + ('a' - 'A') : *s);
+			s++;
+		}
+	}
+	while (at > to && (at[-1] == '.' || at[-1] == ' '))
+		at--;
+	if (at - to == 5 && memcmp(to, "git~", 4) == 0 && at[-1] >= '1' && at[-1] <= '4') {
+		memcpy(to, ".git", 4);
+		at = to + 4;
+	}
+	return (size_t)(at - to);
+}
+
+static bool fold(const char *path, char to[PATH_MAX])
+{
+	size_t n = 0;
+
+	if (strlen(path) >= PATH_MAX)
+		return false;
+	for (;;) {
+		const char *end = strchrnul(path, '/');
+
+		n += fold_component(path, end, to + n);
+		if (!*end)
+			break;
+		to[n++] = '/';
+		path = end + 1;
+	}
+	to[n] = '\0';
+	return true;
+}
+
+/* One component of each; moves both behind it. */
+static bool same_component(const char **pattern, const char **path)
+{
+	char want[64], have[NAME_MAX + 1];
+	const char *a = strchrnul(*pattern, '/'), *b = strchrnul(*path, '/');
+	size_t n = (size_t)(a - *pattern), m = (size_t)(b - *path);
+
+	if (n >= sizeof(want) || m >= sizeof(have))
+		return false;
+	memcpy(want, *pattern, n);
+	memcpy(have, *path, m);
+	want[n] = have[m] = '\0';
+	if (fnmatch(want, have, 0) != 0)
+		return false;
+	*pattern = *a ? a + 1 : a;
+	*path = *b ? b + 1 : b;
+	return true;
+}
+
+static bool matches(const char *pattern, const char *path, bool link)
+{
+	while (*pattern) {
+		if (!*path)
+			return link; /* what the pattern is of would come from elsewhere */
+		if (str_after(pattern, "**/")) {
+			/* Any number of components: patterns have one of these. */
+			for (const char *at = path;; at++) {
+				if (matches(pattern + 3, at, link))
+					return true;
+				at = strchr(at, '/');
+				if (!at)
+					return false;
+			}
+		}
+		if (!same_component(&pattern, &path))
+			return false;
+		/* The end, or all that is in a directory. */
+		if (!*pattern)
+			return !*path || pattern[-1] == '/';
+	}
+	return false;
+}
+
+const struct flag *flag_path(const char *path, bool link)
+{
+	char folded[PATH_MAX];
+	const char *last;
+
+	if (!fold(path, folded))
+		return NULL;
+	for (const char *at = folded; at; at = strchr(at, '/')) {
+		at += *at == '/';
+		for (size_t i = 0; i < flag_table_count; i++)
+			if (matches(flag_table[i].pattern, at, link))
+				return &flag_table[i];
+	}
+	last = strrchr(folded, '/');
+	return streq(last ? last + 1 : folded, ".git") ? &gitdir_flag : NULL;
+}
+
+bool flag_link_leaves(const char *path, const char *target)
+{
+	int depth = 0;
+	bool down = false;
+
+	if (*target == '/')
+		return true;
+	for (const char *s = path; (s = strchr(s, '/')); s++)
+		depth++;
+	while (*target) {
+		const char *end = strchrnul(target, '/');
+		size_t n = (size_t)(end - target);
+
+		if (n == 2 && memcmp(target, "..", 2) == 0) {
+			/* What it goes down into may be a link itself: then up is elsewhere. */
+			if (down || --depth < 0)
+				return true;
+		} else if (n > 1 || (n == 1 && *target != '.')) {
+			down = true;
+		}
+		target = *end ? end + 1 : end;
+	}
+	return false;
+}
+
+const struct flag *flag_of(const struct flag_facts *f)
+{
+	const struct flag *by_path;
+	uint32_t type = f->mode & S_IFMT;
+
+	if (type == S_IFREG && ((f->mode & (S_ISUID | S_ISGID)) || f->capabilities))
+		return &setid_flag;
+	/* What is in a directory has a change of its own. */
+	by_path = type == S_IFDIR && (!f->mode_before || S_ISDIR(f->mode_before))
+			  ? NULL
+			  : flag_path(f->path, S_ISLNK(type));
+	if (by_path && !(by_path == &gitdir_flag && (type == S_IFDIR || !f->mode)))
+		return by_path;
+	if (type == S_IFLNK && f->target && flag_link_leaves(f->path, f->target))
+		return &link_flag;
+	if (type == S_IFREG && (f->mode & 0111) && (f->content || !(f->mode_before & 0111)))
+		return &executable_flag;
+	if (f->mode && type != S_IFREG && type != S_IFDIR && type != S_IFLNK)
+		return &special_flag;
+	return NULL;
+}
