@@ -374,7 +374,7 @@ void output_send(struct supervisor *s); /* the attached client can take more */
 bool output_input(struct supervisor *s, const char *data, size_t len);
 void output_end(struct supervisor *s); /* deliver the rest */
 /* A line of our own in the log, behind what the command wrote; where there is none, nothing. */
-void output_note(struct supervisor *s, const char *line);
+void output_note(struct supervisor *s, const char *topic, const char *line);
 void output_close(struct supervisor *s); /* the log */
 
 /* tally.c: nothing here fails; where no totals can be kept, none are. */

@@ -116,7 +116,7 @@ static void note(struct supervisor *s, int n, const char *text, bool allow)
 	net_rule_format(&parsed, rule, sizeof(rule));
 	snprintf(line, sizeof(line), "%s %s",
 		 allow ? "allowed from here on:" : "denied from here on:", rule);
-	output_note(s, line);
+	output_note(s, "network", line);
 	event_text(&ev, EF_RULE, rule);
 	event_text(&ev, EF_MESSAGE, allow ? "purple net allow" : "purple net deny");
 	event_number(&ev, EF_UID, s->clients[n].peer.uid);

@@ -176,6 +176,6 @@ void network_bury(struct supervisor *s)
 
 		snprintf(line, sizeof(line), "purple-net died (%s); nothing outside can be reached",
 			 why);
-		output_note(s, line);
+		output_note(s, "network", line);
 	}
 }

@@ -195,13 +195,13 @@ void output_end(struct supervisor *s)
 	sys_close(TAKE_FD(o->slave));
 }
 
-void output_note(struct supervisor *s, const char *line)
+void output_note(struct supervisor *s, const char *topic, const char *line)
 {
-	static const char head[] = "purple: network: ";
-
 	if (!s->request->stays || s->output.log < 0)
 		return;
-	log_bytes(s, head, sizeof(head) - 1);
+	log_bytes(s, "purple: ", strlen("purple: "));
+	log_bytes(s, topic, strlen(topic));
+	log_bytes(s, ": ", 2);
 	log_bytes(s, line, strlen(line));
 	log_bytes(s, "\n", 1);
 }

@@ -156,11 +156,11 @@ void refused_log(struct supervisor *s)
 		return;
 	for (uint32_t i = 0; i < s->denials.count; i++) {
 		denial_line(&s->denials.items[i], line);
-		output_note(s, line);
+		output_note(s, denial_topic(&s->denials.items[i]), line);
 	}
 	if (s->denials.others) {
 		snprintf(line, sizeof(line), "%llu more were refused",
 			 (unsigned long long)s->denials.others);
-		output_note(s, line);
+		output_note(s, "denials", line);
 	}
 }

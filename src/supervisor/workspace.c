@@ -59,7 +59,7 @@ void workspace_end(struct supervisor *s)
 		s->out->changes = u.changes;
 		s->out->store = t->name;
 		run_changes_line(s->out, line, sizeof(line));
-		output_note(s, line);
+		output_note(s, "workspace", line);
 		sys_close(TAKE_FD(t->dir));
 	} else {
 		r = store_remove(t->all, t->name, TAKE_FD(t->dir));

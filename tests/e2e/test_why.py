@@ -285,6 +285,19 @@ def test_nothing_refused_is_nothing_told(as_user):
         "nothing was refused\n"
 
 
+def test_the_log_says_what_it_is_about(as_user):
+    """The log of a detached sandbox, as standard error does: files are no matter of the network."""
+    name = f"why-log-{as_user.uid}-{os.getpid()}"
+    try:
+        ok(as_user.run([as_user.purple, "run", "-p", Lesson(as_user).policy(""), "-d", "--name", name,
+                        "sh", "-c", "echo x >/usr/first"]))
+        as_user.run([as_user.purple, "wait", name])
+        logged = ok(as_user.run([as_user.purple, "logs", name]))
+        assert "purple: files: refused create /usr/first: EROFS" in logged, logged
+    finally:
+        as_user.run([as_user.purple, "rm", "-f", name])
+
+
 def test_which_sandbox_is_meant(as_user):
     """By name the last one of it, a live one too; by id any; without a word the last of all."""
     lesson = Lesson(as_user)
