@@ -238,7 +238,7 @@ const struct policy_key policy_keys[] = {
 		  "(refused calls), network (names and connections), api_calls (requests of plain "
 		  "HTTP), security_events (programs that were executed, and all that was refused). "
 		  "Without a list: all but api_calls, and of the files only those opened for "
-		  "writing, and refused ones. budget_usage is known and has no effect." },
+		  "writing, or refused to it. budget_usage is known and has no effect." },
 	{ "audit.on_failure", KEY_ENUM, AT(audit.on_failure), .fallback = "stop",
 	  .names = names_on_failure, .option = "audit-on-failure",
 	  .help = "When the trail cannot be written. stop: the sandbox ends. warn: it goes on." },
