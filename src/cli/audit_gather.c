@@ -132,9 +132,9 @@ int report_find(struct trail_reader *r, const char *name, struct report_subject 
 	if (n < 0)
 		return n;
 	if (s->sandboxes == 0) {
-		err_set(e, ENOENT, "audit", "the trail says nothing of a sandbox %.60s", name);
+		err_set(e, EPROTO, "audit", "the trail says nothing of a sandbox %.60s", name);
 		err_remedy(e, "`purple audit show --type sandbox.created` lists all");
-		return -ENOENT;
+		return -EPROTO;
 	}
 	return 0;
 }

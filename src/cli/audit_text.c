@@ -77,8 +77,10 @@ static void head(const json_t *root, struct buf *b)
 	text.len = 0;
 	if (json_object_get(end, "duration_ms")) {
 		report_duration(&text, report_number(end, "duration_ms"));
-		buf_puts(&text, ", processors ");
-		report_duration(&text, report_number(end, "cpu_us") / 1000);
+		if (json_object_get(end, "cpu_us")) {
+			buf_puts(&text, ", processors ");
+			report_duration(&text, report_number(end, "cpu_us") / 1000);
+		}
 		if (report_number(end, "memory_peak") > 0) {
 			buf_puts(&text, ", memory at most ");
 			report_bytes(&text, report_number(end, "memory_peak"));

@@ -29,6 +29,7 @@ static const char *const sign_help[] = {
 	"was changed. Without a name: the caller's own trail.",
 	"",
 	"  -k, --key FILE   the private key, PEM",
+	"      --file FILE  the trail, as an argument names it",
 	"  -h, --help       this text",
 	NULL,
 };
@@ -142,8 +143,9 @@ int cmd_audit_init(int argc, char **argv)
 
 int cmd_audit_sign(int argc, char **argv)
 {
-	const char *key = NULL;
-	const struct option_word options[] = { { 'k', "key", &key, NULL } };
+	const char *key = NULL, *file = NULL;
+	const struct option_word options[] = { { 'k', "key", &key, NULL },
+					       { 0, "file", &file, NULL } };
 	const struct command_line line = { sign_help, "purple audit sign [-k FILE] [TRAIL]",
 					   options,   ARRAY_SIZE(options),
 					   0,	      1 };
@@ -155,9 +157,9 @@ int cmd_audit_sign(int argc, char **argv)
 	if (r > 0)
 		return 0;
 	if (r == 0)
-		r = audit_paths(&paths, names > 0 ? argv[0] : NULL, &e);
+		r = audit_paths(&paths, names > 0 ? argv[0] : file, &e);
 	if (r == 0 && !key && !paths.key[0])
-		r = err_set(&e, ENOENT, "audit", "there is no home, and so no key");
+		r = err_set(&e, EPROTO, "audit", "there is no home, and so no key");
 	if (r == 0)
 		r = audit_key_load(&k, key ? key : paths.key, true, &e);
 	if (r == -ENOENT)

@@ -34,6 +34,7 @@ static const struct {
 
 struct options {
 	const char *format, *output, *file, *rules;
+	bool json;
 };
 
 static int load_rules(struct intent_rules *rules, const char *path, struct err *e)
@@ -130,6 +131,7 @@ static const char *const report_help[] = {
 	"`purple intent`. Exits 1 if the trail has damaged lines, which are named and left out.",
 	"",
 	"  --format FORMAT     text, json, or html: one file that needs nothing else",
+	"  --json              the same as --format json",
 	"  -o, --output FILE   write it there",
 	"  --rules FILE        what counts as not announced, instead of the rules that are shipped",
 	"                      in share/purple/intent.yaml",
@@ -142,9 +144,8 @@ int cmd_audit_report(int argc, char **argv)
 {
 	struct options o = { .format = "text" };
 	const struct option_word options[] = {
-		{ 0, "format", &o.format, NULL },
-		{ 'o', "output", &o.output, NULL },
-		{ 0, "rules", &o.rules, NULL },
+		{ 0, "format", &o.format, NULL },   { 0, "json", NULL, &o.json },
+		{ 'o', "output", &o.output, NULL }, { 0, "rules", &o.rules, NULL },
 		{ 0, "file", &o.file, NULL },
 	};
 	const struct command_line line = {
@@ -159,6 +160,8 @@ int cmd_audit_report(int argc, char **argv)
 
 	if (r == 1)
 		return 0;
+	if (o.json)
+		o.format = "json";
 	while (form < ARRAY_SIZE(forms) && !streq(forms[form].name, o.format))
 		form++;
 	if (r == 0 && form == ARRAY_SIZE(forms)) {

@@ -20,7 +20,8 @@ struct show {
 	struct line_filter filter;
 	struct trail_reader reader;
 	const char *file, *format, *tail;
-	bool follow, colour;
+	bool follow, colour, json;
+	bool seen; /* the sandbox that is named, or its absence was told */
 	enum form form;
 	struct buf out;
 	/* With --tail: the last ones, each by itself; a ring. */
@@ -115,11 +116,31 @@ static int put_last(struct show *s, struct err *e)
 	return r;
 }
 
+static bool is_named(const struct show *s, const struct trail_line *l)
+{
+	return s->filter.sandbox &&
+	       (streq(s->filter.sandbox, l->sandbox) || streq(s->filter.sandbox, l->name));
+}
+
 static bool is_end(const struct show *s, const struct trail_line *l)
 {
-	return s->follow && s->filter.sandbox &&
-	       (l->known == EV_SANDBOX_ENDED || l->known == EV_SETUP_ERROR) &&
-	       (streq(s->filter.sandbox, l->sandbox) || streq(s->filter.sandbox, l->name));
+	return s->follow && (l->known == EV_SANDBOX_ENDED || l->known == EV_SETUP_ERROR) &&
+	       is_named(s, l);
+}
+
+/* A name with a typo, or a sandbox without an audit; who follows may be there before it is. */
+static int unseen(struct show *s, struct err *e)
+{
+	if (!s->filter.sandbox || s->seen)
+		return 0;
+	s->seen = true;
+	err_set(e, EPROTO, "audit", "the trail says nothing of a sandbox %.60s", s->filter.sandbox);
+	err_remedy(e, "`purple audit show --type sandbox.created` lists all; only those that run "
+		      "with --audit are in it");
+	if (!s->follow)
+		return -EPROTO;
+	command_failed(e);
+	return 0;
 }
 
 /* One line. 1: it was the last that is wanted. */
@@ -127,6 +148,7 @@ static int take(struct show *s, const struct trail_line *l, struct err *e)
 {
 	int r = 0;
 
+	s->seen = s->seen || is_named(s, l);
 	if (line_filter_match(&s->filter, l)) {
 		if (s->last_max > 0) {
 			r = keep_last(s, l, e);
@@ -160,6 +182,8 @@ static int show_all(struct show *s, struct err *e)
 			r = put_last(s, e) < 0 ? -1 : r;
 		if (r >= 0 && flush(s, e) < 0)
 			r = -1;
+		if (r == 0 && unseen(s, e) < 0)
+			return -EPROTO;
 		if (r != 0 || !s->follow)
 			return MIN(r, 0);
 		trail_reader_wait(&s->reader, WAIT_MS);
@@ -180,6 +204,8 @@ static int show_init(struct show *s, const struct command_line *line, const char
 	uint64_t n;
 	size_t i;
 
+	if (s->json && !s->format)
+		s->format = "json";
 	for (i = 0; s->format && i < ARRAY_SIZE(forms) && !streq(forms[i], s->format); i++)
 		;
 	if (i == ARRAY_SIZE(forms)) {
@@ -237,6 +263,7 @@ static const char filter_help[] =
 	"      --tail N            only the last N of them\n"
 	"      --format FORMAT     text; json: the lines as they are; ocsf: events of the\n"
 	"                          Open Cybersecurity Schema Framework 1.5\n"
+	"      --json              the same as --format json\n"
 	"      --file PATH         this trail instead of one's own\n"
 	"  -h, --help              this text\n"
 	"\n"
@@ -276,6 +303,7 @@ static int show(int argc, char **argv, const char *const *help, const char *word
 		{ 0, "severity", &s.filter.severity, NULL },
 		{ 0, "tail", &s.tail, NULL },
 		{ 0, "format", &s.format, NULL },
+		{ 0, "json", NULL, &s.json },
 		{ 0, "file", &s.file, NULL },
 		{ 'f', "follow", NULL, &s.follow },
 	};

@@ -25,6 +25,7 @@ static const char *const help[] = {
 	"public key is there. Without a name: the caller's own trail. Sandboxes may run meanwhile.",
 	"",
 	"  -k, --key FILE   the public key, PEM; a trail without a signature is bad then",
+	"      --file FILE  the trail, as an argument names it",
 	"  -q, --quiet      only the exit status",
 	"  -h, --help       this text",
 	"",
@@ -244,6 +245,8 @@ static int verify(struct verify *v, const char *path, struct err *e)
 {
 	int r = trail_snapshot(&v->s, path, e);
 
+	if (r == -ENOENT)
+		err_remedy(e, "a trail is written by `purple run --audit`; --file names another");
 	if (r < 0)
 		return r;
 	v->data = malloc(CHUNK);
@@ -270,9 +273,10 @@ static int load_key(struct verify *v, const char *named, const struct audit_path
 
 int cmd_audit_verify(int argc, char **argv)
 {
-	const char *key = NULL;
+	const char *key = NULL, *file = NULL;
 	bool quiet = false;
 	const struct option_word options[] = { { 'k', "key", &key, NULL },
+					       { 0, "file", &file, NULL },
 					       { 'q', "quiet", NULL, &quiet } };
 	const struct command_line line = { help,    "purple audit verify [-q] [-k FILE] [TRAIL]",
 					   options, ARRAY_SIZE(options),
@@ -286,7 +290,7 @@ int cmd_audit_verify(int argc, char **argv)
 		return 0;
 	trail_check_init(&v.c);
 	if (r == 0)
-		r = audit_paths(&paths, names > 0 ? argv[0] : NULL, &e);
+		r = audit_paths(&paths, names > 0 ? argv[0] : file, &e);
 	if (r == 0)
 		r = load_key(&v, key, &paths, &e);
 	if (r == 0)

@@ -258,7 +258,11 @@ static void put_text(const struct why *w, struct buf *b)
 		advice_option(d->allow, option);
 		put_row(b, "    policy:  ", d->allow);
 		put_row(b, "    option:  ", option);
-		put_row(b, d->allow[0] ? "    and:     " : "    no line: ", d->why);
+		put_row(b,
+			d->allow[0]			   ? "    and:     "
+			: str_after(d->why, "two lines: ") ? "    policy:  "
+							   : "    no line: ",
+			d->why);
 	}
 	if (w->others)
 		buf_printf(b, "%llu more were refused\n", (unsigned long long)w->others);
@@ -268,9 +272,10 @@ static const char *const help[] = {
 	"Says what a sandbox was refused, a live or an ended one: how often, by which layer and",
 	"rule, the line of a policy that would allow it, and the option of `purple run` that says",
 	"the same. Without a name: the last one that the trail tells of. Exits 1 if lines of the",
-	"trail are damaged.",
+	"trail are damaged. Refused reads of files are seen with `purple run --denials-file` or",
+	"`--audit-detail filesystem`; in a network that is isolated, connections with --audit-ebpf.",
 	"",
-	"      --json              as one JSON object",
+	"      --json              as one JSON object; --format json is the same",
 	"      --file PATH         this trail instead of one's own",
 	"      --report FILE       what `purple run --report FILE` has written, instead of a trail",
 	"  -h, --help              this text",
@@ -280,11 +285,12 @@ static const char *const help[] = {
 int cmd_why(int argc, char **argv)
 {
 	struct why w = { 0 };
-	const char *file = NULL, *report = NULL;
+	const char *file = NULL, *report = NULL, *format = NULL;
 	_cleanup_buf_ struct buf out = BUF_INIT(OUTPUT_MAX);
 	bool json = false, damaged = false;
 	const struct option_word options[] = {
 		{ 0, "json", NULL, &json },
+		{ 0, "format", &format, NULL },
 		{ 0, "file", &file, NULL },
 		{ 0, "report", &report, NULL },
 	};
@@ -301,6 +307,12 @@ int cmd_why(int argc, char **argv)
 		err_remedy(&e, "%s", line.usage);
 		r = -EPROTO;
 	}
+	if (r == 0 && format && !streq(format, "text") && !streq(format, "json")) {
+		err_set(&e, EPROTO, "usage", "there is no format %.40s; text or json", format);
+		err_remedy(&e, "%s", line.usage);
+		r = -EPROTO;
+	}
+	json = json || (format && streq(format, "json"));
 	w.wanted = r == 0 && names > 0 ? argv[0] : NULL;
 	if (r == 0)
 		r = report ? read_report(&w, report, &e) : read_trail(&w, file, &damaged, &e);
@@ -310,5 +322,8 @@ int cmd_why(int argc, char **argv)
 	if (r < 0)
 		return command_failed(&e);
 	r = command_output(&out);
+	if (r == 0 && !json && w.count == 0 && w.others == 0)
+		fprintf(stderr, "purple: why: what was seen, that is: `purple why --help` says "
+				"what is not\n");
 	return r == 0 && damaged ? EXIT_DAMAGED : r;
 }

@@ -169,7 +169,20 @@ static int not_there(struct trail_reader *r, int code, struct err *e)
 	err_set(e, code, "audit", "%.400s", b.data ? b.data : "");
 	if (code == -ENOENT)
 		err_remedy(e, "a trail is written by `purple run --audit`; --file names another");
+	else if (code == -EACCES)
+		err_remedy(e,
+			   "is HOME that of another user? Set it to a directory of yours, or name "
+			   "the file: --file");
 	return -e->code;
+}
+
+static int no_path(int code, struct err *e)
+{
+	if (code == 0)
+		return err_set(e, ENAMETOOLONG, "audit", "the path of the trail");
+	err_set(e, EPROTO, "audit", "there is no home, and so no trail");
+	err_remedy(e, "set HOME, or name the file: --file");
+	return -EPROTO;
 }
 
 int trail_reader_open(struct trail_reader *r, const char *path, bool follow, struct err *e)
@@ -181,7 +194,7 @@ int trail_reader_open(struct trail_reader *r, const char *path, bool follow, str
 	r->follow = follow;
 	if (path ? !str_copy(r->path, sizeof(r->path), path)
 		 : (n = trail_default_path(r->path, sizeof(r->path))) < 0)
-		return err_set(e, n ? n : ENAMETOOLONG, "audit", "the path of the trail");
+		return no_path(n, e);
 	r->room = malloc(READER_ROOM);
 	if (!r->room)
 		return err_set(e, ENOMEM, "audit", "memory");

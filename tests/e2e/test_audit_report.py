@@ -102,6 +102,22 @@ def test_unknown_and_wrong_words(as_user, trail):
         done = report(as_user, trail, *args)
         assert done.returncode == 125 and says in done.stderr, (args, done.stderr)
         assert done.stdout == ""
+    assert "No such file" not in report(as_user, trail, "nobody").stderr
+
+
+def test_what_no_single_line_allows(as_user, trail):
+    trail.add("sandbox.created", "sb-1", "one", command=["x"], profile="p")
+    trail.add("syscall.denied", "sb-1", "one", pid=9, path="/bin/x", syscall="mount",
+              error="EPERM", layer="seccomp", advice="two lines: a and <b>")
+    trail.add("sandbox.ended", "sb-1", "one", status=0, reason="exited", duration_ms=5)
+    out = ok(report(as_user, trail, "one"))
+    assert "system call mount" in out and \
+        "      two lines: a and <b>\n" in out
+    assert "used       5 ms\n" in out  # where nobody measures processors, no figure
+    assert json.loads(ok(report(as_user, trail, "one", "--json")))["refused"][0]["advice"] == \
+        "two lines: a and <b>"
+    html = ok(report(as_user, trail, "one", "--format", "html"))
+    assert "two lines: a and &lt;b&gt;" in html
 
 
 def test_damaged_lines_are_said(as_user, trail):

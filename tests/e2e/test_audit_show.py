@@ -49,6 +49,30 @@ def test_text_says_what_happened(as_user, trail):
     assert "\x1b" not in out
 
 
+def test_a_sandbox_that_is_not_there(as_user, trail):
+    trail_lines.session(trail)
+    for args in (["nobody"], ["--sandbox", "nobody", "--tail", "3"]):
+        done = show(as_user, trail, *args)
+        assert done.returncode == 125 and done.stdout == "", done
+        assert "says nothing of a sandbox nobody" in done.stderr
+    done = show(as_user, trail, "one", "--type", "layer.downgraded", "--grep", "nothing has this")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_no_home(as_user):
+    for command in (["audit", "show"], ["events"], ["audit", "verify"], ["audit", "sign"], ["why"]):
+        done = as_user.run(["env", "-u", "HOME", "-u", "XDG_STATE_HOME", "-u", "XDG_CONFIG_HOME",
+                            as_user.purple, *command])
+        if as_user.uid:
+            assert done.returncode == 125 and "there is no home" in done.stderr, done
+            assert "set HOME" in done.stderr
+
+
+def test_json_by_either_word(as_user, trail):
+    trail_lines.session(trail)
+    assert ok(show(as_user, trail, "--json")) == ok(show(as_user, trail, "--format", "json"))
+
+
 def test_filters(as_user, trail):
     trail_lines.session(trail)
     trail_lines.session(trail, "sb-2", "two")
