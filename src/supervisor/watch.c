@@ -93,7 +93,7 @@ static void settle_one(struct supervisor *s, struct execution *x, int error)
 	};
 
 	/* Of the places where a shell looks, those that the plan leaves out: nothing is there. */
-	bool refused = watch_refused(s, x->path, false, &t);
+	bool refused = !x->held && watch_refused(s, x->path, false, &t);
 
 	if (refused && error == 0)
 		error = -t.error;
@@ -124,7 +124,7 @@ static void settle_late(struct supervisor *s, struct execution *x, bool known, u
 
 	if (x->tid == 0)
 		return;
-	r = watch_lookup(x->path);
+	r = watch_lookup(s, x->path);
 	if (r != -EAGAIN || known || is_overdue(x, now))
 		settle_one(s, x, r == -EAGAIN ? 0 : r);
 }
@@ -249,7 +249,9 @@ static void see_execution(struct supervisor *s, const struct seccomp_notif *n)
 	x->argv_len = watch_strings(x->tid, a[at + 1], x->argv, sizeof(x->argv));
 	watch_link(x->tid, "cwd", x->cwd, sizeof(x->cwd));
 	open_root(x->tid);
-	r = x->path[0] ? watch_lookup(x->path) : -ENOENT;
+	/* The name of what a descriptor leads to may be one that was. */
+	x->held = at && x->path[0] == '/' && watch.scratch[0] == '\0';
+	r = x->held ? 0 : x->path[0] ? watch_lookup(s, x->path) : -ENOENT;
 	if (!is_there(s, n)) {
 		sys_close(TAKE_FD(x->pidfd));
 		return;
@@ -301,12 +303,13 @@ static void see_open(struct supervisor *s, const struct seccomp_notif *n)
 			      .path = watch.path };
 	bool opens = s->plan->audit.flags & PA_OPENS || s->plan->audit.denials.off;
 	uint64_t flags = 0, path = 0;
-	bool writes, creates, seen = false;
+	bool writes, creates, held = false, seen = false;
 	int dirfd;
 
 	if (open_flags(n, &dirfd, &path, &flags) && !(flags & O_PATH) &&
 	    watch_string((pid_t)n->pid, path, watch.scratch, sizeof(watch.scratch)) > 0) {
 		watch_resolve((pid_t)n->pid, dirfd, watch.scratch, watch.path);
+		held = watch_reopened((pid_t)n->pid, watch.path);
 		t.pid = watch_process((pid_t)n->pid, NULL, NULL);
 		seen = is_there(s, n);
 	}
@@ -316,7 +319,11 @@ static void see_open(struct supervisor *s, const struct seccomp_notif *n)
 	creates = flags & O_CREAT;
 	writes = creates || flags & (O_WRONLY | O_RDWR | O_TRUNC);
 	t.access = creates ? "create" : writes ? "write" : "read";
-	if (!watch_refused(s, watch.path, creates, &t)) {
+	/* What a descriptor leads to is there, if only the caller of purple sees it. */
+	if (!watch_refused(s, watch.path, creates, &t) || (held && t.error == ENOENT)) {
+		t.type = EV_FILE_OPEN;
+		t.error = 0;
+		t.layer = NULL;
 		if (writes && !watch_in_workspace(s, watch.path))
 			t.type = EV_FILE_WRITE;
 		else if (!opens)

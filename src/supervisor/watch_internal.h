@@ -15,7 +15,8 @@
  * What is read may be a lie: another thread of the caller may change memory between
  * our look and the kernel's, a path may lead elsewhere by a link, a name may be
  * another file a moment later. So a record says what was asked for and as it was
- * named, ".." and "." resolved by the text alone; nothing is granted by it. A caller
+ * named, ".." and "." resolved by the text alone, and /proc/self/fd/N by that link;
+ * nothing is granted by it. A caller
  * that is gone is dropped (SECCOMP_IOCTL_NOTIF_ID_VALID behind each reading: before
  * it, the number may have become another process's).
  *
@@ -55,6 +56,7 @@ enum {
 struct execution {
 	pid_t tid, pid, ppid; /* tid 0: a free place */
 	int pidfd;	      /* owned; -1 */
+	bool held;	      /* what a descriptor leads to: it is there, by whatever name */
 	uint64_t time_ns;
 	uint64_t until; /* ms */
 	char path[WATCH_PATH], cwd[WATCH_PATH], argv[WATCH_LIST];
@@ -64,7 +66,7 @@ struct execution {
 /* Something that may come in floods: of one call or one path. */
 struct sighting {
 	enum event_type type; /* EV_SYSCALL_DENIED, EV_FILE_* */
-	uint64_t time_ns; /* before the caller went on; 0: now */
+	uint64_t time_ns;     /* before the caller went on; 0: now */
 	pid_t pid;
 	int nr;			    /* EV_SYSCALL_DENIED */
 	int error;		    /* what the caller gets; 0: nothing is refused */
@@ -116,6 +118,11 @@ size_t watch_strings(pid_t tid, uint64_t addr, char *ret, size_t size);
 void watch_link(pid_t tid, const char *name, char *ret, size_t size);
 /* @path as the caller means it from @dirfd, absolute and without "." and "..". */
 void watch_resolve(pid_t tid, int dirfd, const char *path, char ret[WATCH_PATH]);
+/*
+ * Of "/proc/self/fd/3/x" and other names of what a descriptor leads to: make @path the
+ * file's own name. False: it is none of them, or no file of any file system.
+ */
+bool watch_reopened(pid_t tid, char path[WATCH_PATH]);
 /* Drop "//", "." and "..", in place; @path is absolute. */
 void watch_normalize(char *path);
 /* The process of the thread @tid, and its parent (ppid may be NULL); @pidfd: of it, or NULL. */
@@ -131,7 +138,7 @@ bool watch_in_workspace(const struct supervisor *s, const char *path);
 /* Is it a device, or what a descriptor leads to: no file that is written. */
 bool watch_is_plain_device(const char *path);
 /* Has a program @path inside; 0, -ENOENT, -EACCES, or -EAGAIN: not cached, nobody knows. */
-int watch_lookup(const char *path);
+int watch_lookup(const struct supervisor *s, const char *path);
 
 /* watch_kinds.c */
 void watch_tell(struct supervisor *s, const struct sighting *t);

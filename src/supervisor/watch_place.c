@@ -179,16 +179,31 @@ bool watch_refused(const struct supervisor *s, const char *path, bool creates, s
 	return false;
 }
 
-int watch_lookup(const char *path)
+/* Does a link that the plan has not made lie in the way? It may lead to what we cannot see. */
+static bool has_link(const struct supervisor *s, const char *path)
+{
+	static _cold_data_ char real[WATCH_PATH];
+	int fd;
+
+	str_copy(real, sizeof(real), path);
+	for (int links = 0; links < 4 && follow(s, real); links++)
+		;
+	fd = sys_openat2(watch.root, real, O_PATH, 0,
+			 RESOLVE_IN_ROOT | RESOLVE_CACHED | RESOLVE_NO_SYMLINKS);
+	sys_close(fd);
+	return fd == -ELOOP;
+}
+
+int watch_lookup(const struct supervisor *s, const char *path)
 {
 	struct stat st;
 	int fd, r;
 
-	if (watch.root < 0 || is_below(path, "/proc", strlen("/proc")))
+	if (watch.root < 0 || path[0] != '/' || is_below(path, "/proc", strlen("/proc")))
 		return -EAGAIN;
 	fd = sys_openat2(watch.root, path, O_PATH, 0, RESOLVE_IN_ROOT | RESOLVE_CACHED);
 	if (fd < 0)
-		return fd == -ENOENT || fd == -ENOTDIR ? -ENOENT : -EAGAIN;
+		return (fd == -ENOENT || fd == -ENOTDIR) && !has_link(s, path) ? -ENOENT : -EAGAIN;
 	r = (int)sys_call(SYS_newfstatat, fd, "", &st, AT_EMPTY_PATH | AT_STATX_DONT_SYNC);
 	sys_close(fd);
 	if (r == 0 && (!S_ISREG(st.st_mode) || !(st.st_mode & 0111)))

@@ -195,6 +195,44 @@ void watch_resolve(pid_t tid, int dirfd, const char *path, char ret[WATCH_PATH])
 	watch_normalize(ret);
 }
 
+/* Behind "/proc/self/fd/" or a link to it; NULL: @path is not there. */
+static const char *descriptor(const char *path)
+{
+	static const struct {
+		const char *prefix, *fd; /* NULL: the digits that follow */
+	} names[] = { { "/proc/self/fd/", NULL }, { "/proc/thread-self/fd/", NULL },
+		      { "/dev/fd/", NULL },	  { "/dev/stdin", "0" },
+		      { "/dev/stdout", "1" },	  { "/dev/stderr", "2" } };
+	const char *rest;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (names[i].fd && streq(path, names[i].prefix))
+			return names[i].fd;
+		if (!names[i].fd && (rest = str_after(path, names[i].prefix)))
+			return rest;
+	}
+	return NULL;
+}
+
+bool watch_reopened(pid_t tid, char path[WATCH_PATH])
+{
+	static _cold_data_ char file[WATCH_PATH];
+	const char *fd = descriptor(path);
+	size_t digits = fd ? strspn(fd, "0123456789") : 0, len;
+	char name[32];
+
+	if (digits == 0 || digits > 10 || (fd[digits] != '\0' && fd[digits] != '/'))
+		return false;
+	snprintf(name, sizeof(name), "fd/%.*s", (int)digits, fd);
+	watch_link(tid, name, file, sizeof(file));
+	if (file[0] != '/' || str_after(file, "/memfd:"))
+		return false; /* "pipe:[1]" */
+	len = strlen(file);
+	str_copy(file + len, sizeof(file) - len, fd + digits);
+	str_copy(path, WATCH_PATH, file);
+	return true;
+}
+
 /* Of "Name:\t123" in /proc/PID/status; 0: not there. */
 static pid_t status_number(const char *status, const char *name)
 {

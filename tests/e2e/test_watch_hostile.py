@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from running import ok, run
+from running import ok, run, shell
 from test_watch import Trail
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -118,3 +118,31 @@ def test_more_than_are_waited_for(hostile, trail):
     assert len(cats) == 300
     exits = [e for e in trail.of("process.exit") if e["path"].endswith("/cat")]
     assert 250 <= len(exits) <= 300
+
+
+def test_programs_without_a_name(as_user, hostile, trail):
+    """They do run, and no file by the name that their descriptor had says otherwise."""
+    copy = as_user.workspace / "copy"
+    shutil.copy2("/bin/true", copy)
+    hostile("nameless", str(copy))
+    ran = [e for e in trail.programs() if e["argv"] == ["true"]]
+    assert [e["path"] for e in ran] == [f"{copy} (deleted)", "/memfd:memory (deleted)"]
+    assert {e["pid"] for e in ran} <= {e["pid"] for e in trail.of("process.exit", status=0)}
+    assert not trail.of("file.denied", access="exec")
+
+
+def test_a_program_behind_a_link(as_user, trail):
+    """A link to what only the caller sees: /proc/self is another for each."""
+    ok(shell(as_user, "ln -s /proc/self/fd/3 link; exec 3</bin/true; ./link; /dev/fd/3",
+             options=trail.options()))
+    assert {"/dev/fd/3", str(as_user.workspace / "link")} <= {e["path"] for e in trail.programs()}
+
+
+def test_writing_through_a_descriptor(as_user, trail):
+    """A file, and what is in a directory, opened for reading and then again for writing."""
+    ok(shell(as_user, ": >/tmp/a; exec 3</tmp/a 4</tmp; : >/proc/self/fd/3; : >/proc/self/fd/4/b; "
+             ": >/dev/fd/4/c; : >/proc/thread-self/fd/4/d; exec </tmp/a; : >/dev/stdin; "
+             "exec 5<.; : >/dev/fd/5/here; echo >/dev/stdout; : | cat >/dev/null",
+             options=trail.options()))
+    assert [e["path"] for e in trail.of("file.write")] == [
+        "/tmp/a", "/tmp/a", "/tmp/b", "/tmp/c", "/tmp/d", "/tmp/a"]

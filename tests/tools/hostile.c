@@ -288,6 +288,38 @@ static int crowd(const char *arg)
 	return 0;
 }
 
+static void execute_held(int fd)
+{
+	char name[] = "true", *argv[] = { name, NULL };
+	int status;
+
+	if (vfork() == 0) {
+		syscall(SYS_execveat, fd, "", argv, NULL, AT_EMPTY_PATH);
+		_exit(9);
+	}
+	wait(&status);
+	expect("the status", status ? -1 : 0, 0);
+}
+
+/* Programs without a name: @arg, a copy that is removed, and one in memory only. */
+static int nameless(const char *arg)
+{
+	int fd = open(arg, O_RDONLY), memory = memfd_create("memory", 0);
+	char gone[PATH_MAX], buf[65536];
+	ssize_t n;
+
+	while ((n = read(fd, buf, sizeof(buf))) > 0)
+		expect("a copy", write(memory, buf, (size_t)n), 0);
+	close(fd);
+	fd = open(arg, O_PATH);
+	expect("remove it", unlink(arg), 0);
+	snprintf(gone, sizeof(gone), "%s (deleted)", arg);
+	expect("that name", access(gone, F_OK), ENOENT); /* the kernel now knows */
+	execute_held(fd);
+	execute_held(memory);
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(const char *arg);
@@ -295,7 +327,7 @@ static const struct {
 	{ "pointers", pointers },     { "race", race },	      { "paths", paths },
 	{ "storm", storm },	      { "signals", signals }, { "threads", threads },
 	{ "killed", killed },	      { "stopped", stopped }, { "listener", listener },
-	{ "undumpable", undumpable }, { "crowd", crowd },
+	{ "undumpable", undumpable }, { "crowd", crowd },     { "nameless", nameless },
 };
 
 int main(int argc, char **argv)
