@@ -283,6 +283,8 @@ static bool open_flags(const struct seccomp_notif *n, int *dirfd, uint64_t *path
 		return true;
 #endif
 	case SYS_openat2:
+		*dirfd = (int)a[0];
+		*path = a[1];
 		if (watch_bytes((pid_t)n->pid, a[2], &how, sizeof(how)) < 0)
 			return false;
 		*flags = how.flags;
@@ -304,11 +306,18 @@ static void see_open(struct supervisor *s, const struct seccomp_notif *n)
 	bool opens = s->plan->audit.flags & PA_OPENS || s->plan->audit.denials.off;
 	uint64_t flags = 0, path = 0;
 	bool writes, creates, held = false, seen = false;
-	int dirfd;
+	int dirfd = AT_FDCWD, r;
 
-	if (open_flags(n, &dirfd, &path, &flags) && !(flags & O_PATH) &&
-	    watch_string((pid_t)n->pid, path, watch.scratch, sizeof(watch.scratch)) > 0) {
-		watch_resolve((pid_t)n->pid, dirfd, watch.scratch, watch.path);
+	/* What cannot be read now the kernel may read in a moment: told of without a name. */
+	if (!open_flags(n, &dirfd, &path, &flags))
+		flags = O_WRONLY;
+	r = flags & O_PATH
+		    ? 0
+		    : watch_string((pid_t)n->pid, path, watch.scratch, sizeof(watch.scratch));
+	if (r != 0) {
+		watch.path[0] = '\0';
+		if (r > 0)
+			watch_resolve((pid_t)n->pid, dirfd, watch.scratch, watch.path);
 		held = watch_reopened((pid_t)n->pid, watch.path);
 		t.pid = watch_process((pid_t)n->pid, NULL, NULL);
 		seen = is_there(s, n);
