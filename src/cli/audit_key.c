@@ -119,7 +119,8 @@ int audit_key_load(struct audit_key **ret, const char *path, bool private, struc
 		return crypto_failed(e, "memory");
 	pkey = private ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL)
 		       : PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL);
-	explicit_bzero(b.data, b.len);
+	if (b.data)
+		explicit_bzero(b.data, b.len);
 	*ret = calloc(1, sizeof(**ret));
 	if (!*ret || !pkey || EVP_PKEY_get_base_id(pkey) != EVP_PKEY_ED25519) {
 		EVP_PKEY_free(pkey);

@@ -29,8 +29,8 @@ struct net_block {
 	uint64_t bytes_per_second; /* of all flows together, each way; 0: no limit */
 	uint32_t tell;		   /* enum net_tell of protocol.h */
 	uint32_t pad;
-	uint8_t v6_prefix[8];	   /* of the synthetic addresses: fd00::/8 and 56 random bits */
-	uint32_t servers_count;	   /* 0: those of /etc/resolv.conf */
+	uint8_t v6_prefix[8];	/* of the synthetic addresses: fd00::/8 and 56 random bits */
+	uint32_t servers_count; /* 0: those of /etc/resolv.conf */
 	struct net_server servers[NET_SERVERS_MAX];
 };
 

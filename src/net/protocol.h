@@ -104,7 +104,7 @@ struct net_message {
 			uint16_t rule; /* DENIED, BLOCKED: its place in the list, from 1; 0: unknown
 					*/
 			char method[36], path[256]; /* ALLOWED; NUL-terminated; cut */
-			uint64_t time_ns; /* DENIED, ALLOWED: when; CLOCK_REALTIME */
+			uint64_t time_ns;	    /* DENIED, ALLOWED: when; CLOCK_REALTIME */
 		};
 	};
 };

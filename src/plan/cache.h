@@ -34,7 +34,7 @@ struct cache_key {
 	bool best_effort;
 	uid_t uid;
 	gid_t gid;
-	const char *home;		      /* may be NULL */
+	const char *home;			      /* may be NULL */
 	const char *config, *cache, *runtime, *state; /* where our own state is; may be NULL */
 	struct probe_quick *probe;
 };
