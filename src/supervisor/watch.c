@@ -303,7 +303,6 @@ static void see_open(struct supervisor *s, const struct seccomp_notif *n)
 			      .time_ns = sys_clock_ns(CLOCK_REALTIME),
 			      .access = "read",
 			      .path = watch.path };
-	bool opens = s->plan->audit.flags & PA_OPENS || s->plan->audit.denials.off;
 	uint64_t flags = 0, path = 0;
 	bool writes, creates, held = false, seen = false;
 	int dirfd = AT_FDCWD, r;
@@ -335,8 +334,8 @@ static void see_open(struct supervisor *s, const struct seccomp_notif *n)
 		t.layer = NULL;
 		if (writes && !watch_in_workspace(s, watch.path))
 			t.type = EV_FILE_WRITE;
-		else if (!opens)
-			return;
+		else if (!(s->plan->audit.flags & PA_OPENS))
+			return; /* observed for the sake of those that are refused */
 	}
 	watch_tell(s, &t);
 }

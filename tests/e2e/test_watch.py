@@ -112,6 +112,14 @@ def test_reads_when_they_are_asked_for(as_user, trail):
     assert trail.of("process.exec") == [] # not asked for
 
 
+def test_reads_that_only_refusals_are_told_of(as_user, trail):
+    """For denials.file every open is observed; the trail has what its own detail asks for."""
+    shell(as_user, "read x < /etc/hosts; read z < /srv/secret",
+          options=trail.options("--denials-file", "/run/purple/denials.jsonl"))
+    assert [e["path"] for e in trail.of("file.denied", access="read")] == ["/srv/secret"]
+    assert trail.of("file.open") == []
+
+
 KEYCTL = """
 import ctypes, sys
 call = ctypes.CDLL(None, use_errno=True).syscall
