@@ -94,3 +94,29 @@ void err_print(const struct err *e)
 
 	(void)r; /* a closed stderr leaves only the exit status */
 }
+
+const char *err_name(int code, char buf[ERR_NAME])
+{
+	/* strerrorname_np(3) is not in every C library. */
+	static const struct {
+		int code;
+		const char *name;
+	} names[] = {
+#define NAME(e) { e, #e }
+		NAME(EPERM),	    NAME(EACCES),	NAME(ENOENT),	    NAME(EROFS),
+		NAME(EISDIR),	    NAME(ENOTDIR),	NAME(EEXIST),	    NAME(ELOOP),
+		NAME(EINVAL),	    NAME(ENOSYS),	NAME(ENODEV),	    NAME(EBUSY),
+		NAME(ENOSPC),	    NAME(ENOMEM),	NAME(EMFILE),	    NAME(ENFILE),
+		NAME(E2BIG),	    NAME(ENOEXEC),	NAME(ENAMETOOLONG), NAME(EAGAIN),
+		NAME(EINTR),	    NAME(EAFNOSUPPORT), NAME(EADDRINUSE),   NAME(EADDRNOTAVAIL),
+		NAME(ECONNREFUSED), NAME(ECONNRESET),	NAME(EHOSTUNREACH), NAME(ENETUNREACH),
+		NAME(ETIMEDOUT),    NAME(EISCONN),	NAME(EALREADY),
+#undef NAME
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (names[i].code == code)
+			return names[i].name;
+	snprintf(buf, ERR_NAME, "errno %d", code);
+	return buf;
+}

@@ -27,6 +27,10 @@ struct err {
 	char remedy[256];  /* what to do about it; may be empty */
 };
 
+/* "EACCES"; "errno 99" in @buf of one that is not in the table here. */
+enum { ERR_NAME = 16 };
+const char *err_name(int code, char buf[ERR_NAME]);
+
 /* Exit status of Purple itself; DESIGN §2. */
 enum {
 	EXIT_TIMEOUT = 124,    /* the session's time ran out */

@@ -113,7 +113,6 @@ enum event_field {
 	EF_LIMIT, /* the policy's key: "memory_limit_bytes" */
 	EF_VALUE,
 	EF_STAGE,
-	EF_OBJECT,
 	EF_MESSAGE,
 	EF_STATUS,
 	EF_SIGNAL,

@@ -124,7 +124,7 @@ int ebpf_start(struct supervisor *s, struct err *e)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_set(e, errno, "ebpf", "make the socket of " PROGRAM);
 	s->ebpf = pair[0];
-	r = helper_spawn(program, PROGRAM, pair[1], &s->ebpf_pid);
+	r = helper_spawn(program, PROGRAM, pair[1], -1, &s->ebpf_pid);
 	sys_close(pair[1]);
 	if (r < 0) {
 		err_set(e, r, "ebpf", "start %s", program);
@@ -139,36 +139,6 @@ int ebpf_start(struct supervisor *s, struct err *e)
 	if (r < 0)
 		bury(s);
 	return r;
-}
-
-static const char *error_name(int error, char buf[16])
-{
-	static const struct {
-		int number;
-		const char *name;
-	} names[] = {
-		{ EACCES, "EACCES" },
-		{ EPERM, "EPERM" },
-		{ EROFS, "EROFS" },
-		{ ENOENT, "ENOENT" },
-		{ ECONNREFUSED, "ECONNREFUSED" },
-		{ ENETUNREACH, "ENETUNREACH" },
-		{ EHOSTUNREACH, "EHOSTUNREACH" },
-		{ ETIMEDOUT, "ETIMEDOUT" },
-		{ EADDRNOTAVAIL, "EADDRNOTAVAIL" },
-		{ EAFNOSUPPORT, "EAFNOSUPPORT" },
-		{ ECONNRESET, "ECONNRESET" },
-		{ EINTR, "EINTR" },
-		{ EAGAIN, "EAGAIN" },
-		{ EISCONN, "EISCONN" },
-		{ EALREADY, "EALREADY" },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (names[i].number == error)
-			return names[i].name;
-	snprintf(buf, 16, "errno %d", error);
-	return buf;
 }
 
 static const char *path_of(const struct trace_record *t)
@@ -251,7 +221,7 @@ static void emit_refused(struct supervisor *s, const struct trace_record *t)
 	struct event ev = { .type = EV_FILE_DENIED, .time_ns = t->time };
 	struct sighting seen = { .access = access_names[t->access] };
 	bool explained;
-	char name[16];
+	char name[ERR_NAME];
 
 	join(t);
 	explained = watch_refused(s, text, t->access == TRACE_CREATE, &seen) &&
@@ -261,7 +231,7 @@ static void emit_refused(struct supervisor *s, const struct trace_record *t)
 	event_number(&ev, EF_PID, t->pid);
 	event_text(&ev, EF_PATH, text);
 	event_text(&ev, EF_ACCESS, access_names[t->access]);
-	event_text(&ev, EF_ERROR, error_name(-t->result, name));
+	event_text(&ev, EF_ERROR, err_name(-t->result, name));
 	event_text(&ev, EF_LAYER, explained ? seen.layer : t->result == -EROFS ? "mount" : NULL);
 	event_text(&ev, EF_SOURCE, SOURCE);
 	supervisor_emit(s, &ev);
@@ -271,7 +241,7 @@ static void emit_connected(struct supervisor *s, const struct trace_record *t)
 {
 	struct event ev = { .type = t->result == 0 ? EV_NET_ALLOWED : EV_NET_DENIED,
 			    .time_ns = t->time };
-	char address[INET6_ADDRSTRLEN] = "", name[16];
+	char address[INET6_ADDRSTRLEN] = "", name[ERR_NAME];
 
 	inet_ntop(t->flags & TRF_V6 ? AF_INET6 : AF_INET, t->address, address, sizeof(address));
 	event_text(&ev, EF_HOST, address);
@@ -279,7 +249,7 @@ static void emit_connected(struct supervisor *s, const struct trace_record *t)
 	event_number(&ev, EF_PORT, t->port);
 	event_text(&ev, EF_PROTO, t->flags & TRF_UDP ? "udp" : "tcp");
 	if (t->result)
-		event_text(&ev, EF_REASON, error_name(-t->result, name));
+		event_text(&ev, EF_REASON, err_name(-t->result, name));
 	supervisor_emit(s, &ev);
 }
 

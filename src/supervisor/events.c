@@ -46,8 +46,7 @@ void supervisor_emit(struct supervisor *s, const struct event *ev)
 		trail_add(&s->trail, ev);
 }
 
-/* Each argument with its NUL, one behind the other; as much as a list may hold, and one more. */
-static size_t join_arguments(char *const *argv, char *to, size_t size)
+size_t events_join(char *const *argv, char *to, size_t size)
 {
 	size_t n = 0;
 
@@ -70,7 +69,7 @@ static void emit_created(struct supervisor *s)
 	event_text(&ev, EF_PROFILE, plan_string(s->plan, s->plan->profile));
 	event_text(&ev, EF_PLAN, key);
 	event_list(&ev, EF_COMMAND, command,
-		   join_arguments(s->launch->argv, command, sizeof(command)));
+		   events_join(s->launch->argv, command, sizeof(command)));
 	event_text(&ev, EF_WORKSPACE, s->launch->workspace);
 	event_number(&ev, EF_UID, getuid());
 	event_number(&ev, EF_PID, (uint64_t)getpid());
@@ -185,9 +184,12 @@ void events_flush(struct supervisor *s)
 static void emit_error(struct supervisor *s, const struct err *e)
 {
 	struct event ev = { .type = EV_SETUP_ERROR };
+	char name[ERR_NAME];
 
 	event_text(&ev, EF_STAGE, e->stage);
 	event_text(&ev, EF_MESSAGE, e->message);
+	/* EPROTO: the message says it all. */
+	event_text(&ev, EF_ERROR, e->code == EPROTO ? NULL : err_name(e->code, name));
 	supervisor_emit(s, &ev);
 }
 

@@ -40,6 +40,12 @@ int events_open(struct supervisor *s, struct err *e);
 /* Count @ev and, if it is wanted, write it down. Cheap where there is no trail. */
 void supervisor_emit(struct supervisor *s, const struct event *ev);
 
+/*
+ * An EK_LIST of @argv: each with its NUL, one behind the other, at most @size bytes. With
+ * EVENT_LIST_MAX + 1 of them, that a list is cut is seen. @argv may be NULL.
+ */
+size_t events_join(char *const *argv, char *to, size_t size);
+
 /* Would it be written? Ask before what costs. */
 bool events_want(const struct supervisor *s, enum event_type type);
 

@@ -7,7 +7,7 @@
 
 #include "supervisor/internal.h"
 
-int helper_spawn(const char *program, const char *name, int theirs, int *ret)
+int helper_spawn(const char *program, const char *name, int theirs, int also, int *ret)
 {
 	const char *argv[] = { name, NULL };
 	posix_spawn_file_actions_t actions;
@@ -22,6 +22,10 @@ int helper_spawn(const char *program, const char *name, int theirs, int *ret)
 	posix_spawnattr_setsigmask(&attributes, &none);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, theirs, HELPER_CONTROL_FD);
+	if (also >= 0)
+		posix_spawn_file_actions_adddup2(&actions, also, HELPER_OTHER_FD);
+	else
+		posix_spawn_file_actions_addclose(&actions, HELPER_OTHER_FD);
 	for (int fd = 0; fd <= 2; fd++)
 		posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
 	r = posix_spawn(&pid, program, &actions, &attributes, (char *const *)(uintptr_t)argv,

@@ -214,12 +214,13 @@ void supervisor_sign(const struct supervisor *s);
 
 /*
  * helper.c: start @program, called @name, with the socket @theirs as its descriptor
- * HELPER_CONTROL_FD. In a session of its own: what is typed at the terminal is not
- * for it. Nothing of the caller's is open in it, not even its standard error. 0 with
- * its pid in *@ret, or -errno.
+ * HELPER_CONTROL_FD and @also as HELPER_OTHER_FD (-1: none), which is not to be one of
+ * these two before. In a session of its own: what is typed at the terminal is not for
+ * it. Nothing of the caller's is open in it, not even its standard error. 0 with its pid
+ * in *@ret, or -errno.
  */
-enum { HELPER_CONTROL_FD = 3 };
-int helper_spawn(const char *program, const char *name, int theirs, int *ret);
+enum { HELPER_CONTROL_FD = 3, HELPER_OTHER_FD };
+int helper_spawn(const char *program, const char *name, int theirs, int also, int *ret);
 
 /*
  * ebpf.c: purple-trace, where the plan has PA_EBPF; else these do nothing. It is

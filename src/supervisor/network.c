@@ -169,7 +169,7 @@ int network_start(struct supervisor *s, struct err *e)
 	}
 	s->net = pair[0];
 	s->net_tally = tally_network();
-	r = helper_spawn(program, PROGRAM, pair[1], &s->net_pid);
+	r = helper_spawn(program, PROGRAM, pair[1], -1, &s->net_pid);
 	sys_close(pair[1]);
 	if (r < 0) {
 		err_set(e, r, "network", "start %s", program);

@@ -4,7 +4,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -16,6 +15,9 @@
 #include "sys/files.h"
 
 #define PROGRAM "purple-otlp"
+
+_Static_assert((int)HELPER_CONTROL_FD == OTLP_CONTROL_FD && (int)HELPER_OTHER_FD == OTLP_COUNTS_FD,
+	       "where it finds them");
 
 enum { RESOURCE_MAX = 16 << 10, OUT_OF_THE_WAY = 16 };
 
@@ -37,37 +39,6 @@ static int move_up(int fd)
 
 	sys_close(fd);
 	return up;
-}
-
-/* In a session of its own: what is typed at the terminal is not for it. */
-static int spawn(struct supervisor *s, const char *program, int control, int counts)
-{
-	const char *argv[] = { PROGRAM, NULL };
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t none;
-	pid_t pid;
-	int r;
-
-	sigemptyset(&none);
-	posix_spawnattr_init(&attributes);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawn_file_actions_init(&actions);
-	for (int fd = 0; fd <= 2; fd++)
-		posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
-	posix_spawn_file_actions_adddup2(&actions, control, OTLP_CONTROL_FD);
-	if (counts >= 0)
-		posix_spawn_file_actions_adddup2(&actions, counts, OTLP_COUNTS_FD);
-	else
-		posix_spawn_file_actions_addclose(&actions, OTLP_COUNTS_FD);
-	r = posix_spawn(&pid, program, &actions, &attributes, (char *const *)(uintptr_t)argv,
-			environ);
-	posix_spawn_file_actions_destroy(&actions);
-	posix_spawnattr_destroy(&attributes);
-	if (r == 0)
-		s->trace.pid = pid;
-	return -r;
 }
 
 static int open_counts(const struct supervisor *s)
@@ -125,7 +96,7 @@ static void start(struct supervisor *s)
 	counts = move_up(open_counts(s));
 	r = t->fd < 0 || pair[1] < 0 ? -EMFILE : configure(s); /* it looks for that at once */
 	if (r == 0)
-		r = spawn(s, program, pair[1], counts);
+		r = helper_spawn(program, PROGRAM, pair[1], counts, &t->pid);
 	sys_close(pair[1]);
 	sys_close(counts);
 	if (r < 0)

@@ -188,19 +188,6 @@ static bool is_ours(const struct supervisor *s, const struct seccomp_notif *n)
 	return ++watch.own <= __atomic_load_n(&s->jail.exec_tries, __ATOMIC_ACQUIRE);
 }
 
-static size_t join(char *const *argv, char *to, size_t size)
-{
-	size_t n = 0;
-
-	for (; *argv && n < size; argv++) {
-		size_t len = MIN(strlen(*argv) + 1, size - n);
-
-		memcpy(to + n, *argv, len);
-		n += len;
-	}
-	return n;
-}
-
 static void see_ours(struct supervisor *s, const struct seccomp_notif *n)
 {
 	struct execution *x = &watch.mine;
@@ -216,7 +203,7 @@ static void see_ours(struct supervisor *s, const struct seccomp_notif *n)
 		watch_link(x->tid, "cwd", x->cwd, sizeof(x->cwd));
 		if (!x->cwd[0] && !s->plan->working_dir.off && s->launch->workspace)
 			str_copy(x->cwd, sizeof(x->cwd), s->launch->workspace); /* unreadable */
-		x->argv_len = join(s->launch->argv, x->argv, sizeof(x->argv));
+		x->argv_len = events_join(s->launch->argv, x->argv, sizeof(x->argv));
 	}
 	answer(s, n, 0);
 }

@@ -5,7 +5,6 @@
  * program, or one way to open one path. When there are more kinds than places, the one
  * that has been quiet longest has its count told and makes room.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,32 +12,10 @@
 #include "plan/call_names.h"
 #include "supervisor/watch_internal.h"
 
-static const char *error_name(int error, char buf[16])
-{
-	switch (error) {
-	case EPERM:
-		return "EPERM";
-	case EACCES:
-		return "EACCES";
-	case ENOENT:
-		return "ENOENT";
-	case EROFS:
-		return "EROFS";
-	case EISDIR:
-		return "EISDIR";
-	case ENOSYS:
-		return "ENOSYS";
-	case EAFNOSUPPORT:
-		return "EAFNOSUPPORT";
-	}
-	snprintf(buf, 16, "errno %d", error);
-	return buf;
-}
-
 static void emit(struct supervisor *s, const struct sighting *t, uint64_t count)
 {
 	struct event ev = { .type = t->type, .time_ns = t->time_ns };
-	char number[32], error[16];
+	char number[32], error[ERR_NAME];
 
 	event_number(&ev, EF_PID, (uint64_t)t->pid);
 	event_text(&ev, EF_PATH, t->path[0] ? t->path : NULL);
@@ -55,7 +32,7 @@ static void emit(struct supervisor *s, const struct sighting *t, uint64_t count)
 	if (t->type == EV_FILE_DENIED)
 		event_text(&ev, EF_LAYER, t->layer);
 	if (t->error)
-		event_text(&ev, EF_ERROR, error_name(t->error, error));
+		event_text(&ev, EF_ERROR, err_name(t->error, error));
 	if (count > 1)
 		event_number(&ev, EF_COUNT, count);
 	supervisor_emit(s, &ev);

@@ -83,7 +83,7 @@ def test_of_a_name_the_last_sandbox(as_user, trail):
 def test_one_that_runs_and_one_that_never_started(as_user, trail):
     trail.add("sandbox.created", "sb-1", "one", command=["x"], profile="p")
     trail.add("sandbox.created", "sb-2", "two", command=["x"], profile="p")
-    trail.add("setup.error", "sb-2", "two", stage="rootfs", object="/x", message="bind /x",
+    trail.add("setup.error", "sb-2", "two", stage="rootfs", message="bind /x",
               error="ENOENT")
     assert as_json(as_user, trail, "one")["running"] is True
     assert "its end is not in the trail" in ok(report(as_user, trail, "one"))
@@ -203,7 +203,7 @@ def hostile_trail(trail):
         trail.add("process.exec", pid=4005, ppid=4001, path=text, argv=[text], cwd=text)
         trail.add("net.denied", host=text, address=text, port=1, proto=text, reason=text,
                   allow=text)
-        trail.add("setup.error", stage=text, object=text, message=text, error=text)
+        trail.add("setup.error", stage=text, message=text, error=text)
         trail.add("intent", text=text, expect=[f"host:{text}"], uid=1, pid=1)
         trail.add("quantum.leap", **{"<b>": text})
     return path, long

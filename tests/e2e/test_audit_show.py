@@ -283,7 +283,7 @@ def faults_of(event):
 
 def test_ocsf(as_user, trail):
     trail_lines.session(trail)
-    trail.add("setup.error", stage="rootfs", object="/x", message="bind", error="ENOENT")
+    trail.add("setup.error", stage="rootfs", message="bind /x", error="ENOENT")
     trail.add("file.open", pid=1, path="/etc/hosts", access="read")
     trail.add("intent", text="build it", expect=["host:example.org"], uid=1000, pid=3)
     trail.add("audit.opened", file="audit.jsonl.1", reason="rotated")

@@ -68,6 +68,7 @@ def test_how_it_ended(as_user, trail):
     assert ended[0]["signal"] == 9 and ended[0]["status"] == 137
     error, = trail.of("setup.error")
     assert error["stage"] == "exec" and "/nowhere" in error["message"]
+    assert error["error"] == "ENOENT"
     limit, = trail.of("limit.reached")
     assert limit["limit"] == "resources.session_timeout_seconds" and limit["value"] == 1
     started = {e["sandbox"] for e in trail.of("sandbox.started")}
