@@ -3,7 +3,8 @@
  * Between a supervisor and purple-otlp, which sends its spans to a collector: OTLP/HTTP
  * with JSON, opentelemetry.io/docs/specs/otlp. A SEQPACKET socket pair.
  *
- * The supervisor sends OTLP_CONFIG, then an OTLP_SPAN for each span, never waiting: what
+ * The supervisor sends OTLP_CONFIG before it starts purple-otlp, which does not wait for
+ * it; then an OTLP_SPAN for each span, never waiting: what
  * does not fit into the socket is lost, and counted there. It closes its end, or
  * shuts it, when there is nothing more. purple-otlp sends batches; it answers with a
  * struct otlp_told when its counts have changed, and a last one (@done) before it ends.

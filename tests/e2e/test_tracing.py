@@ -438,6 +438,17 @@ def test_a_bad_endpoint_is_refused(as_user, text):
     assert done.returncode == 125 and "tracing.endpoint" in done.stderr
 
 
+@pytest.mark.not_sanitized("strace and the runtime's own calls")
+def test_a_supervisor_that_is_held_up(as_user):
+    """purple-otlp waits for nothing: what it is to do is there before it is."""
+    slow = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=sendto:delay_enter=500000"]
+    with collector() as c:
+        done = as_user.run([*slow, as_user.purple, "run", f"--trace-endpoint={c.url}",
+                            f"--trace-wait={LONG}", "--", "/bin/true"])
+        assert done.returncode == 0 and not done.stderr, done.stderr
+        c.one("purple run")
+
+
 def calls_of_launcher(runner, log, options, **kw):
     """Names of its system calls, up to where it waits for the sandbox."""
     done = runner.run(["strace", "-qq", "-o", log, runner.purple, "run", *options, "--",
@@ -465,4 +476,5 @@ def test_what_it_costs_to_start(as_user, record_property):
         with contextlib.suppress(ValueError):
             more.remove(name)
     record_property("measured", f"{len(off)} calls of the launcher without, {len(more)} more with")
-    assert len(more) <= 10 and not {"connect", "execve", "clone", "vfork"} & set(more), more
+    # 9, and two where a lock is somebody else's for a moment.
+    assert len(more) <= 12 and not {"connect", "execve", "clone", "vfork"} & set(more), more
