@@ -320,13 +320,13 @@ static void tell_denials(const struct outcome *out)
 /* The policy asked to wait for them, so it is asked how they fared. */
 static void tell_spans(const struct outcome *out)
 {
+	const unsigned long long lost = out->spans_dropped;
 	struct err e = { 0 };
 
 	if (!out->spans_waited || out->spans_dropped == 0)
 		return;
-	err_set(&e, EPROTO, "tracing", "%llu of %llu spans were lost: %s",
-		(unsigned long long)out->spans_dropped,
-		(unsigned long long)(out->spans_dropped + out->spans_exported), out->spans_why);
+	err_set(&e, EPROTO, "tracing", "%llu of %llu spans were lost: %s", lost,
+		lost + out->spans_exported, out->spans_why);
 	err_print(&e);
 }
 

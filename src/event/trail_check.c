@@ -200,7 +200,7 @@ static void too_late(struct trail_check *c, uint64_t seq)
 
 	if (found(c, seq))
 		return;
-	if (c->last_repeated && seq == c->last_repeated + 1 && f->kind == TF_REPEATED)
+	if (f && c->last_repeated && seq == c->last_repeated + 1 && f->kind == TF_REPEATED)
 		f->to = seq;
 	else
 		fault(c, TF_REPEATED, here(c), seq, 0, "it was there before");
