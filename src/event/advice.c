@@ -120,14 +120,6 @@ static void network(const struct advice_policy *p, enum net_verdict verdict, con
 		advice_why(ret, "if the host lets a process open enough files, six for each");
 }
 
-void advice_network(const struct advice_policy *p, enum net_verdict verdict, const char *host,
-		    const char *address, uint16_t port, bool udp, const char *rule,
-		    struct advice *ret)
-{
-	memset(ret, 0, sizeof(*ret));
-	network(p, verdict, host, address, port, udp, rule, ret);
-}
-
 /* What all processes together, or one, may have; the bounds are those of policy/keys.c. */
 static const struct {
 	const char *limit, *key;
@@ -146,14 +138,14 @@ static const struct {
 	{ "max_connections", "network.max_connections", CONNECTIONS_MAX, false },
 };
 
-void advice_limit(const char *limit, uint64_t value, struct advice *ret)
+/* @name: a key, with its section or without; @value: what it is now; 0: not known. */
+static void limit(const char *name, uint64_t value, struct advice *ret)
 {
 	static const char units[] = "\0KMGT";
 	unsigned unit = 0;
 
-	memset(ret, 0, sizeof(*ret));
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
-		if (!streq(limit, limits[i].limit) && !streq(limit, limits[i].key))
+		if (!streq(name, limits[i].limit) && !streq(name, limits[i].key))
 			continue;
 		if (value == 0 || value >= limits[i].max) {
 			advice_why(ret, "%s says how much", limits[i].key);
@@ -357,13 +349,6 @@ static void file(const struct advice_policy *p, const char *path, const char *ac
 		bind_line(p, normal, write, ret);
 }
 
-void advice_file(const struct advice_policy *p, const char *path, const char *access,
-		 struct advice *ret)
-{
-	memset(ret, 0, sizeof(*ret));
-	file(p, path, access, ret);
-}
-
 /* The field's text in @ret; "" where it is not set, or too long. */
 static void text_of(const struct event *ev, enum event_field f, char *ret, size_t size)
 {
@@ -427,7 +412,7 @@ static void advise_network(const struct event *ev, const struct advice_policy *p
 
 void advice_of(const struct event *ev, const struct advice_policy *p, struct advice *ret)
 {
-	char limit[64];
+	char name[64];
 
 	memset(ret, 0, sizeof(*ret));
 	switch (ev->type) {
@@ -442,8 +427,8 @@ void advice_of(const struct event *ev, const struct advice_policy *p, struct adv
 		advise_call(ev, p, ret);
 		break;
 	case EV_LIMIT_REACHED:
-		text_of(ev, EF_LIMIT, limit, sizeof(limit));
-		advice_limit(limit, number_of(ev, EF_VALUE), ret);
+		text_of(ev, EF_LIMIT, name, sizeof(name));
+		limit(name, number_of(ev, EF_VALUE), ret);
 		break;
 	default:
 		break;

@@ -41,16 +41,6 @@ struct advice_policy {
 /* Of a file.denied, dns.denied, net.denied, syscall.denied or limit.reached; of others: nothing. */
 void advice_of(const struct event *ev, const struct advice_policy *p, struct advice *ret);
 
-/* The parts of it, for who has no event at hand. @access: see EF_ACCESS. */
-void advice_file(const struct advice_policy *p, const char *path, const char *access,
-		 struct advice *ret);
-/* @port 0: a look-up. @address: that the name leads to, or ""; @rule: that blocks it, or "". */
-void advice_network(const struct advice_policy *p, enum net_verdict verdict, const char *host,
-		    const char *address, uint16_t port, bool udp, const char *rule,
-		    struct advice *ret);
-/* @limit: a key, with its section or without; @value: what it is now; 0: not known. */
-void advice_limit(const char *limit, uint64_t value, struct advice *ret);
-
 /* Call @nr of this machine. Nothing, if @p was not made to tell causes. */
 void advice_syscall(const struct plan *p, int nr, const uint64_t args[6], struct advice *ret);
 

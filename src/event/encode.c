@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An event as a line of JSON, and as a line for people. Both are hot: no printf per character. */
+/* An event as a line of JSON. Hot: no printf per character. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -117,44 +117,43 @@ size_t event_unescape(char *s)
 }
 
 /* Cut to @max; an escaped character of what is left may be cut in two, and is bytes then. */
-static void add_text(struct buf *b, const char *data, size_t len, size_t max, bool json)
+static void add_text(struct buf *b, const char *data, size_t len, size_t max)
 {
-	event_escape(b, data, MIN(len, max), json);
+	event_escape(b, data, MIN(len, max), true);
 	if (len > max)
 		buf_puts(b, ELLIPSIS);
 }
 
-static void add_list(struct buf *b, const struct event_value *v, bool json)
+static void add_list(struct buf *b, const struct event_value *v)
 {
 	const char *s = v->data;
 	size_t left = MIN(v->len, (size_t)EVENT_LIST_MAX);
 	bool first = true;
 
-	buf_puts(b, json ? "[" : "");
+	buf_puts(b, "[");
 	while (left > 0) {
 		size_t n = strnlen(s, left);
 
-		buf_puts(b, first ? (json ? "\"" : "") : (json ? ",\"" : " "));
-		event_escape(b, s, n, json);
-		buf_puts(b, json ? "\"" : "");
+		buf_puts(b, first ? "\"" : ",\"");
+		event_escape(b, s, n, true);
+		buf_puts(b, "\"");
 		first = false;
 		s += MIN(n + 1, left);
 		left -= MIN(n + 1, left);
 	}
 	if (v->len > EVENT_LIST_MAX)
-		buf_puts(b, json ? ",\"" ELLIPSIS "\"" : " " ELLIPSIS);
-	buf_puts(b, json ? "]" : "");
+		buf_puts(b, ",\"" ELLIPSIS "\"");
+	buf_puts(b, "]");
 }
 
-static void add_hex(struct buf *b, const struct event_value *v, bool json)
+static void add_hex(struct buf *b, const struct event_value *v)
 {
 	const uint64_t *values = v->data;
 
-	buf_puts(b, json ? "[" : "");
+	buf_puts(b, "[");
 	for (size_t i = 0; i < v->len; i++)
-		buf_printf(b, json ? "%s\"0x%llx\"" : "%s0x%llx", i ? (json ? "," : " ") : "",
-			   (unsigned long long)values[i]);
-	buf_puts(b, json ? "]" : "");
+		buf_printf(b, "%s\"0x%llx\"", i ? "," : "", (unsigned long long)values[i]);
+	buf_puts(b, "]");
 }
 
 static void add_u64(struct buf *b, uint64_t n)
@@ -168,13 +167,13 @@ static void add_u64(struct buf *b, uint64_t n)
 	buf_add(b, p, (size_t)(text + sizeof(text) - p));
 }
 
-static void add_value(struct buf *b, enum event_kind kind, const struct event_value *v, bool json)
+static void add_value(struct buf *b, enum event_kind kind, const struct event_value *v)
 {
 	switch (kind) {
 	case EK_TEXT:
-		buf_puts(b, json ? "\"" : "");
-		add_text(b, v->data, v->len, EVENT_TEXT_MAX, json);
-		buf_puts(b, json ? "\"" : "");
+		buf_puts(b, "\"");
+		add_text(b, v->data, v->len, EVENT_TEXT_MAX);
+		buf_puts(b, "\"");
 		break;
 	case EK_U64:
 		add_u64(b, v->number);
@@ -184,10 +183,10 @@ static void add_value(struct buf *b, enum event_kind kind, const struct event_va
 		add_u64(b, (int64_t)v->number < 0 ? -v->number : v->number);
 		break;
 	case EK_LIST:
-		add_list(b, v, json);
+		add_list(b, v);
 		break;
 	case EK_HEX:
-		add_hex(b, v, json);
+		add_hex(b, v);
 		break;
 	}
 }
@@ -231,40 +230,7 @@ void event_encode(const struct event *ev, const char *sandbox, const char *name,
 		buf_puts(b, "\"");
 		buf_puts(b, f->name);
 		buf_puts(b, "\":");
-		add_value(b, f->kind, &ev->values[i], true);
+		add_value(b, f->kind, &ev->values[i]);
 		buf_puts(b, ",");
-	}
-}
-
-static int field_find(const char *name, size_t len)
-{
-	for (int i = 0; i < EVENT_FIELDS; i++)
-		if (strlen(event_fields[i].name) == len &&
-		    memcmp(event_fields[i].name, name, len) == 0)
-			return i;
-	return -1;
-}
-
-void event_describe(const struct event *ev, struct buf *b)
-{
-	const char *t = event_table[ev->type].text;
-
-	while (*t) {
-		const char *brace = strchr(t, '{'), *close;
-		const struct event_value *v;
-		int f;
-
-		if (!brace || !(close = strchr(brace, '}'))) {
-			buf_puts(b, t);
-			break;
-		}
-		buf_add(b, t, (size_t)(brace - t));
-		f = field_find(brace + 1, (size_t)(close - brace - 1));
-		v = f >= 0 ? event_get(ev, (enum event_field)f) : NULL;
-		if (v)
-			add_value(b, event_fields[f].kind, v, false);
-		else
-			buf_puts(b, "-");
-		t = close + 1;
 	}
 }

@@ -67,8 +67,7 @@ enum event_class {
 	EC_SYSCALL = 1 << 3,
 	EC_NETWORK = 1 << 4,
 	EC_API = 1 << 5,
-	EC_SECURITY = 1 << 6, /* processes, and whatever was refused */
-	EC_ALL = (1 << 7) - 1
+	EC_SECURITY = 1 << 6 /* processes, and whatever was refused */
 };
 
 enum event_severity { ES_INFO, ES_NOTICE, ES_WARNING, ES_ERROR, ES_SEVERITIES };
@@ -178,9 +177,6 @@ const struct event_value *event_get(const struct event *ev, enum event_field f);
  * whose event it is.
  */
 void event_encode(const struct event *ev, const char *sandbox, const char *name, struct buf *b);
-
-/* One line for people, without its end: safe to print. */
-void event_describe(const struct event *ev, struct buf *b);
 
 /* @s with the escapes of above, without quotes; for the JSON they are escaped once more. */
 void event_escape(struct buf *b, const void *data, size_t len, bool json);
