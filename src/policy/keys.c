@@ -369,9 +369,9 @@ bool policy_section(const char *name)
 
 const char *policy_section_nearest(const char *name)
 {
-	static const char *const sections[] = { "filesystem",	"syscalls", "resources",
-						"capabilities", "network",  "environment",
-						"devices",	"audit",    "denials",
+	static const char *const sections[] = { "filesystem",	"syscalls",  "resources",
+						"capabilities", "network",   "environment",
+						"devices",	"audit",     "denials",
 						"tracing",	"workspace", NULL };
 	const char *top[ARRAY_SIZE(policy_keys) + 1] = { 0 };
 	const char *s = names_nearest(sections, name);
