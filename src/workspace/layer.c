@@ -282,9 +282,10 @@ static int visit(struct walk *w, const struct here *h, const char *name)
 	}
 	if (r < 0) {
 		item.error = -r;
-		return layer_wanted(w->s, item.path, false) ? w->each(w->data, &item) : 0;
+		return w->each(w->data, &item);
 	}
-	if ((item.is || item.was) && layer_wanted(w->s, item.path, false))
+	/* Above what is wanted: what became of that, unless there is more to walk. */
+	if ((item.is || item.was) && layer_wanted(w->s, item.path, !count))
 		r = w->each(w->data, &item);
 	if (r < 0 || !count)
 		return r;

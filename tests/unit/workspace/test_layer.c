@@ -112,16 +112,16 @@ static void test_xattrs(void **state)
 
 static void test_narrowed(void **state)
 {
-	static const char *const only[] = { "a/b", "new" };
+	static const char *const only[] = { "a/b", "new", "c/three" };
 	struct layer_stack s;
 	struct trees t;
 
 	trees_make(&t, LOWER);
-	trees_by_hand(&t, "mkdir -p a/b new newer; echo 5 >a/one; echo 6 >a/b/six; echo 7 >new/x");
+	trees_by_hand(&t, "mkdir -p a/b new newer; mknod c c 0 0; echo 5 >a/one; echo 6 >a/b/six; echo 7 >new/x");
 	s = trees_stack(&t);
 	s.only = only;
-	s.only_count = 2;
-	expect_of(&s, "-d0 new\n-f0 new/x\n-f0 a/b/six\n");
+	s.only_count = 3;
+	expect_of(&s, "d-0 c\n-d0 new\n-f0 new/x\n-f0 a/b/six\n");
 	trees_remove(&t);
 }
 

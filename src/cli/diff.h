@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between the files of `purple diff`. */
+#ifndef PURPLE_CLI_DIFF_H
+#define PURPLE_CLI_DIFF_H
+
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "cli/review.h"
+#include "workspace/patch.h"
+
+struct diff {
+	const struct review *review;
+	const struct changes *changes;
+	FILE *out;
+	bool colour, raw;
+	unsigned context;
+	pid_t pager; /* 0: none */
+};
+
+/* Text as a terminal may see it, bidirectional controls too; --raw: as it is. */
+void diff_put_text(struct diff *d, const char *text, size_t n);
+/* A path between quotation marks if it needs any, as git has it. Never raw. */
+void diff_put_path(struct diff *d, const char *prefix, const char *path);
+
+/* diff_text.c: 0, or -errno: a file could not be read, and it said so. */
+int diff_patch(struct diff *d);
+int diff_stat(struct diff *d);
+int diff_names(struct diff *d, bool zero);
+/* diff_json.c */
+int diff_json(struct diff *d);
+
+/* diff_pager.c: d->out becomes the pager's input if one is to be had. */
+void diff_pager_start(struct diff *d);
+void diff_pager_end(struct diff *d);
+
+/* The lines that differ, and what they are. -errno: not readable. */
+int diff_count(struct diff *d, const struct change *c, struct patch_counts *counts);
+
+#endif

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/review.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "cli/dirs.h"
+#include "sys/files.h"
+
+static int open_all(struct review *v, struct err *e)
+{
+	static struct dirs dirs;
+	int r = dirs_init(&dirs);
+
+	if (r < 0)
+		return err_set(e, r, "start", "find Purple's own files");
+	if (!dirs.state)
+		return err_set(e, ENOENT, "workspace", "no home directory");
+	v->all = store_open_all(dirs.state, false);
+	if (v->all >= 0 || v->all == -ENOENT)
+		return 0;
+	return err_set(e, v->all, "workspace", "open %s/workspaces", dirs.state);
+}
+
+/* Where @path lies in @top: "" for itself, NULL: not at all. */
+static const char *path_in(const char *path, const char *top)
+{
+	const char *rest = str_after(path, streq(top, "/") ? "" : top);
+
+	if (!rest || (*rest && *rest != '/'))
+		return NULL;
+	return rest + strspn(rest, "/");
+}
+
+struct choice {
+	struct review *v;
+	char cwd[PATH_MAX], name[STORE_NAME_MAX + 1];
+	unsigned count;
+};
+
+static bool lies_here(void *data, const char *name)
+{
+	static struct store_meta m;
+	struct choice *c = data;
+	int dir = store_open(c->v->all, name);
+
+	if (dir >= 0 && store_read(dir, &m) == 0 && path_in(c->cwd, m.path)) {
+		str_copy(c->name, sizeof(c->name), name);
+		c->count++;
+	}
+	sys_close(dir);
+	return true;
+}
+
+static int choose(struct review *v, const char **word, struct err *e)
+{
+	struct choice c = { .v = v };
+
+	if (v->all >= 0 && *word) {
+		v->dir = store_open(v->all, *word);
+		if (v->dir >= 0) {
+			*word = NULL;
+			return 0;
+		}
+		if (v->dir != -ENOENT)
+			return err_set(e, v->dir, "workspace", "open the changes of %.80s", *word);
+	}
+	if (v->all >= 0 && getcwd(c.cwd, sizeof(c.cwd)))
+		store_each(v->all, lies_here, &c);
+	if (c.count == 0) {
+		if (*word)
+			err_set(e, ENOENT, "workspace",
+				"%.80s is no sandbox with changes, and none has its workspace here",
+				*word);
+		else
+			err_set(e, ENOENT, "workspace", "no changes of a workspace here");
+		err_remedy(e, "`purple run -w .:review -- COMMAND` makes some");
+		return -ENOENT;
+	}
+	if (c.count > 1) {
+		err_set(e, EPROTO, "workspace", "%u sandboxes have changes of this directory",
+			c.count);
+		err_remedy(e, "name one; %s is one of them", c.name);
+		return -EPROTO;
+	}
+	v->dir = store_open(v->all, c.name);
+	return v->dir < 0 ? err_set(e, v->dir, "workspace", "open the changes of %s", c.name) : 0;
+}
+
+static int open_host(struct review *v, struct err *e)
+{
+	struct stat st;
+
+	v->host = sys_open_canonical(v->meta.path, O_RDONLY | O_DIRECTORY);
+	if (v->host < 0)
+		return err_set(e, v->host, "workspace", "open the workspace %s", v->meta.path);
+	if (fstat(v->host, &st) < 0)
+		return err_set(e, errno, "workspace", "look at the workspace %s", v->meta.path);
+	if (st.st_dev == v->meta.dev && st.st_ino == v->meta.ino)
+		return 0;
+	err_set(e, ESTALE, "workspace", "%s is another directory than the sandbox had",
+		v->meta.path);
+	err_remedy(e, "move the old one back; `purple discard %s` drops the changes", v->meta.name);
+	return -ESTALE;
+}
+
+static int open_layers(struct review *v, struct err *e)
+{
+	uint32_t numbers[STORE_LAYERS_MAX];
+	int count = store_stack(&v->meta, v->meta.top, numbers);
+
+	for (int i = 0; i < count; i++) {
+		int fd = store_open_layer(v->dir, numbers[i]);
+
+		if (fd < 0)
+			return err_set(e, fd, "workspace", "open layer %u of %s", numbers[i],
+				       v->meta.name);
+		v->layers[v->stack.count++] = fd;
+	}
+	return count < 0 ? err_set(e, count, "workspace", "%s: its layers", v->meta.name) : 0;
+}
+
+int review_open(struct review *v, const char **word, struct err *e)
+{
+	int r = open_all(v, e);
+
+	if (r == 0)
+		r = choose(v, word, e);
+	if (r < 0)
+		return r;
+	r = store_read(v->dir, &v->meta);
+	if (r < 0)
+		return err_set(e, r, "workspace", "read what is kept of it");
+	if (v->meta.form != STORE_OVERLAY)
+		return err_set(e, EOPNOTSUPP, "workspace",
+			       "%s has a copy of its workspace; only layers can be read yet",
+			       v->meta.name);
+	v->live = store_is_live(v->dir);
+	r = open_host(v, e);
+	if (r == 0)
+		r = open_layers(v, e);
+	v->stack.host = v->host;
+	v->stack.layers = v->layers;
+	return r;
+}
+
+void review_close(struct review *v)
+{
+	for (unsigned i = 0; i < v->stack.count; i++)
+		sys_close(v->layers[i]);
+	v->stack.count = 0;
+	sys_close(v->host);
+	sys_close(v->dir);
+	sys_close(v->all);
+	v->host = v->dir = v->all = -1;
+}
+
+/* Add the components of @path to @ret, which they may shorten by "..". False: out of it. */
+static bool add_path(char ret[PATH_MAX], const char *path)
+{
+	while (*path) {
+		const char *end = strchrnul(path, '/');
+		size_t n = (size_t)(end - path), have = strlen(ret);
+
+		if (n == 2 && path[0] == '.' && path[1] == '.') {
+			char *slash = strrchr(ret, '/');
+
+			if (!have)
+				return false;
+			*(slash ? slash : ret) = '\0';
+		} else if (n > 0 && !(n == 1 && path[0] == '.')) {
+			if (have + n + 2 > PATH_MAX)
+				return false;
+			if (have)
+				ret[have++] = '/';
+			memcpy(ret + have, path, n);
+			ret[have + n] = '\0';
+		}
+		path = *end ? end + 1 : end;
+	}
+	return true;
+}
+
+int review_path(const struct review *v, const char *path, char ret[PATH_MAX], struct err *e)
+{
+	char cwd[PATH_MAX];
+	const char *here = NULL;
+
+	ret[0] = '\0';
+	if (path[0] != '/' && getcwd(cwd, sizeof(cwd)))
+		here = path_in(cwd, v->meta.path);
+	if (path[0] == '/') {
+		path = path_in(path, v->meta.path);
+		if (path && add_path(ret, path))
+			return 0;
+	} else if (add_path(ret, here ? here : "") && add_path(ret, path)) {
+		return 0;
+	}
+	return err_set(e, EPROTO, "usage", "that path is not in the workspace %s", v->meta.path);
+}

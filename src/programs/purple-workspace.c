@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * purple-workspace: `purple diff`: what a sandbox changed and the host does not have yet.
+ *
+ * Runs as:  the caller, with the caller's rights, outside any sandbox.
+ * Reads:    the layers in the state directory: names, links, modes and contents are a
+ *           sandbox's, so hostile; the workspace.
+ * Trusts:   the command line; what lies beside the layers.
+ * May call: the caller's $PAGER.
+ */
+#include "base/macros.h"
+#include "base/str.h"
+#include "cli/caller.h"
+#include "cli/review.h"
+#include "cli/sandboxes.h"
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+} commands[] = {
+	{ "diff", cmd_diff },
+};
+
+int main(int argc, char **argv)
+{
+	struct err e = { 0 };
+
+	caller_clean_environment();
+	for (size_t i = 0; argc > 0 && i < ARRAY_SIZE(commands); i++)
+		if (streq(argv[0], commands[i].name))
+			return commands[i].run(argc, argv);
+	err_set(&e, 71 /* EPROTO */, "usage", "this program is `purple diff`");
+	return command_failed(&e);
+}
