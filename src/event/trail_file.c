@@ -206,11 +206,21 @@ int trail_open_file(struct trail *t, int64_t *size, struct err *e)
 
 int trail_make_file(struct trail *t, struct err *e)
 {
+	struct err taken = { 0 };
 	struct stat st;
-	int fd = open_ours(t, t->base, O_CREAT | O_EXCL, &st, e);
+	int fd = open_ours(t, t->base, O_CREAT | O_EXCL, &st, &taken);
 
+	/* Who has moved the old one away may have made an empty one since we looked. */
+	if (fd == -EEXIST)
+		fd = open_ours(t, t->base, 0, &st, e);
+	else if (fd < 0)
+		*e = err_is_set(e) ? *e : taken;
 	if (fd < 0)
 		return fd;
+	if (st.st_size > 0) {
+		close(fd);
+		return trail_failed(e, t, EEXIST, "it is there, and is no audit trail");
+	}
 	close_fdp(&t->file);
 	t->file = fd;
 	t->ino = st.st_ino;

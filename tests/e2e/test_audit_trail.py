@@ -4,6 +4,7 @@ What may happen to a trail that is written: the disk is full or read-only, someb
 file away, writers are killed, verifiers read meanwhile, names are hostile, there are many lines.
 """
 import collections
+import contextlib
 import json
 import os
 import pathlib
@@ -116,13 +117,13 @@ def test_rotated_by_others(as_user, directory, create):
             if old.exists():
                 old.rename(f"{path}.{number + 1}")
         path.rename(f"{path}.1")
-        if create and not path.exists():
-            try:
-                fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-                os.fchown(fd, as_user.uid, as_user.uid)
-                os.close(fd)
-            except FileExistsError:
-                pass
+        if create:
+            empty = directory / "empty"  # of the user before it has that name
+            empty.touch(0o600)
+            os.chown(empty, as_user.uid, as_user.uid)
+            with contextlib.suppress(FileExistsError):
+                path.hardlink_to(empty)
+            empty.unlink()
     assert [w.wait(timeout=120) for w in writers] == [0, 0]
     done = verify(as_user, path)
     assert done.returncode == 0, done.stdout
