@@ -91,11 +91,9 @@ void diff_put_path(struct diff *d, const char *prefix, const char *path)
 
 	fprintf(d->out, "%s%s", quote ? "\"" : "", prefix);
 	for (const char *s = path; *s; s++) {
-		if (!quote)
-			fputc(*s, d->out);
-		else if (*s == '"' || *s == '\\')
-			fprintf(d->out, "\\%c", *s);
-		else if (*s >= ' ' && *s < 0x7f)
+		if (quote && (*s == '"' || *s == '\\'))
+			fputc('\\', d->out);
+		if (!quote || (*s >= ' ' && *s < 0x7f))
 			fputc(*s, d->out);
 		else
 			fprintf(d->out, "\\%03o", (unsigned char)*s);

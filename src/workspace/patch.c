@@ -40,24 +40,24 @@ int patch_lines(const struct buf *a, const struct buf *b, unsigned context,
 {
 	git_diff_options options = GIT_DIFF_OPTIONS_INIT;
 	struct lines lines = { .line = line, .data = data };
+	static bool ready;
 	git_patch *patch = NULL;
 	int r;
 
 	*counts = (struct patch_counts){ 0 };
-	if (git_libgit2_init() < 0)
+	/* Once, and never undone: each time it takes 5 ms, for its TLS. */
+	if (!ready && git_libgit2_init() < 0)
 		return -ENOMEM;
+	ready = true;
 	options.context_lines = context;
 	r = git_patch_from_buffers(&patch, a->data ? a->data : "", a->len, "a",
 				   b->data ? b->data : "", b->len, "b", &options);
-	if (r < 0 || !patch) {
-		git_libgit2_shutdown();
+	if (r < 0 || !patch)
 		return r < 0 ? -ENOMEM : 0;
-	}
 	counts->binary = git_patch_get_delta(patch)->flags & GIT_DIFF_FLAG_BINARY;
 	git_patch_line_stats(NULL, &counts->added, &counts->removed, patch);
 	if (line && !counts->binary)
 		r = git_patch_print(patch, each, &lines);
 	git_patch_free(patch);
-	git_libgit2_shutdown();
 	return lines.result ? lines.result : r < 0 ? -ENOMEM : 0;
 }

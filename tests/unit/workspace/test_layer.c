@@ -117,7 +117,9 @@ static void test_narrowed(void **state)
 	struct trees t;
 
 	trees_make(&t, LOWER);
-	trees_by_hand(&t, "mkdir -p a/b new newer; mknod c c 0 0; echo 5 >a/one; echo 6 >a/b/six; echo 7 >new/x");
+	trees_by_hand(
+		&t,
+		"mkdir -p a/b new newer; mknod c c 0 0; echo 5 >a/one; echo 6 >a/b/six; echo 7 >new/x");
 	s = trees_stack(&t);
 	s.only = only;
 	s.only_count = 3;
