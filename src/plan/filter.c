@@ -332,6 +332,7 @@ static const struct observed {
 	{ "open", FO_WRITES | FO_OPENS, &(const struct policy_cond)OPENED_TO_WRITE(1) },
 	{ "openat", FO_WRITES | FO_OPENS, &(const struct policy_cond)OPENED_TO_WRITE(2) },
 	{ "creat", FO_WRITES | FO_OPENS, NULL },
+	{ "truncate", FO_WRITES | FO_OPENS, NULL },
 	/* Its flags are in memory, out of the filter's sight. */
 	{ "openat2", FO_WRITES | FO_OPENS, NULL },
 };

@@ -208,14 +208,16 @@ static void see_ours(struct supervisor *s, const struct seccomp_notif *n)
 	answer(s, n, 0);
 }
 
-static void open_root(pid_t tid)
+static void open_root(const struct supervisor *s, const struct seccomp_notif *n)
 {
 	char path[64];
 
 	if (watch.root >= 0)
 		return;
-	snprintf(path, sizeof(path), "/proc/%d/root", (int)tid);
+	snprintf(path, sizeof(path), "/proc/%d/root", (int)n->pid);
 	watch.root = sys_openat(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0);
+	if (watch.root >= 0 && !is_there(s, n))
+		sys_close(TAKE_FD(watch.root)); /* perhaps another's */
 	if (watch.root < 0)
 		watch.root = -1;
 }
@@ -235,7 +237,7 @@ static void see_execution(struct supervisor *s, const struct seccomp_notif *n)
 		watch_resolve(x->tid, at ? (int)a[0] : AT_FDCWD, watch.scratch, x->path);
 	x->argv_len = watch_strings(x->tid, a[at + 1], x->argv, sizeof(x->argv));
 	watch_link(x->tid, "cwd", x->cwd, sizeof(x->cwd));
-	open_root(x->tid);
+	open_root(s, n);
 	/* The name of what a descriptor leads to may be one that was. */
 	x->held = at && x->path[0] == '/' && watch.scratch[0] == '\0';
 	r = x->held ? 0 : x->path[0] ? watch_lookup(s, x->path) : -ENOENT;
@@ -264,6 +266,9 @@ static bool open_flags(const struct seccomp_notif *n, int *dirfd, uint64_t *path
 		*flags = O_WRONLY | O_CREAT | O_TRUNC;
 		return true;
 #endif
+	case SYS_truncate:
+		*flags = O_WRONLY;
+		return true;
 #ifdef SYS_open
 	case SYS_open:
 		*flags = a[1];
@@ -284,6 +289,21 @@ static bool open_flags(const struct seccomp_notif *n, int *dirfd, uint64_t *path
 	return true;
 }
 
+/* By its text, watch.path is in the workspace: is it by its links? */
+static bool leads_out(struct supervisor *s, const struct seccomp_notif *n, int dirfd, bool held)
+{
+	const char *raw = watch.path;
+
+	if (!watch_in_workspace(s, watch.path))
+		return false;
+	/* What ".." means behind a link, the text does not say. */
+	if (!held && strstr(watch.scratch, "..") &&
+	    watch_join((pid_t)n->pid, dirfd, watch.scratch, watch.raw))
+		raw = watch.raw;
+	open_root(s, n);
+	return watch_leads_out(s, raw, watch.path);
+}
+
 static void see_open(struct supervisor *s, const struct seccomp_notif *n)
 {
 	struct sighting t = { .type = EV_FILE_OPEN,
@@ -291,12 +311,14 @@ static void see_open(struct supervisor *s, const struct seccomp_notif *n)
 			      .access = "read",
 			      .path = watch.path };
 	uint64_t flags = 0, path = 0;
-	bool writes, creates, held = false, seen = false;
+	bool creates, writes, held = false, seen = false, out = false;
 	int dirfd = AT_FDCWD, r;
 
 	/* What cannot be read now the kernel may read in a moment: told of without a name. */
 	if (!open_flags(n, &dirfd, &path, &flags))
 		flags = O_WRONLY;
+	creates = flags & O_CREAT;
+	writes = creates || flags & (O_WRONLY | O_RDWR | O_TRUNC);
 	r = flags & O_PATH
 		    ? 0
 		    : watch_string((pid_t)n->pid, path, watch.scratch, sizeof(watch.scratch));
@@ -305,21 +327,20 @@ static void see_open(struct supervisor *s, const struct seccomp_notif *n)
 		if (r > 0)
 			watch_resolve((pid_t)n->pid, dirfd, watch.scratch, watch.path);
 		held = watch_reopened((pid_t)n->pid, watch.path);
+		out = writes && leads_out(s, n, dirfd, held);
 		t.pid = watch_process((pid_t)n->pid, NULL, NULL);
 		seen = is_there(s, n);
 	}
 	answer(s, n, 0);
 	if (!seen || watch_is_plain_device(watch.path))
 		return;
-	creates = flags & O_CREAT;
-	writes = creates || flags & (O_WRONLY | O_RDWR | O_TRUNC);
 	t.access = creates ? "create" : writes ? "write" : "read";
 	/* What a descriptor leads to is there, if only the caller of purple sees it. */
 	if (!watch_refused(s, watch.path, creates, &t) || (held && t.error == ENOENT)) {
 		t.type = EV_FILE_OPEN;
 		t.error = 0;
 		t.layer = NULL;
-		if (writes && !watch_in_workspace(s, watch.path))
+		if (writes && (out || !watch_in_workspace(s, watch.path)))
 			t.type = EV_FILE_WRITE;
 		else if (!(s->plan->audit.flags & PA_OPENS))
 			return; /* observed for the sake of those that are refused */

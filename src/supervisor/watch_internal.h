@@ -16,14 +16,15 @@
  * our look and the kernel's, a path may lead elsewhere by a link, a name may be
  * another file a moment later. So a record says what was asked for and as it was
  * named, ".." and "." resolved by the text alone, and /proc/self/fd/N by that link;
- * nothing is granted by it. A caller
+ * where the text says "in the workspace", links are followed, from the first caller's
+ * root (a nested sandbox has another). Nothing is granted by it. A caller
  * that is gone is dropped (SECCOMP_IOCTL_NOTIF_ID_VALID behind each reading: before
  * it, the number may have become another process's).
  *
  * Nothing inside can hold us up: memory is read page by page (process_vm_readv(2)) and
  * each string is cut; of the file system only what the kernel has cached is looked at
- * (RESOLVE_CACHED, openat2(2)). A reader of another's memory waits where a fault of it
- * waits: userfaultfd(2), which plan/filter.h refuses where calls are observed, and files
+ * (RESOLVE_CACHED, openat2(2)), but for the workspace. A reader of another's memory waits where a
+ *fault of it waits: userfaultfd(2), which plan/filter.h refuses where calls are observed, and files
  * of a network or FUSE mount that the policy has bound in and that hangs; there is no
  * other. Room is fixed: PROCESSES, KINDS, LATE below.
  *
@@ -105,7 +106,7 @@ struct watch {
 	struct kind kinds[WATCH_KINDS];
 	struct process processes[WATCH_PROCESSES];
 	unsigned processes_count;
-	char path[WATCH_PATH], program[WATCH_PATH], scratch[WATCH_PATH];
+	char path[WATCH_PATH], program[WATCH_PATH], scratch[WATCH_PATH], raw[WATCH_PATH];
 };
 extern struct watch watch; /* one a process, as the supervisor is */
 
@@ -116,6 +117,8 @@ int watch_bytes(pid_t tid, uint64_t addr, void *ret, size_t size); /* all of the
 size_t watch_strings(pid_t tid, uint64_t addr, char *ret, size_t size);
 /* The link /proc/@tid/@name, or "". */
 void watch_link(pid_t tid, const char *name, char *ret, size_t size);
+/* @path from @dirfd; false: what came of it is not to be normalized. */
+bool watch_join(pid_t tid, int dirfd, const char *path, char ret[WATCH_PATH]);
 /* @path as the caller means it from @dirfd, absolute and without "." and "..". */
 void watch_resolve(pid_t tid, int dirfd, const char *path, char ret[WATCH_PATH]);
 /*
@@ -135,6 +138,11 @@ bool watch_has_status(void); /* Linux 6.15 */
 /* Fill in how @path fares, which is opened in the way of t->access; false: nobody knows. */
 bool watch_refused(const struct supervisor *s, const char *path, bool creates, struct sighting *t);
 bool watch_in_workspace(const struct supervisor *s, const char *path);
+/*
+ * Does @raw, with its "..", lead out of the workspace by a link made inside? Then @path
+ * becomes the file's own name, where it can be had. Looks at disk where it must.
+ */
+bool watch_leads_out(const struct supervisor *s, const char *raw, char path[WATCH_PATH]);
 /* Is it a device, or what a descriptor leads to: no file that is written. */
 bool watch_is_plain_device(const char *path);
 /* Has a program @path inside; 0, -ENOENT, -EACCES, or -EAGAIN: not cached, nobody knows. */

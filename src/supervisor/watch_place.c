@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -49,6 +50,66 @@ bool watch_in_workspace(const struct supervisor *s, const char *path)
 	const char *workspace = s->launch->workspace;
 
 	return workspace && is_below(path, workspace, strlen(workspace));
+}
+
+static int find(const char *path, uint64_t flags, uint64_t resolve)
+{
+	return sys_openat2(watch.root, path, O_PATH | O_CLOEXEC | flags, 0,
+			   RESOLVE_IN_ROOT | resolve);
+}
+
+/* Where the descriptor @fd leads, which becomes closed. */
+static bool name_of(int fd, char ret[WATCH_PATH])
+{
+	char link[64];
+	long n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = sys_call(SYS_readlinkat, AT_FDCWD, link, ret, WATCH_PATH - 1);
+	sys_close(fd);
+	ret[n < 0 ? 0 : n] = '\0';
+	return ret[0] == '/';
+}
+
+/* The file's own name, of one that is not there yet its directory's and its. */
+static bool find_name(const char *raw, char ret[WATCH_PATH])
+{
+	static _cold_data_ char parent[WATCH_PATH];
+	int fd = find(raw, 0, 0), at;
+	const char *slash = strrchr(raw, '/');
+	size_t len;
+
+	if (fd >= 0)
+		return name_of(fd, ret);
+	at = fd == -ENOENT ? find(raw, O_NOFOLLOW, 0) : -ELOOP;
+	sys_close(at);
+	if (at != -ENOENT) /* a link to nowhere */
+		return false;
+	put(parent, raw, slash > raw ? (size_t)(slash - raw) : 1, "");
+	fd = find(parent, 0, 0);
+	if (fd < 0 || !name_of(fd, ret))
+		return false;
+	len = strlen(ret);
+	str_copy(ret + len, WATCH_PATH - len, slash + (len == 1));
+	return true;
+}
+
+bool watch_leads_out(const struct supervisor *s, const char *raw, char path[WATCH_PATH])
+{
+	static _cold_data_ char name[WATCH_PATH];
+	int fd = watch.root < 0 ? -EBADF : find(raw, 0, RESOLVE_CACHED | RESOLVE_NO_SYMLINKS);
+
+	if (fd == -EAGAIN || fd == -EINVAL) /* as a rule a file that is new */
+		fd = find(raw, 0, RESOLVE_NO_SYMLINKS);
+	sys_close(fd);
+	if (fd >= 0 || fd == -ENOENT || fd == -ENOTDIR)
+		return false; /* no link is there */
+	if (fd != -ELOOP || !find_name(raw, name))
+		return true;
+	if (watch_in_workspace(s, name))
+		return false;
+	str_copy(path, WATCH_PATH, name);
+	return true;
 }
 
 bool watch_is_plain_device(const char *path)

@@ -170,7 +170,7 @@ void watch_normalize(char *path)
 	*to = '\0';
 }
 
-void watch_resolve(pid_t tid, int dirfd, const char *path, char ret[WATCH_PATH])
+bool watch_join(pid_t tid, int dirfd, const char *path, char ret[WATCH_PATH])
 {
 	char name[32] = "cwd";
 	size_t len = 0;
@@ -183,16 +183,22 @@ void watch_resolve(pid_t tid, int dirfd, const char *path, char ret[WATCH_PATH])
 			watch_link(tid, name, ret, WATCH_PATH);
 		len = strlen(ret);
 		if (path[0] == '\0') /* the descriptor itself, AT_EMPTY_PATH */
-			return;
+			return false;
 		if (ret[0] != '/') { /* none, or no directory: "socket:[1]" */
 			str_copy(ret, WATCH_PATH, path);
-			return;
+			return false;
 		}
 		if (len < WATCH_PATH - 1)
 			ret[len++] = '/';
 	}
 	str_copy(ret + len, WATCH_PATH - len, path);
-	watch_normalize(ret);
+	return true;
+}
+
+void watch_resolve(pid_t tid, int dirfd, const char *path, char ret[WATCH_PATH])
+{
+	if (watch_join(tid, dirfd, path, ret))
+		watch_normalize(ret);
 }
 
 /* Behind "/proc/self/fd/" or a link to it; NULL: @path is not there. */

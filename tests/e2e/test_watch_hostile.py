@@ -147,3 +147,30 @@ def test_writing_through_a_descriptor(as_user, trail):
              options=trail.options()))
     assert [e["path"] for e in trail.of("file.write")] == [
         "/tmp/a", "/tmp/a", "/tmp/b", "/tmp/c", "/tmp/d", "/tmp/a"]
+
+
+def test_writing_through_a_link(as_user, trail):
+    """In the workspace by the text, and elsewhere by a link made inside."""
+    ok(shell(as_user, """
+        ln -s / r; mkdir /tmp/d d; ln -s /tmp/d up; ln -s d down; ln -s /tmp/dangling nowhere
+        ln -s /dev/null null
+        : > r/tmp/unseen; : > r/tmp/unseen; : > up/../above; : > nowhere; : > null
+        : > down/inside; : > d/../inside; : > inside; : > down/inside
+        """, options=trail.options()))
+    here = as_user.workspace
+    assert [e["path"] for e in trail.of("file.write")] == [
+        "/tmp/unseen", "/tmp/unseen", "/tmp/above", f"{here}/nowhere"]
+
+
+def test_writing_through_a_link_is_refused(as_user, trail):
+    shell(as_user, "ln -s /usr/lib r; : > r/unseen", options=trail.options())
+    denied, = trail.of("file.denied")
+    assert denied["path"] == "/usr/lib/unseen" and denied["error"] == "EROFS"
+
+
+def test_truncating_by_name(as_user, trail):
+    """truncate(2), which opens nothing."""
+    ok(run(as_user, "python3", "-c", "import os; open('/tmp/t', 'w').close(); open('t', 'w').close();"
+           "os.truncate('/tmp/t', 5); os.truncate('t', 5)", options=trail.options()))
+    assert [(e["path"], e["access"]) for e in trail.of("file.write")] == [
+        ("/tmp/t", "create"), ("/tmp/t", "write")]

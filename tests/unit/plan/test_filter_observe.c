@@ -58,7 +58,8 @@ static bool is_told(const struct under *u, uint32_t nr, const uint64_t *args, un
 		return opens || (writes && to_write(args[2]));
 	if (u->arch == X86 && is_call(u, nr, "open"))
 		return opens || (writes && to_write(args[1]));
-	return writes && (is_call(u, nr, "openat2") || is_call(u, nr, "creat"));
+	return writes &&
+	       (is_call(u, nr, "openat2") || is_call(u, nr, "creat") || is_call(u, nr, "truncate"));
 }
 
 static const uint64_t samples[] = {
