@@ -244,7 +244,7 @@ static int parse(char *text, size_t n, struct store_meta *m)
 		return -EBADMSG;
 	sum = text + n - tail;
 	sum_of(text, n - tail, hex);
-	if (sum[-1] != '\n' || memcmp(sum, SUM_KEY, strlen(SUM_KEY)) != 0 ||
+	if (sum[-1] != '\n' || text[n - 1] != '\n' || memcmp(sum, SUM_KEY, strlen(SUM_KEY)) != 0 ||
 	    memcmp(sum + strlen(SUM_KEY), hex, SUM_LEN) != 0)
 		return -EBADMSG;
 	*sum = '\0';

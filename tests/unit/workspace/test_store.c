@@ -158,7 +158,7 @@ static void test_removal(void **state)
 	assert_int_equal(mkdirat(layer, "shut", 0700), 0);
 	assert_int_equal(mkdirat(layer, "shut/in", 0), 0);
 	assert_int_equal(fchmodat(layer, "shut", 0, 0), 0);
-	for (int i = 0; i < 3000; i++) {
+	for (int i = 0; i < 2100; i++) {
 		int next;
 
 		assert_int_equal(mkdirat(at, "d", 0700), 0);
