@@ -240,7 +240,8 @@ static void see_execution(struct supervisor *s, const struct seccomp_notif *n)
 	open_root(s, n);
 	/* The name of what a descriptor leads to may be one that was. */
 	x->held = at && x->path[0] == '/' && watch.scratch[0] == '\0';
-	r = x->held ? 0 : x->path[0] ? watch_lookup(s, x->path) : -ENOENT;
+	/* What cannot be read now the kernel may read in a moment: nobody knows. */
+	r = x->held || !x->path[0] ? 0 : watch_lookup(s, x->path);
 	if (!is_there(s, n)) {
 		sys_close(TAKE_FD(x->pidfd));
 		return;

@@ -43,6 +43,8 @@ static bool rename_process(pid_t pid, const char *path)
 
 		if (p->pidfd < 0 || p->pid != pid)
 			continue;
+		if (path[0] == '\0') /* unreadable: perhaps it has failed */
+			return true;
 		free(p->path);
 		p->path = strdup(path);
 		return true;
