@@ -92,13 +92,15 @@ static void emit_downgrades(struct supervisor *s)
 void events_fail(struct supervisor *s, const struct err *e)
 {
 	bool warn = s->plan->audit.flags & PA_WARN;
-	struct err said = *e;
+	struct err said = { 0 };
 
 	if (s->events.failed)
 		return;
 	s->events.failed = true;
-	err_remedy(&said, warn ? "audit.on_failure is warn: the sandbox goes on"
-			       : "audit.on_failure is stop: the sandbox ends");
+	err_print(e);
+	err_set(&said, EPROTO, "audit", "%s",
+		warn ? "audit.on_failure is warn: the sandbox goes on"
+		     : "audit.on_failure is stop: the sandbox is ended");
 	err_print(&said);
 	if (!warn)
 		supervisor_stop(s, SIGTERM, s->plan->limits.grace_s * 1000, "audit failed", -1);
@@ -174,10 +176,13 @@ void events_flush(struct supervisor *s)
 	if (s->trail.pending_lines == 0 && s->trail.lost == 0)
 		return;
 	r = trail_flush(&s->trail, 0, &e);
-	if (r == 0)
+	if (r == 0) {
+		v->tries = 0;
 		return;
+	}
 	v->retry_at = supervisor_now() + RETRY_MS;
-	if (r != -EAGAIN)
+	/* Who rotates it may be between two steps: once more before that counts. */
+	if (r != -EAGAIN && ++v->tries > 1)
 		events_fail(s, &e);
 }
 

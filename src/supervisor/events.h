@@ -10,7 +10,9 @@
  * When the trail cannot be written, audit.on_failure decides: stop ends the
  * sandbox in order, as a time-out does, with the reason "audit failed"; warn says
  * so once. Either way the lines are kept, up to TRAIL_PENDING_MAX, and tried
- * again; what is lost is counted, and told by an audit.gap when it can be.
+ * again; what is lost is counted, and told by an audit.gap when it can be. A trail
+ * that cannot even be opened at the start is not tried again: with stop nothing
+ * starts, with warn nothing is written.
  */
 #ifndef PURPLE_SUPERVISOR_EVENTS_H
 #define PURPLE_SUPERVISOR_EVENTS_H
@@ -27,6 +29,7 @@ struct supervisor;
 struct events {
 	bool on;		      /* there is a trail, and it is open */
 	bool started;		      /* sandbox.started was emitted */
+	unsigned tries;		      /* that have failed, one after the other */
 	bool failed;		      /* it was said that the trail cannot be written */
 	uint64_t retry_at;	      /* ms of CLOCK_MONOTONIC; 0: not */
 	uint64_t created_ms;	      /* likewise */

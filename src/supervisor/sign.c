@@ -2,15 +2,20 @@
 /* Where the caller has made a key, the trail is signed at the end of each sandbox: purple-audit. */
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "supervisor/internal.h"
 
 #define PROGRAM "purple-audit"
+
+/* It takes milliseconds, but where another holds the lock, or the disk hangs. */
+enum { SIGN_MS = 15000, LOOK_MS = 2 };
 
 /* cli/audit_paths.h says where it is. False: nobody has made one. */
 static bool has_key(void)
@@ -46,6 +51,11 @@ void supervisor_sign(const struct supervisor *s)
 		return;
 	}
 	/* It says itself what goes wrong. */
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	for (unsigned ms = 0; waitpid(pid, NULL, WNOHANG) == 0; ms += LOOK_MS) {
+		const struct timespec pause = { .tv_nsec = LOOK_MS * 1000000L };
+
+		if (ms >= SIGN_MS)
+			kill(pid, SIGKILL);
+		nanosleep(&pause, NULL);
+	}
 }
