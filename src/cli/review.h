@@ -38,5 +38,6 @@ void review_close(struct review *v);
 int review_path(const struct review *v, const char *path, char ret[PATH_MAX], struct err *e);
 
 int cmd_diff(int argc, char **argv);
+int cmd_discard(int argc, char **argv);
 
 #endif

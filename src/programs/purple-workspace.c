@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * purple-workspace: `purple diff`: what a sandbox changed and the host does not have yet.
+ * purple-workspace: `purple diff`: what a sandbox changed and the host does not have yet;
+ * `purple discard` drops it.
  *
  * Runs as:  the caller, with the caller's rights, outside any sandbox.
  * Reads:    the layers in the state directory: names, links, modes and contents are a
@@ -19,6 +20,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 } commands[] = {
 	{ "diff", cmd_diff },
+	{ "discard", cmd_discard },
 };
 
 int main(int argc, char **argv)
@@ -29,6 +31,6 @@ int main(int argc, char **argv)
 	for (size_t i = 0; argc > 0 && i < ARRAY_SIZE(commands); i++)
 		if (streq(argv[0], commands[i].name))
 			return commands[i].run(argc, argv);
-	err_set(&e, 71 /* EPROTO */, "usage", "this program is `purple diff`");
+	err_set(&e, 71 /* EPROTO */, "usage", "this program is `purple diff` and `purple discard`");
 	return command_failed(&e);
 }

@@ -10,11 +10,9 @@
 
 int run_changes_line(const struct outcome *o, char *ret, size_t size)
 {
-	return snprintf(ret, size,
-			"purple: %llu %s: purple diff %s, purple apply %s, purple discard %s\n",
+	return snprintf(ret, size, "purple: %llu %s: purple diff %s, purple discard %s\n",
 			(unsigned long long)o->changes,
-			o->changes == 1 ? "change waits" : "changes wait", o->store, o->store,
-			o->store);
+			o->changes == 1 ? "change waits" : "changes wait", o->store, o->store);
 }
 
 /* ms between two walks: at least so many, and so many times what the last one took. */

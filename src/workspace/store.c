@@ -179,10 +179,8 @@ static int in_use(const char *name, bool live, struct err *e)
 	if (live)
 		err_remedy(e, "use another name");
 	else
-		err_remedy(e,
-			   "`purple diff %s` shows them, `purple apply %s` lands them, "
-			   "`purple discard %s` drops them",
-			   name, name, name);
+		err_remedy(e, "`purple diff %s` shows them, `purple discard %s` drops them", name,
+			   name);
 	return -EEXIST;
 }
 

@@ -100,7 +100,7 @@ def test_the_host_is_untouched(as_user, project, kept, mode):
         assert done.stderr == "" and not kept()
         return
     (name, store), = kept().items()
-    assert f"purple diff {name}, purple apply {name}, purple discard {name}" in done.stderr
+    assert f"purple diff {name}, purple discard {name}" in done.stderr
     m = meta(store)
     assert (m["mode"], m["form"], m["name"]) == ("review", "overlay", name)
     assert int(m["ino"]) == project.stat().st_ino and int(m["dev"]) == project.stat().st_dev
@@ -290,3 +290,29 @@ def test_directory_that_looks_like_a_mode(as_user, kept):
     as_user.run(["mkdir", "x:review"])
     ok(shell(as_user, "echo 1 > file", options=["-w", "x:review/"]))
     assert (as_user.workspace / "x:review" / "file").exists() and not kept()
+
+
+def test_what_waits_is_landed_or_dropped(as_user, project, kept):
+    name = f"ws-{as_user.name}-{os.getpid()}"
+    options = ["--workspace=review", "--name", name]
+    ok(shell(as_user, "echo more >> README; echo new > landed", options=options))
+    shown = as_user.run([as_user.purple, "diff", "--raw", name])
+    assert shown.returncode == 1
+    ok(as_user.run(["patch", "-p1"], input=shown.stdout, stdin=None))
+    assert (project / "landed").read_text() == "new\n"
+    ok(as_user.run([as_user.purple, "discard", name]))
+    assert not kept() and (project / "landed").exists()
+    done = as_user.run([as_user.purple, "discard", name])
+    assert done.returncode == 125 and f"no sandbox {name} has changes" in done.stderr
+
+
+def test_what_a_live_one_changes_is_not_dropped(as_user, project, kept):
+    name = f"ws-{as_user.name}-{os.getpid()}"
+    purple = as_user.purple
+    try:
+        ok(as_user.run([purple, "create", "--workspace=review", name]))
+        done = as_user.run([purple, "discard", name])
+        assert done.returncode == 125 and "in use" in done.stderr and name in kept()
+    finally:
+        as_user.run([purple, "rm", "-f", name])
+        as_user.run([purple, "discard", name])

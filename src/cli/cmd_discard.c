@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdio.h>
+
+#include "cli/dirs.h"
+#include "cli/review.h"
+#include "cli/sandboxes.h"
+#include "sys/files.h"
+
+static const char *const help[] = {
+	"Drops what sandboxes have changed in their workspaces; the workspaces stay as they are.",
+	"",
+	"  -h, --help            this text",
+	NULL,
+};
+
+static int discard(int all, const char *name, struct err *e)
+{
+	static struct store_meta m;
+	int dir = store_open(all, name), r;
+
+	if (dir == -ENOENT || dir == -EINVAL) {
+		err_set(e, ENOENT, "workspace", "no sandbox %.80s has changes that wait", name);
+		err_remedy(e, "purple diff, in the workspace, finds them without a name");
+		return -ENOENT;
+	}
+	if (dir < 0)
+		return err_set(e, dir, "workspace", "open what %.80s changed", name);
+	r = store_lock(dir, true);
+	if (r < 0) {
+		err_set(e, r == -EWOULDBLOCK ? EBUSY : -r, "workspace", "%.80s is in use", name);
+		err_remedy(e, "`purple stop %.80s` ends its sandbox", name);
+		sys_close(dir);
+		return -EBUSY;
+	}
+	/* It may have been found by its id; rubbish has no name but the one that was given. */
+	r = store_read(dir, &m);
+	r = store_remove(all, r == 0 ? m.name : name, dir);
+	return r < 0 ? err_set(e, r, "workspace", "remove what %.80s changed", name) : 0;
+}
+
+int cmd_discard(int argc, char **argv)
+{
+	static struct dirs dirs;
+	const struct command_line line = { help, "purple discard NAME…", NULL, 0, 1, -1 };
+	struct err e = { 0 };
+	int names, status = 0, all, r = command_line(&line, argc, argv, &names, &e);
+
+	if (r == 1)
+		return 0;
+	if (r == 0)
+		r = dirs_init(&dirs);
+	if (r < 0)
+		return command_failed(&e);
+	all = dirs.state ? store_open_all(dirs.state, false) : -ENOENT;
+	for (int i = 0; i < names; i++) {
+		struct err one = { 0 };
+
+		if (discard(all, argv[i], &one) < 0)
+			status = command_failed(&one);
+	}
+	return status;
+}
