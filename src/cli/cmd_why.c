@@ -273,7 +273,7 @@ static const char *const help[] = {
 	"rule, the line of a policy that would allow it, and the option of `purple run` that says",
 	"the same. Without a name: the last one that the trail tells of. Exits 1 if lines of the",
 	"trail are damaged. Refused reads of files are seen with `purple run --denials-file` or",
-	"`--audit-detail filesystem`; in a network that is isolated, connections with --audit-ebpf.",
+	"`--audit-detail filesystem`.",
 	"",
 	"      --json              as one JSON object; --format json is the same",
 	"      --file PATH         this trail instead of one's own",

@@ -389,6 +389,21 @@ static void advise_call(const struct event *ev, const struct advice_policy *p, s
 	advice_syscall(p->plan, advice_call_number(name), args, ret);
 }
 
+/* Of a sandbox without a network: it takes one, and a rule in it. */
+static void isolated(const char *host, uint16_t port, bool udp, struct advice *ret)
+{
+	char target[300];
+
+	put_target(host, port, udp, target, sizeof(target));
+	if (port == 0)
+		advice_why(ret, "network.isolated: false gives it a network");
+	else
+		advice_why(
+			ret,
+			"two lines: network.isolated: false; network.allow_outgoing: [\"%.100s\"]",
+			target);
+}
+
 static void advise_network(const struct event *ev, const struct advice_policy *p,
 			   struct advice *ret)
 {
@@ -403,6 +418,10 @@ static void advise_network(const struct event *ev, const struct advice_policy *p
 		text_of(ev, EF_ADDRESS, address, sizeof(address));
 		text_of(ev, EF_PROTO, proto, sizeof(proto));
 		port = (uint16_t)number_of(ev, EF_PORT);
+	}
+	if (streq(reason, "isolated")) {
+		isolated(host, port, streq(proto, "udp"), ret);
+		return;
 	}
 	for (unsigned i = 1; i < NET_VERDICTS; i++)
 		if (streq(reason, net_verdict_name((enum net_verdict)i)))

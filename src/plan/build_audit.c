@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is written down, and where. */
 #include <errno.h>
+#include <sched.h>
 
 #include "base/macros.h"
 #include "base/str.h"
@@ -59,7 +60,7 @@ static int build_path(struct builder *b)
 	return 0;
 }
 
-/* Without it seccomp tells of the same, but not of exits and connections. */
+/* Without it seccomp tells of the same, but not how connections fare. */
 static int build_ebpf(struct builder *b)
 {
 	if (!b->policy->audit.ebpf)
@@ -100,6 +101,10 @@ unsigned build_observe(const struct builder *b)
 		observe |= FO_EXEC;
 	if (a->classes & PAC_FILESYSTEM)
 		observe |= a->flags & PA_OPENS ? FO_WRITES | FO_OPENS : FO_WRITES;
+	/* Where no purple-net tells of them. */
+	if ((a->denials.off || a->classes & PAC_NETWORK) && !(b->head.network.flags & PN_ON) &&
+	    b->head.namespaces & CLONE_NEWNET)
+		observe |= FO_CONNECTS;
 	/* What the kernel tells of is not told twice. */
 	if (a->flags & PA_EBPF)
 		observe &= FO_REFUSED;

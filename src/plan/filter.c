@@ -333,6 +333,7 @@ static const struct observed {
 	{ "openat", FO_WRITES | FO_OPENS, &(const struct policy_cond)OPENED_TO_WRITE(2) },
 	{ "creat", FO_WRITES | FO_OPENS, NULL },
 	{ "truncate", FO_WRITES | FO_OPENS, NULL },
+	{ "connect", FO_CONNECTS, NULL },
 	/* Its flags are in memory, out of the filter's sight. */
 	{ "openat2", FO_WRITES | FO_OPENS, NULL },
 };

@@ -62,7 +62,8 @@ enum filter_observe {
 	FO_REFUSED = 1 << 0, /* what would be EPERM */
 	FO_EXEC = 1 << 1,
 	FO_WRITES = 1 << 2, /* files opened for writing, or made by opening them */
-	FO_OPENS = 1 << 3   /* files opened in any way */
+	FO_OPENS = 1 << 3,  /* files opened in any way */
+	FO_CONNECTS = 1 << 4
 };
 
 /* What the plan adds to the policy's own words. */

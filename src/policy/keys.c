@@ -249,7 +249,8 @@ const struct policy_key policy_keys[] = {
 		  "Purple removes none." },
 	{ "audit.ebpf", KEY_BOOL, AT(audit.ebpf), .fallback = "false", .option = "audit-ebpf",
 	  .help = "As root: the kernel itself tells of programs and how they end, of files and, "
-		  "where the network is isolated, of connections, by eBPF (purple-trace)." },
+		  "where the network is isolated, of connections and how they fare, by eBPF "
+		  "(purple-trace)." },
 
 	{ "denials.file", KEY_PATH, AT(denials.file), .option = "denials-file",
 	  .form = "/run/purple/denials.jsonl",

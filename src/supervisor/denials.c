@@ -212,7 +212,7 @@ void denial_line(const struct denial *d, char ret[DENIAL_LINE])
 	n = snprintf(ret, DENIAL_LINE, "%s%s%s: %s", verb, d->what, times, reason);
 	if (d->allow[0])
 		snprintf(ret + n, DENIAL_LINE - (size_t)n, "; to allow: %s", d->allow);
-	else if (d->why[0] && !is_network(d))
+	else if (d->why[0] && (!is_network(d) || streq(d->reason, "isolated")))
 		snprintf(ret + n, DENIAL_LINE - (size_t)n, "; %s", d->why);
 }
 

@@ -364,6 +364,17 @@ static void see_refusal(struct supervisor *s, const struct seccomp_notif *n, int
 	watch_tell(s, &t);
 }
 
+static void see_connection(struct supervisor *s, const struct seccomp_notif *n)
+{
+	struct sighting t = { .type = EV_NET_DENIED, .time_ns = sys_clock_ns(CLOCK_REALTIME) };
+	char address[WATCH_ADDRESS];
+	bool seen = watch_connects(n, &t, address) && is_there(s, n);
+
+	answer(s, n, 0);
+	if (seen)
+		watch_tell(s, &t);
+}
+
 static void handle(struct supervisor *s, const struct seccomp_notif *n)
 {
 	bool executes = n->data.nr == SYS_execve || n->data.nr == SYS_execveat;
@@ -378,6 +389,8 @@ static void handle(struct supervisor *s, const struct seccomp_notif *n)
 		settle(s, (pid_t)n->pid, supervisor_now());
 		if (executes)
 			see_execution(s, n);
+		else if (n->data.nr == SYS_connect)
+			see_connection(s, n);
 		else
 			see_open(s, n);
 	}

@@ -10,6 +10,7 @@
  *	watch_read.c	reads the caller's memory and what /proc says of it
  *	watch_place.c	holds paths against the plan's mounts
  *	watch_kinds.c	makes a flood of the same into counts
+ *	watch_connect.c	what is connected to, where there is no network
  *	watch_exit.c	waits for what was executed to end
  *
  * What is read may be a lie: another thread of the caller may change memory between
@@ -66,13 +67,13 @@ struct execution {
 
 /* Something that may come in floods: of one call or one path. */
 struct sighting {
-	enum event_type type; /* EV_SYSCALL_DENIED, EV_FILE_* */
+	enum event_type type; /* EV_SYSCALL_DENIED, EV_FILE_*, EV_NET_DENIED */
 	uint64_t time_ns;     /* before the caller went on; 0: now */
 	pid_t pid;
-	int nr;			    /* EV_SYSCALL_DENIED */
+	int nr;			    /* EV_SYSCALL_DENIED; of EV_NET_DENIED the port */
 	int error;		    /* what the caller gets; 0: nothing is refused */
-	const char *access, *layer; /* constant */
-	const char *path;	    /* of the file, or of the program that calls */
+	const char *access, *layer; /* constant; of EV_NET_DENIED the protocol, or NULL */
+	const char *path;	    /* of the file, or of the program that calls; an address */
 	uint64_t args[6];
 };
 
@@ -100,7 +101,7 @@ struct watch {
 	/* One past the highest place that is in use: a page that is not looked at is no fault. */
 	unsigned late_top, kinds_top, processes_top;
 	uint64_t denied_since, denied;
-	uint64_t untold[2];	    /* refused calls, and files, that no kind counts */
+	uint64_t untold[3];	    /* refused calls, files, connections that no kind counts */
 	struct execution now, mine; /* mine: ours, until it is known that it was the last try */
 	struct execution late[WATCH_LATE];
 	struct kind kinds[WATCH_KINDS];
@@ -151,6 +152,10 @@ int watch_lookup(const struct supervisor *s, const char *path);
 /* watch_kinds.c */
 void watch_tell(struct supervisor *s, const struct sighting *t);
 void watch_kinds_due(struct supervisor *s, uint64_t now); /* now 0: at the end, all of it */
+
+/* watch_connect.c: true: in @t, whose path is @address, what to tell once it is answered. */
+enum { WATCH_ADDRESS = 48 };
+bool watch_connects(const struct seccomp_notif *n, struct sighting *t, char address[WATCH_ADDRESS]);
 
 /* watch_exit.c */
 /* @pidfd becomes ours. */

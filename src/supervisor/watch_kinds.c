@@ -12,11 +12,29 @@
 #include "plan/call_names.h"
 #include "supervisor/watch_internal.h"
 
+static void emit_connection(struct supervisor *s, const struct sighting *t, uint64_t count)
+{
+	struct event ev = { .type = t->type, .time_ns = t->time_ns };
+
+	event_text(&ev, EF_HOST, t->path);
+	event_text(&ev, EF_ADDRESS, t->path);
+	event_number(&ev, EF_PORT, (uint64_t)t->nr);
+	event_text(&ev, EF_PROTO, t->access);
+	event_text(&ev, EF_REASON, "isolated");
+	if (count > 1)
+		event_number(&ev, EF_COUNT, count);
+	supervisor_emit(s, &ev);
+}
+
 static void emit(struct supervisor *s, const struct sighting *t, uint64_t count)
 {
 	struct event ev = { .type = t->type, .time_ns = t->time_ns };
 	char number[32], error[ERR_NAME];
 
+	if (t->type == EV_NET_DENIED) {
+		emit_connection(s, t, count);
+		return;
+	}
 	event_number(&ev, EF_PID, (uint64_t)t->pid);
 	event_text(&ev, EF_PATH, t->path[0] ? t->path : NULL);
 	if (t->type == EV_SYSCALL_DENIED) {
@@ -48,17 +66,24 @@ static void emit_more(struct supervisor *s, struct kind *k)
 	k->more = 0;
 }
 
+static const enum event_type untold_types[] = { EV_SYSCALL_DENIED, EV_FILE_DENIED, EV_NET_DENIED };
+
+static uint64_t *untold_of(enum event_type type)
+{
+	return &watch.untold[type == EV_NET_DENIED ? 2 : type == EV_FILE_DENIED];
+}
+
 static void emit_untold(struct supervisor *s)
 {
-	for (int file = 0; file <= 1; file++) {
-		struct event ev = { .type = file ? EV_FILE_DENIED : EV_SYSCALL_DENIED };
+	for (size_t i = 0; i < ARRAY_SIZE(untold_types); i++) {
+		struct event ev = { .type = untold_types[i] };
 
-		if (watch.untold[file] == 0)
+		if (watch.untold[i] == 0)
 			continue;
-		event_number(&ev, EF_COUNT, watch.untold[file]);
+		event_number(&ev, EF_COUNT, watch.untold[i]);
 		event_text(&ev, EF_RULE, "more than are told of one by one");
 		supervisor_emit(s, &ev);
-		watch.untold[file] = 0;
+		watch.untold[i] = 0;
 	}
 }
 
@@ -117,7 +142,7 @@ void watch_tell(struct supervisor *s, const struct sighting *t)
 	struct kind *k = find(s, t, now, !too_much);
 
 	if (!k) {
-		watch.untold[t->type == EV_FILE_DENIED]++;
+		(*untold_of(t->type))++;
 		watch_at(watch.denied_since + WATCH_WINDOW_MS);
 		return;
 	}
@@ -143,7 +168,7 @@ void watch_kinds_due(struct supervisor *s, uint64_t now)
 {
 	if (!now || now >= watch.denied_since + WATCH_WINDOW_MS)
 		emit_untold(s);
-	else if (watch.untold[0] || watch.untold[1])
+	else if (watch.untold[0] || watch.untold[1] || watch.untold[2])
 		watch_at(watch.denied_since + WATCH_WINDOW_MS);
 	for (size_t i = 0; i < watch.kinds_top; i++) {
 		struct kind *k = &watch.kinds[i];

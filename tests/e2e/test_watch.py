@@ -206,3 +206,35 @@ def test_what_an_observer_cannot_bear(as_user, trail):
         done = run(as_user, "true", options=trail.options("-p", str(policy)))
         assert done.returncode == 125 and "observed" in done.stderr, done.stderr
         assert run(as_user, "true", options=["-p", str(policy)]).returncode == 0
+
+
+CONNECTIONS = """
+import socket
+for family, kind, to in ((socket.AF_INET, socket.SOCK_STREAM, ("192.0.2.1", 80)),
+                         (socket.AF_INET, socket.SOCK_DGRAM, ("192.0.2.2", 53)),
+                         (socket.AF_INET6, socket.SOCK_STREAM, ("2001:db8::1", 443)),
+                         (socket.AF_INET6, socket.SOCK_STREAM, ("::ffff:192.0.2.3", 1)),
+                         (socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 1)),
+                         (socket.AF_INET6, socket.SOCK_STREAM, ("::1", 1)),
+                         (socket.AF_UNIX, socket.SOCK_STREAM, "/nowhere")):
+    try:
+        socket.socket(family, kind).connect(to)
+        print("connected")
+    except OSError as e:
+        pass
+"""
+
+
+def test_connections_without_a_network(as_user, trail):
+    """Each to elsewhere is told of, and fails as it would without an observer."""
+    assert ok(run(as_user, "python3", "-c", CONNECTIONS, options=trail.options())) == ""
+    denied = trail.of("net.denied", reason="isolated")
+    assert [(e["host"], e["port"], e.get("proto")) for e in denied] == [
+        ("192.0.2.1", 80, "tcp"), ("192.0.2.2", 53, "udp"), ("2001:db8::1", 443, "tcp"),
+        ("192.0.2.3", 1, "tcp")]
+    assert 'network.isolated: false; network.allow_outgoing: ["[2001:db8::1]:443"]' in denied[2]["advice"]
+
+
+def test_connections_when_they_are_not_asked_for(as_user, trail):
+    ok(run(as_user, "python3", "-c", CONNECTIONS, options=trail.options("--audit-detail", "resource")))
+    assert trail.of("net.denied") == []

@@ -224,6 +224,9 @@ NO_LINE = [
     ("a listener", "seccomp", "one listener", "call(SECCOMP, 1, 8, 0, 0, 0)", ""),
     ("two lines", "chroot", "two lines: syscalls.allow: [chroot]; capabilities.add: "
      "[CAP_SYS_CHROOT]", "os.chroot('/')", ""),
+    ("no network", "192.0.2.1:9/udp", "two lines: network.isolated: false; "
+     'network.allow_outgoing: ["192.0.2.1:9/udp"]',
+     "socket.socket(type=socket.SOCK_DGRAM).connect(('192.0.2.1', 9))", ""),
 ]
 
 

@@ -54,6 +54,8 @@ static bool is_told(const struct under *u, uint32_t nr, const uint64_t *args, un
 
 	if (is_call(u, nr, "execve") || is_call(u, nr, "execveat"))
 		return observe & FO_EXEC;
+	if (is_call(u, nr, "connect"))
+		return observe & FO_CONNECTS;
 	if (is_call(u, nr, "openat"))
 		return opens || (writes && to_write(args[2]));
 	if (u->arch == X86 && is_call(u, nr, "open"))
@@ -107,7 +109,8 @@ static void test_same_answers(void **state)
 	static const int baselines[] = { BASELINE_NONE, BASELINE_STRICT, BASELINE_DEFAULT,
 					 BASELINE_PERMISSIVE };
 	static const unsigned ways[] = {
-		0, FO_REFUSED, FO_EXEC, FO_WRITES, ALL_OBSERVED, FO_OPENS, ALL_OBSERVED | FO_OPENS
+		0,	   FO_REFUSED,	 FO_EXEC,  FO_CONNECTS,
+		FO_WRITES, ALL_OBSERVED, FO_OPENS, ALL_OBSERVED | FO_OPENS
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(baselines); i++) {
