@@ -53,7 +53,7 @@ void trail_check_fault(struct trail_check *c, const struct trail_fault *f)
 		c->faults_more++;
 		return;
 	}
-	if (!grow(c, &array, c->faults_count, &c->faults_room, sizeof(*f)))
+	if (!grow(c, &array, c->faults_count, &c->faults_room, sizeof(*f)) || !array)
 		return;
 	c->faults = array;
 	c->faults[c->faults_count++] = *f;
