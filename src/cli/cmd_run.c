@@ -97,6 +97,7 @@ static int start(struct report *report, const struct run_options *o, const struc
 		.count = report->fd >= 0,
 		.terminal = o->tty,
 		.runtime = dirs->runtime,
+		.totals = !dirs->runtime_stays,
 		.plan_cached = cached,
 		.began_us = (uint64_t)report->start.tv_sec * 1000000 +
 			    (uint64_t)report->start.tv_nsec / 1000,

@@ -154,6 +154,7 @@ int dirs_init(struct dirs *d)
 		d->cache = join(d, cache, "/purple");
 	}
 	d->runtime = runtime_dir(d, &r);
+	d->runtime_stays = geteuid() != 0 && !absolute_env("XDG_RUNTIME_DIR");
 	d->state = state_dir(d, &r);
 	if ((d->config && !d->policy.user) || (!d->cache && absolute_env("HOME")))
 		return -ENAMETOOLONG;

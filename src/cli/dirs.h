@@ -30,6 +30,7 @@ struct dirs {
 	 * else purple/run in the user's state directory; NULL: no home.
 	 */
 	const char *runtime;
+	bool runtime_stays; /* it is the last of these: what lies in it outlives the session */
 	/* What outlives a boot, the audit trail: as root /var/lib/purple. NULL: no home. */
 	const char *state;
 	struct policy_dirs policy;

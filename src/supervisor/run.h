@@ -45,6 +45,7 @@ struct run_request {
 	const char *id;		 /* made already, for @store; NULL: not yet */
 	struct run_store *store; /* NULL: none */
 	const char *runtime;	 /* directory of live state; NULL: there is none */
+	bool totals;		 /* keep a file of them there: it goes with the session */
 	bool plan_cached;	 /* for a trace: it was not made now */
 	uint64_t began_us;	 /* CLOCK_MONOTONIC, when the caller began; 0: unknown */
 	/* Detached: a socket for a struct run_ready when the command runs; closed then. */

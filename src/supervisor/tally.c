@@ -38,7 +38,7 @@ void tally(struct supervisor *s)
 	uint64_t us[START_STAGES];
 	struct net_tally net;
 
-	if (!t->tried && s->all >= 0) {
+	if (!t->tried && s->all >= 0 && s->request->totals) {
 		t->tried = true;
 		t->totals = totals_map(s->all);
 	}
@@ -115,7 +115,7 @@ void tally_end(struct supervisor *s)
 	int all = -1;
 
 	/* It was too short to be in the directory, which is not made for this. */
-	if (s->all < 0 && s->request->runtime && !t->tried) {
+	if (s->all < 0 && s->request->runtime && s->request->totals && !t->tried) {
 		all = state_open_all(s->request->runtime, false);
 		if (all >= 0)
 			t->totals = totals_map(all);

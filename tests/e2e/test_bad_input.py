@@ -220,8 +220,6 @@ FORBIDDEN = ("/proc", "/proc/self/root", "/sys/fs/cgroup", "/dev", "/dev/sda", "
              "/run/user/1000/bus", "/run/purple", "/var/lib/docker")
 
 UNSUPPORTED = (
-    ("audit", "audit: {enabled: true}\n", "audit.enabled: true: "),
-    ("audit by its path", "audit: {log_path: /srv/log}\n", "audit.log_path: "),
     ("devices", "devices: {allow: [/dev/kvm]}\n", "devices.allow"),
     ("gpu", "devices: {gpu: [all]}\n", "devices.gpu"),
 )

@@ -25,7 +25,7 @@ pytestmark = [
 
 
 ROWS = rows.ROWS + doors.ROWS
-CONTROLS = 40  # tries, with the guards off, until the canary hears one
+CONTROLS = 150  # tries, with the guards off, until the canary hears one
 
 
 class NetLab(Lab):
