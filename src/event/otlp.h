@@ -40,7 +40,6 @@ struct otlp_head {     /* of a message of the supervisor's; what it is of follow
 	uint32_t counts_at; /* OTLP_CONFIG; aligned to 8 */
 	uint32_t pad;
 };
-enum { OTLP_MESSAGE_MAX = sizeof(struct otlp_head) + SPAN_MAX };
 
 struct otlp_told {
 	uint64_t exported, dropped; /* spans, so far */

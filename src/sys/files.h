@@ -78,4 +78,11 @@ static inline long sys_read(int fd, void *data, size_t len)
 /* Open, write once, close: for /proc. A short write is -EIO. */
 int sys_write_file(int dirfd, const char *path, const void *data, size_t len);
 
+/*
+ * PARENT/NAME, a directory of ours alone; with @make it is made (0700), with what is
+ * missing above it. A descriptor, or -errno: -ENOENT when there is none and @make is
+ * not set; -EPERM when it is not ours alone (owner, mode); a link is not followed.
+ */
+int sys_open_private(const char *parent, const char *name, bool make);
+
 #endif

@@ -22,47 +22,9 @@ bool store_name_ok(const char *name)
 	return n > 0 && n <= STORE_NAME_MAX && name[n] == '\0' && !strchr("._-", name[0]);
 }
 
-static int make_path(const char *path)
-{
-	char part[PATH_MAX];
-	size_t n = strlen(path);
-	int r = 0;
-
-	for (size_t i = 1; i <= n; i++) {
-		if (path[i] != '/' && path[i] != '\0')
-			continue;
-		memcpy(part, path, i);
-		part[i] = '\0';
-		r = sys_mkdirat(AT_FDCWD, part, i == n && geteuid() == 0 ? 0755 : 0700);
-		if (r < 0 && r != -EEXIST && access(part, F_OK) < 0)
-			return r;
-	}
-	return 0;
-}
-
 int store_open_all(const char *state, bool make)
 {
-	char path[PATH_MAX];
-	struct stat st;
-	int fd, r, n = snprintf(path, sizeof(path), "%s/workspaces", state);
-
-	if (n < 0 || (size_t)n >= sizeof(path))
-		return -ENAMETOOLONG;
-	fd = sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-	if (fd == -ENOENT && make) {
-		r = make_path(state);
-		if (r == 0)
-			r = sys_mkdirat(AT_FDCWD, path, 0700);
-		if (r < 0 && r != -EEXIST)
-			return r;
-		fd = sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-	}
-	if (fd < 0)
-		return fd;
-	r = fstat(fd, &st) < 0 ? -errno : st.st_uid != geteuid() || st.st_mode & 077 ? -EPERM : 0;
-	if (r < 0)
-		sys_close(fd);
-	return r < 0 ? r : fd;
+	return sys_open_private(state, "workspaces", make);
 }
 
 int store_open_entry(int all, const char *name)
