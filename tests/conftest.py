@@ -52,6 +52,15 @@ class Runner:
             **sanitizing.options(),
         }
 
+    @property
+    def sandboxes(self):
+        """Where the sandboxes that are alive have their records (DESIGN 5)."""
+        if self.uid == 0:
+            return pathlib.Path("/run/purple/sandboxes")
+        if "XDG_RUNTIME_DIR" in self.env:
+            return pathlib.Path(self.env["XDG_RUNTIME_DIR"]) / "purple/sandboxes"
+        return self.home / ".local/state/purple/run/sandboxes"
+
     def _identity(self):
         if os.geteuid() != 0 or self.uid == 0:
             return {}
@@ -133,3 +142,16 @@ def as_user(request, purple):
     with tempfile.TemporaryDirectory(prefix="purple-user-") as directory:
         os.chmod(directory, 0o755)
         yield Runner(request.param, uid, directory, purple)
+
+
+@pytest.fixture
+def session_runtime(request):
+    """A runtime directory that goes with the session: only there a user's totals are kept."""
+    if "as_user" not in request.fixturenames:
+        return
+    runner = request.getfixturevalue("as_user")
+    where = runner.home / "runtime"
+    where.mkdir(mode=0o700, exist_ok=True)
+    if os.geteuid() == 0:
+        os.chown(where, runner.uid, runner.uid)
+    runner.env["XDG_RUNTIME_DIR"] = str(where)

@@ -15,7 +15,7 @@ import time
 import pytest
 
 from running import alive, descendants, eventually, needs_root, ok, refused, run
-from test_lifecycle import runtime, sandboxes, sandboxes_of
+from test_lifecycle import sandboxes, sandboxes_of
 
 
 def purple(runner, *words, **kw):
@@ -23,13 +23,13 @@ def purple(runner, *words, **kw):
 
 
 def supervisor_of(runner, name):
-    text = (runtime(runner) / name / "state").read_text()
+    text = (runner.sandboxes / name / "state").read_text()
     return int(dict(x.split("=", 1) for x in text.splitlines() if "=" in x)["supervisor"])
 
 
 def end(runner, name):
     """By its supervisor: the commands that do this have tests of their own."""
-    path = runtime(runner) / name
+    path = runner.sandboxes / name
     if not path.exists():
         return
     if (path / "control").exists():
@@ -159,7 +159,7 @@ def test_exec_into_an_anonymous_run_is_refused(as_user):
     with as_user.popen([as_user.purple, "run", "--", "sleep", "60"]) as p:
         assert eventually(lambda: sandboxes_of(as_user, p.pid))
         name, = sandboxes_of(as_user, p.pid)
-        assert eventually((runtime(as_user) / name / "control").exists)
+        assert eventually((as_user.sandboxes / name / "control").exists)
         refused(purple(as_user, "exec", name, "--", "true"), 125, "--name")
         p.terminate()
 
@@ -240,7 +240,7 @@ def detached(as_user):
 
 def test_detached_output_is_logged_and_the_end_recorded(as_user, detached):
     name = detached("sh", "-c", "echo out; echo err >&2; exit 4")
-    path = runtime(as_user) / name
+    path = as_user.sandboxes / name
     assert eventually(lambda: "state=ended" in (path / "state").read_text())
     assert sorted((path / "log").read_text().splitlines()) == ["err", "out"]
     assert "exit_status=4\n" in (path / "state").read_text()
@@ -256,7 +256,7 @@ def test_a_detached_start_that_fails_says_so(as_user, detached):
 
 def test_detached_log_is_bounded(as_user, detached):
     name = detached("sh", "-c", "head -c 25000000 /dev/zero; echo end")
-    path = runtime(as_user) / name
+    path = as_user.sandboxes / name
     assert eventually(lambda: "state=ended" in (path / "state").read_text(), 20)
     assert (path / "log").stat().st_size <= 10 << 20
     assert (path / "log.1").stat().st_size <= 10 << 20
@@ -291,7 +291,7 @@ def test_attach_with_a_terminal_and_leave(as_user, detached):
 
 def connect(runner, name):
     s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    fd = os.open(runtime(runner) / name, os.O_RDONLY)
+    fd = os.open(runner.sandboxes / name, os.O_RDONLY)
     s.connect(f"/proc/self/fd/{fd}/control")
     os.close(fd)
     s.settimeout(10)
@@ -337,7 +337,7 @@ def test_another_user_may_not_speak_to_it(as_user, box):
     if as_user.uid == 0:
         pytest.skip("root's directory is root's")
     done = subprocess.run(["setpriv", "--reuid=4711", "--regid=4711", "--clear-groups", "ls",
-                           runtime(as_user) / box], capture_output=True, check=False)
+                           as_user.sandboxes / box], capture_output=True, check=False)
     assert done.returncode != 0
 
 

@@ -8,7 +8,6 @@ import struct
 import pytest
 
 from running import eventually, ok
-from test_lifecycle import runtime
 from trail_lines import Trail
 
 MAGIC, INTENT, ERROR = 0x4c544350, 15, 65
@@ -128,7 +127,7 @@ def test_a_malformed_message_is_refused(sandbox):
                  b"text\0exec:\0", b"text\0:x\0", b"text\0exec:a\0\0"):
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
             s.settimeout(20)
-            s.connect(str(runtime(runner) / AGENT / "control"))
+            s.connect(str(runner.sandboxes / AGENT / "control"))
             s.send(struct.pack("IIII", MAGIC, INTENT, 16 + len(body), 0) + body)
             answer = s.recv(8192)
             assert struct.unpack("II", answer[:8]) == (MAGIC, ERROR), body

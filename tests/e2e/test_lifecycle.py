@@ -12,14 +12,8 @@ import pytest
 from running import alive, children_of, descendants, eventually, ok, refused, run, start
 
 
-def runtime(runner):
-    if runner.uid == 0:
-        return pathlib.Path("/run/purple/sandboxes")
-    return runner.home / ".local/state/purple/run/sandboxes"
-
-
 def sandboxes(runner):
-    return set(os.listdir(runtime(runner))) if runtime(runner).exists() else set()
+    return set(os.listdir(runner.sandboxes)) if runner.sandboxes.exists() else set()
 
 
 def sandboxes_of(runner, pid):
@@ -27,7 +21,7 @@ def sandboxes_of(runner, pid):
     found = set()
     for name in sandboxes(runner):
         try:
-            text = (runtime(runner) / name / "state").read_text()
+            text = (runner.sandboxes / name / "state").read_text()
         except OSError:
             continue
         if f"supervisor={pid}\n" in text:
@@ -150,7 +144,7 @@ def test_only_what_lasts_is_written_down(as_user):
     with start(as_user, "sleep", "60") as p:
         assert eventually(lambda: sandboxes_of(as_user, p.pid))
         name, = sandboxes_of(as_user, p.pid)
-        assert "state=running" in (runtime(as_user) / name / "state").read_text()
+        assert "state=running" in (as_user.sandboxes / name / "state").read_text()
         p.terminate()
         p.wait(timeout=10)
         assert eventually(lambda: name not in sandboxes(as_user))

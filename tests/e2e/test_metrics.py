@@ -14,19 +14,7 @@ import pytest
 from running import eventually, ok, run
 
 
-@pytest.fixture(autouse=True)
-def runtime(request):
-    """Totals are kept where the runtime directory is one that goes with the session."""
-    if "as_user" not in request.fixturenames:
-        return
-    runner = request.getfixturevalue("as_user")
-    where = runner.home / "runtime"
-    where.mkdir(mode=0o700, exist_ok=True)
-    if os.geteuid() == 0:
-        os.chown(where, runner.uid, runner.uid)
-    runner.env["XDG_RUNTIME_DIR"] = str(where)
-
-
+pytestmark = pytest.mark.usefixtures("session_runtime")
 needs_promtool = pytest.mark.skipif(not shutil.which("promtool"),
                                     reason="not installed: promtool")
 SAMPLE = re.compile(r'^([a-z_]+)(?:\{(.*)\})? ([0-9.e+-]+|\+Inf)$')
@@ -254,8 +242,7 @@ def test_a_supervisor_that_hangs_holds_up_nothing(as_user):
 
 def supervisor(runner, name):
     """Its pid, from the state file."""
-    base = "/run/purple" if runner.uid == 0 else runner.home / "runtime" / "purple"
-    with open(f"{base}/sandboxes/{name}/state", encoding="utf-8") as file:
+    with open(runner.sandboxes / name / "state", encoding="utf-8") as file:
         return int(re.search(r"^supervisor=(\d+)$", file.read(), re.M)[1])
 
 

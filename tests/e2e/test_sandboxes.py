@@ -14,7 +14,6 @@ import pytest
 
 from running import alive, descendants, eventually, ok, refused
 from test_exec import connect, purple, supervisor_of
-from test_lifecycle import runtime
 
 MAGIC, STATS, EXEC, ATTACH, SIGNAL, INPUT = 0x4c544350, 5, 7, 8, 9, 10
 IS_OK, IS_ERROR, EXITED, STATS_ARE = 64, 65, 67, 69
@@ -23,7 +22,7 @@ DEAF = "trap 'echo told' TERM; echo ready; while :; do sleep 0.05; done"
 
 def state_of(runner, name):
     """What the record says, by key."""
-    text = (runtime(runner) / name / "state").read_text()
+    text = (runner.sandboxes / name / "state").read_text()
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
 
@@ -44,7 +43,7 @@ def boxes(as_user):
     yield make
     for name in names:
         purple(as_user, "rm", "-f", name)
-        assert not (runtime(as_user) / name).exists()
+        assert not (as_user.sandboxes / name).exists()
 
 
 def listed(runner, *options):
@@ -236,7 +235,7 @@ def test_rm_takes_records_only(as_user, boxes):
     refused(purple(as_user, "rm", name), 125, name, "purple stop")
     assert name in listed(as_user)
     ok(purple(as_user, "rm", "-f", name, f"{name}-none"))
-    assert name not in listed(as_user, "-a") and not (runtime(as_user) / name).exists()
+    assert name not in listed(as_user, "-a") and not (as_user.sandboxes / name).exists()
     refused(purple(as_user, "rm", name), 125, "no sandbox", name)
 
 
@@ -490,7 +489,7 @@ def test_one_that_attaches_and_never_reads(as_user, boxes):
     s.send(message(ATTACH))
     assert answer(s)[0] == IS_OK
     as_user.write("go", "")
-    log = runtime(as_user) / name / "log"
+    log = as_user.sandboxes / name / "log"
     assert eventually(lambda: log.read_bytes().endswith(b"done\n"), 30)
     assert log.read_bytes() == b"x" * 3000000 + b"\ndone\n"
     still_answers(as_user, name)
@@ -506,7 +505,7 @@ RUBBISH = {"empty": b"", "cut": None, "zeros": bytes(500), "random": os.urandom(
 def test_the_state_of_a_live_one_is_rubbish(as_user, boxes, how):
     """It is still listed, entered, measured and stopped; its next state mends the file."""
     name = boxes()
-    file = runtime(as_user) / name / "state"
+    file = as_user.sandboxes / name / "state"
     content = RUBBISH[how] if RUBBISH[how] is not None else file.read_bytes()[:100]
     file.write_bytes(content)
     line, = [x for x in ok(purple(as_user, "ps")).splitlines() if x.startswith(f"{name} ")]
@@ -523,7 +522,7 @@ def test_the_record_of_one_that_has_ended_is_rubbish(as_user, boxes, how):
     """Nothing can be told of it: it goes, and its name is free."""
     name = boxes("true")
     ok(purple(as_user, "wait", name))
-    file = runtime(as_user) / name / "state"
+    file = as_user.sandboxes / name / "state"
     file.write_bytes(RUBBISH[how] if RUBBISH[how] is not None else file.read_bytes()[:100])
     assert purple(as_user, "stats", name).returncode == 125
     assert name not in listed(as_user, "-a")

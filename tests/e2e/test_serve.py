@@ -19,6 +19,7 @@ import pytest
 from running import eventually, ok, refused
 from test_metrics import detached, metrics, parse, promtool, supervisor, unique, value
 
+pytestmark = pytest.mark.usefixtures("session_runtime")
 PLACES = 64
 
 
@@ -235,7 +236,7 @@ def test_without_an_address(as_user):
 def test_ready_until_the_directory_is_gone(as_user, server):
     if as_user.uid == 0:
         pytest.skip("root's directory is everybody's here")
-    shutil.rmtree(as_user.home / ".local/state/purple/run")
+    shutil.rmtree(as_user.sandboxes.parent)
     assert server.ask("/readyz")[0] == 503
     assert server.ask()[0] == 503
     assert server.ask("/healthz")[0] == 200

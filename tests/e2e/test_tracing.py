@@ -18,17 +18,6 @@ from running import alive, children_of, descendants, eventually, ok, run, start
 from test_exec import box, end, purple  # noqa: F401
 
 
-@pytest.fixture
-def runtime(request):
-    """Totals are kept where the runtime directory is one that goes with the session."""
-    runner = request.getfixturevalue("as_user")
-    where = runner.home / "runtime"
-    where.mkdir(mode=0o700, exist_ok=True)
-    if os.geteuid() == 0:
-        os.chown(where, runner.uid, runner.uid)
-    runner.env["XDG_RUNTIME_DIR"] = str(where)
-
-
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 CALLER = f"00-{TRACE}-{PARENT}-01"
 ERROR, INTERNAL = 2, 1  # enum StatusCode, enum SpanKind
@@ -316,7 +305,7 @@ def unused_port():
         return s.getsockname()[1]
 
 
-def test_nobody_listens(as_user, runtime, box):  # the sandbox keeps the totals
+def test_nobody_listens(as_user, session_runtime, box):  # the sandbox keeps the totals
     with orphans() as left:
         before = lost(as_user)
         options = [f"--trace-endpoint=http://127.0.0.1:{unused_port()}"]
