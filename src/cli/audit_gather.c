@@ -359,8 +359,10 @@ static void add_life(struct report *p, const struct trail_line *l)
 {
 	static const enum event_field about[] = { EF_PROFILE,	EF_PLAN, EF_COMMAND,
 						  EF_WORKSPACE, EF_UID,	 EF_PID };
-	static const enum event_field end[] = { EF_STATUS,	EF_SIGNAL, EF_REASON,
-						EF_DURATION_MS, EF_CPU_US, EF_MEMORY_PEAK };
+	static const enum event_field end[] = {
+		EF_STATUS,	EF_SIGNAL,	  EF_REASON,	       EF_DURATION_MS,	  EF_CPU_US,
+		EF_MEMORY_PEAK, EF_CHANGES_ADDED, EF_CHANGES_MODIFIED, EF_CHANGES_DELETED
+	};
 	json_t *o = json_object();
 
 	if (l->known == EV_SANDBOX_CREATED) {

@@ -64,6 +64,10 @@ static void facts(const struct page *p)
 		report_bytes(&text, report_number(end, "memory_peak"));
 		fact(p->b, "Memory at most", text.data);
 	}
+	text.len = 0;
+	report_changes(&text, end);
+	if (text.len)
+		fact(p->b, "Changes that wait for review", text.data);
 	if (json_object_get(sandbox, "uid")) {
 		text.len = 0;
 		buf_printf(&text, "%llu", (unsigned long long)report_number(sandbox, "uid"));

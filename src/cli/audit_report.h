@@ -5,7 +5,8 @@
  *
  *	sandbox     id, name, profile, plan, command, workspace, uid, pid
  *	created, started, ended   times, or absent; "running": true, if its end is not there
- *	end         reason, status, signal, duration_ms, cpu_us, memory_peak
+ *	end         reason, status, signal, duration_ms, cpu_us, memory_peak; of a workspace
+ *	            in review changes_added, changes_modified, changes_deleted
  *	counts      {type: events}, each with its "count"
  *	activity    from, to, buckets; lanes: {name: [events of each bucket]}
  *	timeline    time, type, severity, text, count, until
@@ -84,6 +85,8 @@ uint64_t report_number(const json_t *o, const char *key);
 /* "1.62 s", "3 min 5 s", "2 h 4 min" */
 void report_duration(struct buf *b, uint64_t ms);
 void report_bytes(struct buf *b, uint64_t bytes);
+/* "3 files added, 1 modified, 2 deleted"; nothing if none wait for review */
+void report_changes(struct buf *b, const json_t *end);
 /* "exited with status 3", "killed by signal 9 (timeout)", "still running" */
 void report_how_it_ended(struct buf *b, const json_t *root);
 

@@ -87,6 +87,10 @@ static void head(const json_t *root, struct buf *b)
 		}
 		put_pair(b, "used", text.data);
 	}
+	text.len = 0;
+	report_changes(&text, end);
+	if (text.len)
+		put_pair(b, "to review", text.data);
 }
 
 static void timeline_row(const json_t *o, struct buf *b)

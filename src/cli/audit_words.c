@@ -46,6 +46,26 @@ void report_bytes(struct buf *b, uint64_t bytes)
 	buf_printf(b, "%.1f %s", n, units[i]);
 }
 
+void report_changes(struct buf *b, const json_t *end)
+{
+	static const struct {
+		const char *key, *word;
+	} kinds[] = { { "changes_added", "added" },
+		      { "changes_modified", "modified" },
+		      { "changes_deleted", "deleted" } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		uint64_t n = report_number(end, kinds[i].key);
+
+		if (n > 0)
+			buf_printf(b, "%s%llu%s %s", b->len ? ", " : "", (unsigned long long)n,
+				   b->len   ? ""
+				   : n == 1 ? " file"
+					    : " files",
+				   kinds[i].word);
+	}
+}
+
 void report_how_it_ended(struct buf *b, const json_t *root)
 {
 	const json_t *end = json_object_get(root, "end");

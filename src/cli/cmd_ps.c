@@ -8,14 +8,17 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "cli/dirs.h"
 #include "cli/sandboxes.h"
+#include "cli/waiting.h"
+#include "sys/files.h"
 
 enum { OUTPUT_MAX = 64 << 20, CELL = 80 };
 
 static const char *const help[] = {
 	"Lists the sandboxes that run, and clears away what dead supervisors have left.",
 	"",
-	"  -a, --all     those too that have ended and left a record",
+	"  -a, --all     those too that have ended and left a record, or changes that wait",
 	"  -q, --quiet   only the names",
 	"      --json    one JSON array, with all that is known",
 	"  -h, --help    this text",
@@ -38,7 +41,29 @@ static const char *unreadable(const struct sandbox *s)
 	return s->damaged ? "unreadable" : sandbox_phase_names[SANDBOX_STARTING];
 }
 
-static void add_json(struct buf *b, const struct sandbox *s)
+#define WAITS "changes wait"
+
+/* Of one that has ended, and of which there is nothing else. */
+static void add_store_json(struct buf *b, const struct waiting_store *s)
+{
+	buf_puts(b, "{");
+	add_text(b, "name", s->name);
+	add_text(b, "id", s->id);
+	add_text(b, "state", WAITS);
+	add_number(b, "started_ms", s->created_ns / 1000000);
+	add_text(b, "workspace", s->path);
+	buf_puts(b, ", \"changes_wait\": true}");
+}
+
+/* They are in a review that nobody adds to any more. */
+static bool changes_wait(const struct waiting *w, const char *name)
+{
+	const struct waiting_store *s = waiting_find(w, name);
+
+	return s && !s->live;
+}
+
+static void add_json(struct buf *b, const struct sandbox *s, bool waits)
 {
 	const struct sandbox_state *t = &s->state;
 
@@ -68,7 +93,7 @@ static void add_json(struct buf *b, const struct sandbox *s)
 	add_text(b, "profile", t->profile);
 	add_text(b, "workspace", t->workspace);
 	add_text(b, "command", t->command);
-	buf_puts(b, "}");
+	buf_printf(b, ", \"changes_wait\": %s}", waits ? "true" : "false");
 }
 
 static uint64_t wall_ms(void)
@@ -106,7 +131,18 @@ struct row {
 	char state[CELL], age[CELL];
 };
 
-static void make_row(struct row *r, const struct sandbox *s, uint64_t now)
+static void make_store_row(struct row *r, const struct waiting_store *s, uint64_t now)
+{
+	r->cells[0] = s->name;
+	r->cells[1] = s->id;
+	r->cells[2] = WAITS;
+	put_age(r->age, CELL, now, s->created_ns / 1000000);
+	r->cells[3] = r->age;
+	r->cells[4] = "-";
+	r->command = "-";
+}
+
+static void make_row(struct row *r, const struct sandbox *s, bool waits, uint64_t now)
 {
 	const struct sandbox_state *t = &s->state;
 
@@ -114,7 +150,8 @@ static void make_row(struct row *r, const struct sandbox *s, uint64_t now)
 	r->cells[1] = t->id[0] ? t->id : "-";
 	r->cells[2] = s->readable ? sandbox_phase_names[t->phase] : unreadable(s);
 	if (s->readable && t->phase == SANDBOX_ENDED) {
-		snprintf(r->state, CELL, "ended: %d, %.31s", t->exit_status, t->reason);
+		snprintf(r->state, CELL, "ended: %d, %.31s%s", t->exit_status, t->reason,
+			 waits ? "; " WAITS : "");
 		r->cells[2] = r->state;
 	}
 	put_age(r->age, CELL, now, t->started_ms);
@@ -136,32 +173,128 @@ static void put_row(struct buf *b, const struct row *r, const size_t *widths, si
 	buf_add(b, "\n", 1);
 }
 
-static void put_table(struct buf *b, const struct sandboxes *l, bool ended)
+/* What is listed: sandboxes, and stores of which no sandbox is known any more. */
+struct listing {
+	struct sandboxes sandboxes;
+	struct waiting waiting;
+	bool all;
+};
+
+static bool is_listed(const struct listing *l, const struct sandbox *s)
+{
+	return l->all || s->live;
+}
+
+static bool is_orphan(const struct listing *l, const struct waiting_store *w)
+{
+	if (w->live)
+		return false; /* it is about to be listed, or to end */
+	for (size_t i = 0; i < l->sandboxes.count; i++)
+		if (streq(l->sandboxes.items[i]->state.name, w->name))
+			return false;
+	return true;
+}
+
+/* Each row to @each, in order. */
+static void each_row(const struct listing *l, void (*each)(void *data, const struct row *r),
+		     void *data)
+{
+	uint64_t now = wall_ms();
+	static struct row r;
+
+	for (size_t i = 0; i < l->sandboxes.count; i++) {
+		const struct sandbox *s = l->sandboxes.items[i];
+
+		if (!is_listed(l, s))
+			continue;
+		make_row(&r, s, changes_wait(&l->waiting, s->state.name), now);
+		each(data, &r);
+	}
+	for (unsigned i = 0; l->all && i < l->waiting.count; i++) {
+		if (!is_orphan(l, &l->waiting.items[i]))
+			continue;
+		make_store_row(&r, &l->waiting.items[i], now);
+		each(data, &r);
+	}
+}
+
+struct table {
+	struct buf *b;
+	size_t widths[COLUMNS], screen;
+};
+
+static void measure(void *data, const struct row *r)
+{
+	struct table *t = data;
+
+	for (int i = 0; i < COLUMNS; i++)
+		t->widths[i] = MAX(t->widths[i], cell_width(r->cells[i]));
+}
+
+static void put(void *data, const struct row *r)
+{
+	const struct table *t = data;
+
+	put_row(t->b, r, t->widths, t->screen);
+}
+
+static void put_table(struct buf *b, const struct listing *l)
 {
 	static const struct row head = { .cells = { "NAME", "ID", "STATE", "SINCE", "PROFILE" },
 					 .command = "COMMAND" };
 	struct winsize w = { .ws_col = 0 };
-	uint64_t now = wall_ms();
-	size_t widths[COLUMNS];
-	static struct row r;
+	struct table t = { .b = b };
 
 	ioctl(STDOUT_FILENO, TIOCGWINSZ, &w);
-	for (int i = 0; i < COLUMNS; i++)
-		widths[i] = strlen(head.cells[i]);
-	for (size_t n = 0; n < l->count; n++) {
-		if (!ended && !l->items[n]->live)
+	t.screen = w.ws_col;
+	measure(&t, &head);
+	each_row(l, measure, &t);
+	put(&t, &head);
+	each_row(l, put, &t);
+}
+
+static void put_json(struct buf *b, const struct listing *l)
+{
+	bool first = true;
+
+	buf_puts(b, "[");
+	for (size_t n = 0; n < l->sandboxes.count; n++) {
+		const struct sandbox *s = l->sandboxes.items[n];
+
+		if (!is_listed(l, s))
 			continue;
-		make_row(&r, l->items[n], now);
-		for (int i = 0; i < COLUMNS; i++)
-			widths[i] = MAX(widths[i], cell_width(r.cells[i]));
+		buf_puts(b, first ? "\n" : ",\n");
+		add_json(b, s, changes_wait(&l->waiting, s->state.name));
+		first = false;
 	}
-	put_row(b, &head, widths, w.ws_col);
-	for (size_t n = 0; n < l->count; n++) {
-		if (!ended && !l->items[n]->live)
+	for (unsigned i = 0; l->all && i < l->waiting.count; i++) {
+		if (!is_orphan(l, &l->waiting.items[i]))
 			continue;
-		make_row(&r, l->items[n], now);
-		put_row(b, &r, widths, w.ws_col);
+		buf_puts(b, first ? "\n" : ",\n");
+		add_store_json(b, &l->waiting.items[i]);
+		first = false;
 	}
+	buf_puts(b, first ? "]\n" : "\n]\n");
+}
+
+static void put_name(void *data, const struct row *r)
+{
+	buf_printf(data, "%s\n", r->cells[0]);
+}
+
+static int load(struct listing *l, struct err *e)
+{
+	static struct dirs dirs;
+	int all, r = sandboxes_load(&l->sandboxes, e);
+
+	if (r == 0 && (r = dirs_init(&dirs)) < 0)
+		return err_set(e, r, "start", "find Purple's own files");
+	if (r < 0)
+		return r;
+	all = dirs.state ? store_open_all(dirs.state, false) : -ENOENT;
+	r = waiting_load(&l->waiting, all, true);
+	sys_close(all);
+	return r < 0 ? err_set(e, -r, "workspace", "list what waits for review") : 0;
 }
 
 int cmd_ps(int argc, char **argv)
@@ -175,40 +308,28 @@ int cmd_ps(int argc, char **argv)
 	const struct command_line line = {
 		help, "purple ps [-a] [-q | --json]", options, ARRAY_SIZE(options), 0, 0,
 	};
-	_cleanup_sandboxes_ struct sandboxes l = SANDBOXES_INIT;
 	_cleanup_buf_ struct buf b = BUF_INIT(OUTPUT_MAX);
+	struct listing l = { .sandboxes = SANDBOXES_INIT };
 	struct err e = { 0 };
-	bool first = true;
 	int names, r = command_line(&line, argc, argv, &names, &e);
 
 	if (r == 1)
 		return 0;
+	l.all = all;
 	if (r == 0 && quiet && json) {
 		r = err_set(&e, EPROTO, "usage", "--quiet and --json exclude each other");
 		err_remedy(&e, "%s", line.usage);
 	}
 	if (r == 0)
-		r = sandboxes_load(&l, &e);
-	if (r < 0)
-		return command_failed(&e);
-	if (!json && !quiet) {
-		put_table(&b, &l, all);
-		return command_output(&b);
-	}
-	if (json)
-		buf_puts(&b, "[");
-	for (size_t n = 0; n < l.count; n++) {
-		if (!all && !l.items[n]->live)
-			continue;
-		if (json) {
-			buf_puts(&b, first ? "\n" : ",\n");
-			add_json(&b, l.items[n]);
-		} else {
-			buf_printf(&b, "%s\n", l.items[n]->state.name);
-		}
-		first = false;
-	}
-	if (json)
-		buf_puts(&b, first ? "]\n" : "\n]\n");
-	return command_output(&b);
+		r = load(&l, &e);
+	if (r == 0 && json)
+		put_json(&b, &l);
+	else if (r == 0 && quiet)
+		each_row(&l, put_name, &b);
+	else if (r == 0)
+		put_table(&b, &l);
+	r = r < 0 ? command_failed(&e) : command_output(&b);
+	sandboxes_free(&l.sandboxes);
+	waiting_free(&l.waiting);
+	return r;
 }

@@ -78,6 +78,14 @@ static void add_end(struct buf *b, const struct outcome *out, const struct err *
 		buf_printf(b, ",\"denials_not_listed\":%llu",
 			   (unsigned long long)out->denials->others);
 	}
+	if (out->store) {
+		buf_puts(b, ",\"changes\":{");
+		add_pair(b, "store", out->store);
+		buf_printf(b, ",\"added\":%llu,\"modified\":%llu,\"deleted\":%llu}",
+			   (unsigned long long)out->changes_added,
+			   (unsigned long long)out->changes_modified,
+			   (unsigned long long)out->changes_deleted);
+	}
 	if (out->traceparent[0]) {
 		buf_puts(b, ",");
 		add_pair(b, "traceparent", out->traceparent);

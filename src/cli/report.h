@@ -21,6 +21,8 @@
  *	             name", "unreachable", "too many names" or "too many connections".
  *	             denials_not_listed: how many more there were. Left out where nothing was
  *	             refused. Files and calls: only where they are observed (audit, denials.file)
+ *	changes      {store, added, modified, deleted}: files of the workspace that wait for
+ *	             `purple diff STORE`; left out where none do
  *	signal       where one ended the command or the sandbox
  *	error        {stage, message, remedy}, with "not started"
  *	downgrades   [{what, why}], under best-effort

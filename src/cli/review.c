@@ -2,6 +2,7 @@
 #include "cli/review.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -37,8 +38,19 @@ static const char *path_in(const char *path, const char *top)
 struct choice {
 	struct review *v;
 	char cwd[PATH_MAX], name[STORE_NAME_MAX + 1];
+	char here[300], elsewhere[300]; /* names, as many as there is room for */
 	unsigned count;
 };
+
+static void list_name(char *list, size_t size, const char *name)
+{
+	size_t n = strlen(list);
+
+	if (n + strlen(name) + sizeof(", , …") < size)
+		snprintf(list + n, size - n, "%s%s", n ? ", " : "", name);
+	else if (n && !strstr(list, "…"))
+		snprintf(list + n, size - n, ", …");
+}
 
 static bool lies_here(void *data, const char *name)
 {
@@ -48,7 +60,10 @@ static bool lies_here(void *data, const char *name)
 
 	if (dir >= 0 && store_read(dir, &m) == 0 && path_in(c->cwd, m.path)) {
 		str_copy(c->name, sizeof(c->name), name);
+		list_name(c->here, sizeof(c->here), name);
 		c->count++;
+	} else if (dir >= 0) {
+		list_name(c->elsewhere, sizeof(c->elsewhere), name);
 	}
 	sys_close(dir);
 	return true;
@@ -75,14 +90,18 @@ static int choose(struct review *v, const char **word, struct err *e)
 				"%.80s is no sandbox with changes, and none has its workspace here",
 				*word);
 		else
-			err_set(e, ENOENT, "workspace", "no changes of a workspace here");
-		err_remedy(e, "`purple run -w .:review -- COMMAND` makes some");
+			err_set(e, ENOENT, "workspace", "no changes of a workspace here%s%s",
+				c.elsewhere[0] ? "; elsewhere wait those of " : "", c.elsewhere);
+		err_remedy(e, c.elsewhere[0] ? "`purple diff NAME` shows them"
+					     : "`purple run -w .:review -- COMMAND` makes some");
 		return -ENOENT;
 	}
 	if (c.count > 1) {
-		err_set(e, EPROTO, "workspace", "%u sandboxes have changes of this directory",
-			c.count);
-		err_remedy(e, "name one; %s is one of them", c.name);
+		err_set(e, EPROTO, "workspace", "%u sandboxes have changes of this directory: %s",
+			c.count, c.here);
+		err_remedy(e,
+			   "name one: `purple diff %s` shows them, `purple discard %s` drops them",
+			   c.name, c.name);
 		return -EPROTO;
 	}
 	v->dir = store_open(v->all, c.name);

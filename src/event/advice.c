@@ -208,15 +208,15 @@ static const struct plan_mount *mount_of(const struct advice_policy *p, const ch
 	return best;
 }
 
-static bool has_kind(const struct advice_policy *p, enum plan_mount_kind kind)
+static const struct plan_mount *find_kind(const struct advice_policy *p, enum plan_mount_kind kind)
 {
 	const struct plan_mount *m = p->plan ? plan_items(p->plan, mounts, struct plan_mount)
 					     : NULL;
 
 	for (uint32_t i = 0; m && i < p->plan->mounts.count; i++)
 		if (m[i].kind == kind)
-			return true;
-	return false;
+			return &m[i];
+	return NULL;
 }
 
 /* By filesystem.system, not by a list of paths. */
@@ -238,7 +238,7 @@ static bool special_file(const struct advice_policy *p, const char *path, bool w
 	static const char *const system[] = { "/usr", "/bin", "/sbin", "/lib", "/lib64", "/opt" };
 
 	if (path_below(path, "/proc")) {
-		if (p->plan && !has_kind(p, PM_PROC) && !write)
+		if (p->plan && !find_kind(p, PM_PROC) && !write)
 			advice_line(ret, "filesystem.proc: masked");
 		else
 			advice_why(
@@ -247,7 +247,7 @@ static bool special_file(const struct advice_policy *p, const char *path, bool w
 		return true;
 	}
 	if (path_below(path, "/sys")) {
-		if (p->plan && !has_kind(p, PM_SYSFS) && !write)
+		if (p->plan && !find_kind(p, PM_SYSFS) && !write)
 			advice_line(ret, "filesystem.sys: true");
 		else
 			advice_why(ret,
@@ -261,6 +261,16 @@ static bool special_file(const struct advice_policy *p, const char *path, bool w
 		return true;
 	}
 	if (p->workspace && path_below(path, p->workspace) && !streq(p->workspace, "/")) {
+		const struct plan_mount *m = find_kind(p, PM_WORKSPACE);
+
+		/* It is what is asked for already; who is told to take a review away, may do so. */
+		if (m && !(write && m->flags & PMF_RDONLY)) {
+			advice_why(ret,
+				   "the workspace may be %s; the owner or the mode of the "
+				   "file, or what is mounted there, refused it",
+				   write ? "written" : "read");
+			return true;
+		}
 		advice_line(ret, "filesystem.workspace: %s", write ? "direct" : "read-only");
 		return true;
 	}

@@ -118,8 +118,11 @@ enum event_field {
 	EF_REASON,
 	EF_DURATION_MS,
 	EF_CPU_US,
-	EF_MEMORY_PEAK, /* bytes */
-	EF_FILE,	/* of the trail before this one */
+	EF_MEMORY_PEAK,	  /* bytes */
+	EF_CHANGES_ADDED, /* how many files of the workspace wait for review */
+	EF_CHANGES_MODIFIED,
+	EF_CHANGES_DELETED,
+	EF_FILE, /* of the trail before this one */
 	EF_TEXT,
 	EF_EXPECT, /* list */
 	EVENT_FIELDS

@@ -278,6 +278,11 @@ static void emit_ended(struct supervisor *s)
 		event_number(&ev, EF_CPU_US, o->group.cpu_us);
 	if (o->counted && o->group.memory_peak != CG_UNKNOWN)
 		event_number(&ev, EF_MEMORY_PEAK, o->group.memory_peak);
+	if (o->store) {
+		event_number(&ev, EF_CHANGES_ADDED, o->changes_added);
+		event_number(&ev, EF_CHANGES_MODIFIED, o->changes_modified);
+		event_number(&ev, EF_CHANGES_DELETED, o->changes_deleted);
+	}
 	supervisor_emit(s, &ev);
 }
 

@@ -59,13 +59,14 @@ struct run_ready {
 };
 
 struct outcome {
-	bool started;	       /* the command was executed */
-	int wait_status;       /* of the command, as wait(2) gives it; valid if started */
-	bool killed;	       /* the sandbox was killed from outside; wait_status says by what */
-	int exit_status;       /* what purple shall exit with */
-	const char *reason;    /* why it ended, as in the report; set if started */
-	struct rusage usage;   /* of all that ran inside */
-	uint64_t changes;      /* of the workspace, that wait for review */
+	bool started;	     /* the command was executed */
+	int wait_status;     /* of the command, as wait(2) gives it; valid if started */
+	bool killed;	     /* the sandbox was killed from outside; wait_status says by what */
+	int exit_status;     /* what purple shall exit with */
+	const char *reason;  /* why it ended, as in the report; set if started */
+	struct rusage usage; /* of all that ran inside */
+	uint64_t changes;    /* of the workspace, that wait for review; of these: */
+	uint64_t changes_added, changes_modified, changes_deleted;
 	const char *store;     /* under this name; NULL: none do */
 	bool spans_waited;     /* what has become of the spans of the trace is known, below */
 	bool network_died;     /* purple-net did, before the sandbox: its network ended there */

@@ -55,6 +55,9 @@ void workspace_end(struct supervisor *s)
 	sys_close(TAKE_FD(t->layer));
 	if (t->keep && (r < 0 || u.changes > 0)) {
 		s->out->changes = u.changes;
+		s->out->changes_added = u.added;
+		s->out->changes_modified = u.modified;
+		s->out->changes_deleted = u.deleted;
 		s->out->store = t->name;
 		run_changes_line(s->out, line, sizeof(line));
 		output_note(s, "workspace", line);

@@ -57,6 +57,16 @@ static bool is_changed_dir(int fd, int lower)
 	return changed;
 }
 
+/* What is in the layer at @name, below @level: new, or in the place of something? */
+static uint64_t *count_of(struct usage *u, const struct level *level, const char *name)
+{
+	struct stat st;
+	bool was = level->lower >= 0 &&
+		   sys_call(SYS_newfstatat, level->lower, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+
+	return was ? &u->modified : &u->added;
+}
+
 static void enter(struct walk *w, const char *name)
 {
 	struct level *top = &w->levels[w->depth - 1], *next = top + 1;
@@ -64,14 +74,14 @@ static void enter(struct walk *w, const char *name)
 
 	if (w->depth == USAGE_DEPTH_MAX) {
 		w->ret->more = true;
-		w->ret->changes++;
+		w->ret->modified++;
 		return;
 	}
 	next->fd = sys_openat2(top->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, NO_LINKS);
 	if (next->fd < 0) {
 		/* One that its owner may not read counts as itself. */
 		w->ret->more |= next->fd != -ENOENT && next->fd != -ENOTDIR;
-		w->ret->changes += next->fd != -ENOENT && next->fd != -ENOTDIR;
+		w->ret->modified += next->fd != -ENOENT && next->fd != -ENOTDIR;
 		return;
 	}
 	next->at = 0;
@@ -79,7 +89,10 @@ static void enter(struct walk *w, const char *name)
 	if (top->lower >= 0 &&
 	    !(sys_call(SYS_fgetxattr, next->fd, OPAQUE, &value, 1) == 1 && value == 'y'))
 		next->lower = sys_openat2(top->lower, name, O_PATH | O_DIRECTORY, 0, NO_LINKS);
-	w->ret->changes += next->lower < 0 || is_changed_dir(next->fd, next->lower);
+	if (next->lower < 0)
+		*count_of(w->ret, top, name) += 1;
+	else
+		w->ret->modified += is_changed_dir(next->fd, next->lower);
 	w->depth++;
 }
 
@@ -103,10 +116,12 @@ static bool look(struct walk *w, const char *name)
 		return false;
 	w->ret->files++;
 	w->ret->bytes += (uint64_t)st.st_blocks * 512;
-	if (!S_ISDIR(st.st_mode))
-		w->ret->changes++;
-	else
+	if (S_ISDIR(st.st_mode))
 		enter(w, name);
+	else if (S_ISCHR(st.st_mode) && st.st_rdev == 0)
+		w->ret->deleted++;
+	else
+		*count_of(w->ret, &w->levels[depth - 1], name) += 1;
 	return w->depth > depth;
 }
 
@@ -153,7 +168,7 @@ int usage_of_layer(int layer, int lower, uint32_t mode_bits, const struct usage_
 		return w.levels[0].fd;
 	if (sys_call(SYS_newfstatat, layer, "", &st, AT_EMPTY_PATH) == 0 &&
 	    (st.st_mode & 07777) != mode_bits)
-		ret->changes++;
+		ret->modified++;
 	while (w.depth > 0 && !is_enough(&w)) {
 		struct level *top = &w.levels[w.depth - 1];
 
@@ -164,6 +179,7 @@ int usage_of_layer(int layer, int lower, uint32_t mode_bits, const struct usage_
 			leave(&w);
 	}
 	ret->full = is_enough(&w);
+	ret->changes = ret->added + ret->modified + ret->deleted;
 	while (w.depth > 0)
 		leave(&w);
 	sys_close(w.levels[0].fd);

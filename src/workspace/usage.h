@@ -13,9 +13,10 @@
 enum { USAGE_DEPTH_MAX = 160 }; /* two descriptors a level; what lies deeper is not seen */
 
 struct usage {
-	uint64_t bytes; /* on disk; a file of many names counts once a name */
-	uint64_t files; /* and directories, links, whiteouts */
-	uint64_t changes;
+	uint64_t bytes;	  /* on disk; a file of many names counts once a name */
+	uint64_t files;	  /* and directories, links, whiteouts */
+	uint64_t changes; /* these three together */
+	uint64_t added, modified, deleted;
 	bool full; /* the limits were passed, and the rest was not looked at */
 	bool more; /* there is more, too deep or in directories that we may not read */
 };
