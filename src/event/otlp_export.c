@@ -332,7 +332,8 @@ static int configure(struct exporter *x, int counts, struct err *e)
 	static char data[SPAN_MAX + 1];
 	struct otlp_head head = { 0 };
 	struct endpoint to;
-	const char *attributes;
+	struct confine confinement;
+	const char *attributes, *step;
 	ssize_t n = receive(x->control, &head, data);
 	bool caller = n > 0 && head.flags & OTLP_CALLER;
 	int r;
@@ -350,8 +351,9 @@ static int configure(struct exporter *x, int counts, struct err *e)
 	x->http = otlp_http_open(&to, caller, e);
 	if (!x->http)
 		return -EPROTO;
-	r = otlp_confine(to.port);
-	return r < 0 ? err_set(e, r, "tracing", "give up what is not needed") : 0;
+	confinement = otlp_confinement(to.port);
+	r = confine_all(&confinement, &step);
+	return r < 0 ? err_set(e, r, "tracing", "%s", step) : 0;
 }
 
 int otlp_export(int control, int counts)

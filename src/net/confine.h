@@ -13,21 +13,14 @@
 #define PURPLE_NET_CONFINE_H
 
 #include "base/err.h"
+#include "sys/confine.h"
 
 /* The soft limit of descriptors up to @want as far as the hard one allows. How many there are. */
 unsigned net_raise_descriptors(unsigned want);
 
 int net_confine(struct err *err);
 
-/*
- * Root's id is nobody's from here on. In a user namespace that has no such id
- * (EINVAL), or may not change its groups (EPERM), root is only a name for the
- * caller. Its first step; 0 or -errno.
- */
-int net_leave_root(void);
-
-/* Two of its layers, for tests of each without the other. 0 or -errno. */
-int net_restrict_files(void);
-int net_load_filter(void);
+/* For tests of each layer without the others. */
+extern const struct confine net_confinement;
 
 #endif

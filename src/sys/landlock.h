@@ -74,6 +74,12 @@ static inline void landlock_known(int abi, struct landlock_ruleset_attr_v6 *ret)
 	ret->scoped = abi >= 6 ? LL_SCOPE_ABSTRACT_UNIX | LL_SCOPE_SIGNAL : 0;
 }
 
+/* The kernel's ABI, from 1. -ENOSYS: not compiled in; -EOPNOTSUPP: not among lsm=. */
+static inline int sys_landlock_abi(void)
+{
+	return (int)sys_call(SYS_landlock_create_ruleset, NULL, 0, 1 /* VERSION */);
+}
+
 static inline int sys_landlock_create(const struct landlock_ruleset_attr_v6 *attr)
 {
 	/* The kernel takes a longer structure if what it does not know is 0. */

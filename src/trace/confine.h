@@ -9,7 +9,11 @@
 #define PURPLE_TRACE_CONFINE_H
 
 #include "base/err.h"
+#include "sys/confine.h"
 
 int trace_confine(struct err *e);
+
+/* For tests of each layer without the others. */
+extern const struct confine trace_confinement;
 
 #endif

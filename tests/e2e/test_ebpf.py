@@ -184,14 +184,19 @@ def test_neighbours_are_not_seen(root):
 def test_purple_trace_gives_up_what_it_does_not_need(root):
     process = start(root, "sh", "-c", "echo; read line", options=options(root), stdin=-1)
     process.stdout.readline()
-    status = dict(line.split(":\t", 1) for line in
-                  pathlib.Path(f"/proc/{tracer(process.pid)}/status").read_text().splitlines()
+    proc = pathlib.Path(f"/proc/{tracer(process.pid)}")
+    status = dict(line.split(":\t", 1) for line in (proc / "status").read_text().splitlines()
                   if ":\t" in line)
+    files = {int(fd.name): os.readlink(fd) for fd in (proc / "fd").iterdir()}
     process.communicate(b"\n", timeout=60)
     assert {status[f"Cap{s}"] for s in ("Inh", "Prm", "Eff", "Amb")} == {"0" * 16}
     assert status["Uid"].split() == ["65534"] * 4 and status["Gid"].split() == ["65534"] * 4
     assert status["Groups"].strip() == "" and status["NoNewPrivs"] == "1"
-    assert status["Seccomp"] == "2"
+    assert status["Seccomp"] == "2" and status["Threads"] == "1"
+    # Its socket, and what it has in the kernel. What each layer refuses: tests/unit/trace.
+    assert {files.pop(fd) for fd in range(3)} == {"/dev/null"}
+    assert sum(x.startswith("socket:") for x in files.values()) == 1, files
+    assert all(x.startswith(("socket:", "anon_inode:")) for x in files.values()), files
 
 
 @pytest.mark.parametrize("on_failure", ["stop", "warn"])

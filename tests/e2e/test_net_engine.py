@@ -553,6 +553,11 @@ def test_is_confined(start, uid):
     assert status["Groups"].split() == []
     assert {int(status[c], 16) for c in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {0}
     assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2"
+    if os.geteuid() == 0:
+        files = [os.readlink(f"/proc/{engine.process.pid}/fd/{fd}")
+                 for fd in os.listdir(f"/proc/{engine.process.pid}/fd") if int(fd) > 2]
+        assert all(x.startswith(("socket:", "pipe:", "anon_inode:", "/memfd:"))
+                   for x in files), files
 
 
 def test_killed(engine):

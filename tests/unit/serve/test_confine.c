@@ -1,125 +1,52 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the confined server may still do, and what not: each layer by what it alone refuses. */
-#include <errno.h>
-#include <fcntl.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+/* What purple-serve can no longer do, and what it must: each layer by what it alone refuses. */
+#include "../sys/confine_test.h"
+
 #include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-#include "base/fd.h"
-#include "base/macros.h"
 #include "serve/confine.h"
-#include "sys/landlock.h"
 
 static int dir;
 
-/* 0, or the errno that it failed with. */
-static int opens(int at, const char *path, int flags)
+static int opens(const char *path, int flags)
 {
-	int fd = openat(at, path, flags | O_CLOEXEC, 0600);
-
-	if (fd < 0)
-		return errno;
-	close(fd);
-	return 0;
-}
-
-static int makes_socket(int family)
-{
-	int fd = socket(family, SOCK_STREAM, 0);
-
-	if (fd < 0)
-		return errno;
-	close(fd);
-	return 0;
+	return result(syscall(SYS_openat, dir, path, flags | O_CLOEXEC, 0600));
 }
 
 static int reads_state(void)
 {
-	return opens(dir, "state", O_RDONLY);
+	return opens("state", O_RDONLY);
 }
+
 static int lists_state(void)
 {
-	return opens(dir, ".", O_RDONLY | O_DIRECTORY);
+	return opens(".", O_RDONLY | O_DIRECTORY);
 }
-static int unix_socket(void)
-{
-	return makes_socket(AF_UNIX);
-}
-/* Landlock's alone: the filter lets openat(2) pass. */
-static int reads_passwd(void)
-{
-	return opens(AT_FDCWD, "/etc/passwd", O_RDONLY);
-}
+
 static int writes_state(void)
 {
-	return opens(dir, "state", O_WRONLY);
+	return opens("state", O_WRONLY);
 }
+
 static int makes_file(void)
 {
-	return opens(dir, "new", O_WRONLY | O_CREAT);
-}
-/* The filter's alone. */
-static int inet_socket(void)
-{
-	return makes_socket(AF_INET);
-}
-static int netlink_socket(void)
-{
-	return makes_socket(AF_NETLINK);
-}
-static int forks(void)
-{
-	pid_t pid = fork();
-
-	if (pid == 0)
-		_exit(0);
-	return pid < 0 ? errno : 0;
-}
-static int executes(void)
-{
-	char *const argv[] = { NULL };
-
-	execve("/proc/self/exe", argv, argv);
-	return errno;
-}
-static int signals_parent(void)
-{
-	return kill(getppid(), 0) < 0 ? errno : 0;
-}
-static int unlinks(void)
-{
-	return unlinkat(dir, "nosuch", 0) < 0 ? errno : 0;
-}
-static int regains(void)
-{
-	return prctl(PR_CAPBSET_READ, 0) < 0 ? errno : 0;
+	return opens("new", O_WRONLY | O_CREAT);
 }
 
-static const struct {
-	int (*attempt)(void);
-	int error;
-	bool by_landlock;
-} rows[] = {
-	{ reads_state, 0, false },	  { lists_state, 0, false },
-	{ unix_socket, 0, false },	  { reads_passwd, EACCES, true },
-	{ writes_state, EACCES, true },	  { makes_file, EACCES, true },
-	{ inet_socket, EPERM, false },	  { netlink_socket, EPERM, false },
-	{ forks, EPERM, false },	  { executes, EPERM, false },
-	{ signals_parent, EPERM, false }, { unlinks, EPERM, false },
-	{ regains, EPERM, false },
+/* The filter lets openat(2) pass: what is opened is for Landlock to say. */
+static const struct confine_row rows[] = {
+	CONFINE_ROWS_NEVER(EPERM),
+	{ "read the state", reads_state, 0, 0, 0 },
+	{ "list the state", lists_state, 0, 0, 0 },
+	{ "write the state", writes_state, EACCES, 0, 1 },
+	{ "make a file", makes_file, EACCES, 0, 1 },
+	{ "open", open_file, EACCES, 0, 1 },
+	{ "list", list_root, EACCES, 0, 1 },
+	{ "listen", listen_tcp, EACCES, EPERM, 4 },
+	{ "connect", connect_tcp, EACCES, EPERM, 4 },
+	{ "AF_UNIX", socket_unix, 0, 0, 0 },
+	{ "AF_INET", socket_inet, ANY, EPERM, 0 },
 };
 
 static int set_up(void **state)
@@ -130,7 +57,7 @@ static int set_up(void **state)
 		return -1;
 	*state = path;
 	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return dir < 0 || opens(dir, "state", O_WRONLY | O_CREAT);
+	return dir < 0 || opens("state", O_WRONLY | O_CREAT) != 0;
 }
 
 static int tear_down(void **state)
@@ -141,37 +68,34 @@ static int tear_down(void **state)
 	return rmdir(*state);
 }
 
-/* In a child, for there is no way back. What went wrong is its status. */
-static void test_each(void **state)
+static void test_landlock(void **state)
 {
-	bool landlock = sys_call(SYS_landlock_create_ruleset, NULL, 0, 1) >= 1;
+	const struct confine c = serve_confinement(dir, false);
 
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		int status;
-		pid_t pid;
+	check_landlock(&c, rows, ARRAY_SIZE(rows));
+}
 
-		if (rows[i].by_landlock && !landlock)
-			continue;
-		pid = fork();
-		if (pid == 0) {
-			struct err e = { 0 };
-			int r = serve_confine(dir, !landlock, &e);
+static void test_seccomp(void **state)
+{
+	const struct confine c = serve_confinement(dir, false);
 
-			_exit(r < 0 ? 250 : rows[i].attempt());
-		}
-		assert_true(waitpid(pid, &status, 0) == pid);
-		assert_true(WIFEXITED(status));
-		if (WEXITSTATUS(status) != rows[i].error)
-			fail_msg("row %zu: %s, not %s", i, strerror(WEXITSTATUS(status)),
-				 strerror(rows[i].error));
-	}
+	check_seccomp(&c, rows, ARRAY_SIZE(rows));
+}
+
+static void test_rights(void **state)
+{
+	const struct confine c = serve_confinement(dir, false);
+
+	check_rights(&c);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_each, set_up, tear_down),
+		cmocka_unit_test(test_landlock),
+		cmocka_unit_test(test_seccomp),
+		cmocka_unit_test(test_rights),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
