@@ -9,8 +9,7 @@
 
 struct audit_paths {
 	char trail[PATH_MAX];
-	/* The key pair, PEM: as root /etc/purple/audit.key, else purple/audit.key in the
-	 * user's configuration; "": no home. The public half is audit.pub beside it. */
+	/* The key pair, PEM: policy_audit_key(), and audit.pub beside it; "": no home. */
 	char key[PATH_MAX];
 	char pub[PATH_MAX];
 };

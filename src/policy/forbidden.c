@@ -11,6 +11,8 @@
 #include "policy/path.h"
 #include "policy/policy.h"
 
+#define AUDIT_KEY "the key that the audit trail is signed with"
+
 /*
  * Paths of the host that no bind may show. Patterns are fnmatch(3)'s, of
  * normal paths (path_normal()).
@@ -46,7 +48,8 @@ static const struct policy_forbidden forbidden[] = {
 	{ "/etc", "the system's configuration, and Purple's policies", true, true },
 	{ "/usr", "the system's programs", true, true },
 	{ "~/.config/purple", "Purple's policies", true, true },
-	{ "~/.config/purple/audit.key", "the key that the audit trail is signed with", false, false },
+	{ "~/.config" POLICY_AUDIT_KEY, AUDIT_KEY, false, false },
+	{ "/etc" POLICY_AUDIT_KEY, AUDIT_KEY, false, false },
 	{ "~/.cache/purple", "Purple's own state", true, true },
 	{ "~/.local/share/purple", "Purple's own state", true, true },
 	{ "~/.local/state/purple", "Purple's own state", false, false },
@@ -164,16 +167,23 @@ static const struct policy_forbidden *look_up_own(const char *path, bool write, 
 		{ NULL, "Purple's own state", true, true },
 		{ NULL, "Purple's own state", false, true }, /* sockets: to read is to steer */
 		{ NULL, "Purple's own state", false, true },
+		{ NULL, AUDIT_KEY, false, false },
 	};
-	static const char *const variables[] = { "XDG_CONFIG_HOME", "XDG_CACHE_HOME",
-						 "XDG_STATE_HOME", "XDG_RUNTIME_DIR" };
+	static const struct {
+		const char *variable, *below;
+	} where[] = {
+		{ "XDG_CONFIG_HOME", "/purple" },	 { "XDG_CACHE_HOME", "/purple" },
+		{ "XDG_STATE_HOME", "/purple" },	 { "XDG_RUNTIME_DIR", "/purple" },
+		{ "XDG_CONFIG_HOME", POLICY_AUDIT_KEY },
+	};
 	static _cold_data_ char places[ARRAY_SIZE(own)][PATH_NORMAL_MAX];
 	char absolute[PATH_NORMAL_MAX], joined[PATH_MAX], real[PATH_MAX];
 
 	if (from_home(path, absolute))
 		path = absolute;
 	for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
-		const char *dir = write || !own[i].write_only ? absolute_env(variables[i]) : NULL;
+		const char *dir = write || !own[i].write_only ? absolute_env(where[i].variable)
+							      : NULL;
 
 		for (int follow = 0; dir && follow < 2; follow++) {
 			const char *use = follow ? real : dir;
@@ -181,7 +191,7 @@ static const struct policy_forbidden *look_up_own(const char *path, bool write, 
 			/* The last component may not be there yet. */
 			if (follow && !realpath(dir, real))
 				break;
-			if (snprintf(joined, sizeof(joined), "%s/purple", use) >=
+			if (snprintf(joined, sizeof(joined), "%s%s", use, where[i].below) >=
 			    (int)sizeof(joined))
 				break;
 			if (follow && realpath(joined, real))
@@ -190,7 +200,7 @@ static const struct policy_forbidden *look_up_own(const char *path, bool write, 
 				break;
 			own[i].path = places[i];
 			*above = !path_below(path, places[i]);
-			if (!*above || path_below(places[i], path))
+			if (!*above || (own[i].above && path_below(places[i], path)))
 				return &own[i];
 		}
 	}

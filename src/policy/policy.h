@@ -259,6 +259,15 @@ struct policy_forbidden {
  */
 const struct policy_forbidden *policy_forbidden(const char *path, bool write, bool *above);
 
+/* The key that the audit trail is signed with, below the directory of configurations. */
+#define POLICY_AUDIT_KEY "/purple/audit.key"
+
+/*
+ * The caller's, there or not: root's is in /etc, another's in his XDG_CONFIG_HOME
+ * or ~/.config. 0; -ENOENT: no home; -ENAMETOOLONG.
+ */
+int policy_audit_key(char *ret, size_t size);
+
 /* [a-z0-9][a-z0-9._-]{0,63} without ".." */
 bool policy_name_ok(const char *name);
 

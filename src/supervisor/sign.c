@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "policy/policy.h"
 #include "supervisor/internal.h"
 
 #define PROGRAM "purple-audit"
@@ -17,20 +18,12 @@
 /* It takes milliseconds, but where another holds the lock, or the disk hangs. */
 enum { SIGN_MS = 15000, LOOK_MS = 2 };
 
-/* cli/audit_paths.h says where it is. False: nobody has made one. */
+/* False: nobody has made one. */
 static bool has_key(void)
 {
-	const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
 	char path[PATH_MAX];
-	int n = -1;
 
-	if (geteuid() == 0)
-		n = snprintf(path, sizeof(path), "/etc/purple/audit.key");
-	else if (config && config[0] == '/')
-		n = snprintf(path, sizeof(path), "%s/purple/audit.key", config);
-	else if (home && home[0] == '/')
-		n = snprintf(path, sizeof(path), "%s/.config/purple/audit.key", home);
-	return n > 0 && (size_t)n < sizeof(path) && access(path, F_OK) == 0;
+	return policy_audit_key(path, sizeof(path)) == 0 && access(path, F_OK) == 0;
 }
 
 void supervisor_sign(const struct supervisor *s)

@@ -281,6 +281,12 @@ static void test_own_state(void **state)
 		  "t:1:31: filesystem.writable_paths[0]: /srv/u/.config cannot be writable, for ~/.config/purple is in it (Purple's policies); name what is needed" },
 		{ BINDW("/srv/u"),
 		  "t:1:31: filesystem.writable_paths[0]: /srv/u cannot be writable, for ~/.config/purple is in it (Purple's policies); name what is needed" },
+		{ BIND("/x/config/purple/audit.key"),
+		  "t:1:32: filesystem.immutable_paths[0]: /x/config/purple/audit.key cannot be given: the key that the audit trail is signed with" },
+		{ BIND("~/.config/purple/audit.key"),
+		  "t:1:32: filesystem.immutable_paths[0]: ~/.config/purple/audit.key cannot be given: the key that the audit trail is signed with" },
+		{ BIND("/etc/purple/audit.key"),
+		  "t:1:32: filesystem.immutable_paths[0]: /etc/purple/audit.key cannot be given: the key that the audit trail is signed with" },
 	};
 	static const char *const good[] = { BINDW("/x/other"), BINDW("/x/config/purpler"),
 					    BINDW("~/tmp/c"), BINDW("/srv/u2"), BIND("/x/config") };
