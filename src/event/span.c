@@ -80,12 +80,6 @@ void span_number(struct span_writer *w, const char *name, int64_t value)
 	buf_printf(w->b, "\"%" PRId64 "\"}}", value);
 }
 
-void span_bool(struct span_writer *w, const char *name, bool value)
-{
-	key(w, name, "boolValue");
-	buf_puts(w->b, value ? "true}}" : "false}}");
-}
-
 void span_list(struct span_writer *w, const char *name, const char *strings, size_t len)
 {
 	size_t left = MIN(len, (size_t)EVENT_LIST_MAX);

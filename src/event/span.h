@@ -42,7 +42,6 @@ void span_begin(struct span_writer *w, struct buf *b, const struct span *s);
 void span_text(struct span_writer *w, const char *key, const char *value); /* NULL: left out */
 void span_bytes(struct span_writer *w, const char *key, const char *value, size_t len);
 void span_number(struct span_writer *w, const char *key, int64_t value);
-void span_bool(struct span_writer *w, const char *key, bool value);
 /* Strings, each with its NUL. */
 void span_list(struct span_writer *w, const char *key, const char *strings, size_t len);
 
