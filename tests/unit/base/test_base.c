@@ -119,6 +119,9 @@ static void test_json_string(void **state)
 
 	buf_json_string(&b, "a\"\\\n\x7f é \xc2\x9b \xff");
 	assert_string_equal(b.data, "\"a\\\"\\\\\\u000a\\u007f é \\u009b \\u00ff\"");
+	b.len = 0;
+	buf_json_string(&b, "\u061c\u200d\u200e\u2028\u202e\u2069\u206a");
+	assert_string_equal(b.data, "\"\\u061c\u200d\\u200e\\u2028\\u202e\\u2069\u206a\"");
 }
 
 static void test_limits(void **state)
