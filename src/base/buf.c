@@ -67,6 +67,19 @@ void buf_printf(struct buf *b, const char *fmt, ...)
 	b->len += (size_t)n;
 }
 
+/* The character of @n bytes at @s, if a terminal that shows it would obey it or turn text. */
+static unsigned obeyed(const unsigned char *s, size_t n)
+{
+	unsigned c = n == 2   ? (s[0] & 0x1fU) << 6 | (s[1] & 0x3fU)
+		     : n == 3 ? (s[0] & 0xfU) << 12 | (s[1] & 0x3fU) << 6 | (s[2] & 0x3fU)
+			      : 0;
+
+	return (c >= 0x80 && c < 0xa0) || c == 0x61c || c == 0x200e || c == 0x200f ||
+			       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069)
+		       ? c
+		       : 0;
+}
+
 void buf_json_string(struct buf *b, const char *str)
 {
 	const unsigned char *s = (const unsigned char *)str;
@@ -78,9 +91,8 @@ void buf_json_string(struct buf *b, const char *str)
 		if (n == 0) {
 			/* A byte that is no text: shown as Latin-1 would. */
 			buf_printf(b, "\\u00%02x", *s++);
-		} else if (n == 2 && s[0] == 0xc2 && s[1] < 0xa0) {
-			/* C1: a terminal that shows the JSON would obey it. */
-			buf_printf(b, "\\u00%02x", s[1]);
+		} else if (obeyed(s, n)) {
+			buf_printf(b, "\\u%04x", obeyed(s, n));
 			s += n;
 		} else if (*s == '"' || *s == '\\') {
 			buf_printf(b, "\\%c", *s++);

@@ -26,7 +26,10 @@ struct buf {
 void buf_add(struct buf *b, const void *data, size_t len);
 void buf_puts(struct buf *b, const char *s);
 void buf_printf(struct buf *b, const char *fmt, ...) _printf_(2, 3);
-/* A JSON string with its quotes; control characters (C1 too) and invalid UTF-8 escaped. */
+/*
+ * A JSON string with its quotes; control characters (C1 too), what turns text around (U+202E
+ * and its like) and invalid UTF-8 escaped.
+ */
 void buf_json_string(struct buf *b, const char *s);
 /* Zero bytes up to a multiple of @align (a power of two). */
 void buf_align(struct buf *b, size_t align);
