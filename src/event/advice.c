@@ -327,6 +327,12 @@ static void bind_line(const struct advice_policy *p, const char *path, bool writ
 			"two changes: take %.60s out of filesystem.immutable_paths, and put it into "
 			"filesystem.writable_paths",
 			path);
+	else if (f && above)
+		advice_why(
+			ret,
+			"no policy may give all of %.80s%s, since %.60s is there; name something "
+			"else in it, or use /tmp",
+			path, f->write_only ? " to be written" : "", f->path);
 	else if (f)
 		advice_why(ret, "no policy may give %.100s%s: %s", f->path,
 			   f->write_only ? " to be written" : "", f->why);

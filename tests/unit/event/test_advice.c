@@ -94,6 +94,8 @@ static void test_no_line(void **state)
 	is("", "", "configuration");
 	file("/run/docker.sock", "read");
 	is("", "", "container engine");
+	file("/run/x", "create");
+	is("", "", "no policy may give all of /run, since /run/docker.sock is there");
 	file("/boot/x", "read");
 	is("", "", "kernels");
 	file("/proc/kcore", "read");
