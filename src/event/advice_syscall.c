@@ -231,6 +231,8 @@ void advice_syscall(const struct plan *p, int nr, const uint64_t args[6], struct
 	uint32_t answer;
 
 	memset(ret, 0, sizeof(*ret));
+	if (!name)
+		advice_why(ret, "this Purple knows no call of that number, so no policy allows it");
 	if (!p || p->audit.causes.count == 0 || !name)
 		return;
 	memcpy(data.args, args, sizeof(data.args));

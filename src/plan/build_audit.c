@@ -88,6 +88,17 @@ int build_audit(struct builder *b)
 	return r < 0 ? r : build_path(b);
 }
 
+/* Who asks for them by name wants to see more than who asks for the usual. */
+static bool is_asked_for(const struct builder *b, const char *detail)
+{
+	const struct policy_strs *asked = &b->policy->audit.detail_level;
+
+	for (size_t i = 0; b->head.audit.flags & PA_ON && i < asked->count; i++)
+		if (streq(asked->items[i].s, detail))
+			return true;
+	return false;
+}
+
 unsigned build_observe(const struct builder *b)
 {
 	const struct plan_audit *a = &b->head.audit;
@@ -97,6 +108,8 @@ unsigned build_observe(const struct builder *b)
 		observe |= FO_REFUSED | FO_WRITES | FO_OPENS | FO_EXEC;
 	if (a->classes & (PAC_SYSCALL | PAC_SECURITY))
 		observe |= FO_REFUSED;
+	if (is_asked_for(b, "syscall"))
+		observe |= FO_TRIED;
 	if (a->classes & PAC_SECURITY)
 		observe |= FO_EXEC;
 	if (a->classes & PAC_FILESYSTEM)
@@ -107,6 +120,6 @@ unsigned build_observe(const struct builder *b)
 		observe |= FO_CONNECTS;
 	/* What the kernel tells of is not told twice. */
 	if (a->flags & PA_EBPF)
-		observe &= FO_REFUSED;
+		observe &= FO_REFUSED | FO_TRIED;
 	return observe;
 }

@@ -55,7 +55,6 @@ static void calls_done(struct calls **c)
 /* ENOSYS and EAFNOSUPPORT say "not there", which even a killing policy leaves to the caller. */
 static uint32_t refuse(const struct calls *c, int error)
 {
-	/* Few ask for a family that is not there; many try a call that is not. */
 	if (error == EAFNOSUPPORT && c->observe & FO_REFUSED)
 		return SECCOMP_RET_USER_NOTIF;
 	return error == EPERM ? c->deny : RET_ERRNO(error);
@@ -338,8 +337,23 @@ static const struct observed {
 	{ "openat2", FO_WRITES | FO_OPENS, NULL },
 };
 
+/* What C libraries and tar try at each thread and each file, and do without. */
+static bool is_tried_often(const struct calls *c, int nr)
+{
+	return nr == syscall_number("clone3", c->arch) || nr == syscall_number("openat2", c->arch);
+}
+
+static void observe_absent(struct calls *c)
+{
+	for (int nr = 0; c->observe & FO_REFUSED && nr < SYSCALL_LIMIT; nr++)
+		if (c->of[nr].ret == RET_ERRNO(ENOSYS) &&
+		    (c->observe & FO_TRIED || !is_tried_often(c, nr)))
+			c->of[nr].ret = SECCOMP_RET_USER_NOTIF;
+}
+
 static void observe(struct calls *c)
 {
+	observe_absent(c);
 	for (size_t i = 0; i < ARRAY_SIZE(observed); i++) {
 		int nr = syscall_number(observed[i].syscall, c->arch);
 		struct call *call;
@@ -413,9 +427,9 @@ static struct calls *decide(const struct policy *p, const struct filter_options 
 	c->network = o->network;
 	c->causes = o->causes;
 	c->observe = o->observe;
-	c->deny = p->syscalls.kill	    ? SECCOMP_RET_KILL_PROCESS
-		  : o->observe & FO_REFUSED ? SECCOMP_RET_USER_NOTIF
-					    : RET_ERRNO(EPERM);
+	c->deny = o->observe & FO_REFUSED ? SECCOMP_RET_USER_NOTIF
+		  : p->syscalls.kill	  ? SECCOMP_RET_KILL_PROCESS
+					  : RET_ERRNO(EPERM);
 	if (c->arch != AUDIT_ARCH_X86_64 && c->arch != AUDIT_ARCH_AARCH64) {
 		err_set(e, EOPNOTSUPP, "seccomp", "no filter for architecture 0x%x", c->arch);
 		err_remedy(e, "x86_64 and aarch64 are supported");
@@ -522,7 +536,9 @@ static size_t compile_spans(struct bpf_prog *b, const struct calls *c, struct sp
 	size_t n = 0;
 
 	for (uint32_t nr = 0; nr <= SYSCALL_LIMIT; nr++) {
-		struct span s = { .start = nr, .ret = RET_ERRNO(ENOSYS) };
+		struct span s = { .start = nr,
+				  .ret = c->observe & FO_REFUSED ? SECCOMP_RET_USER_NOTIF
+								 : RET_ERRNO(ENOSYS) };
 
 		if (nr < SYSCALL_LIMIT) {
 			s.ret = c->of[nr].ret;

@@ -41,8 +41,9 @@
  * its answer is what the filter without observation says of the same number and
  * arguments (filter_run()), which are a copy that nothing inside can change. So
  * "go on" is said only where that filter allows the call, and what memory holds, which
- * another thread may change at any time, is for the record alone. Quiet refusals (ENOSYS)
- * and syscalls.kill stay as they are. Of two filters the kernel
+ * another thread may change at any time, is for the record alone. With syscalls.kill
+ * the observer ends the process (supervisor/watch_kill.c). Quiet stay clone3 and openat2, which
+ * C libraries and tar try at each thread and file, unless asked for. Of two filters the kernel
  * takes the stricter word, and USER_NOTIF is stricter than TRACE: a debugger inside that
  * asks by a filter of its own to be told of calls (strace --seccomp-bpf) is not told of
  * observed ones. A process can have one listener: a program inside cannot have its own.
@@ -59,11 +60,12 @@
 #include "policy/policy.h"
 
 enum filter_observe {
-	FO_REFUSED = 1 << 0, /* what would be EPERM */
+	FO_REFUSED = 1 << 0, /* what would end the process, or be an errno; but FO_TRIED */
 	FO_EXEC = 1 << 1,
 	FO_WRITES = 1 << 2, /* files opened for writing, or made by opening them */
 	FO_OPENS = 1 << 3,  /* files opened in any way */
-	FO_CONNECTS = 1 << 4
+	FO_CONNECTS = 1 << 4,
+	FO_TRIED = 1 << 5 /* with FO_REFUSED clone3 and openat2 too, where they are ENOSYS */
 };
 
 /* What the plan adds to the policy's own words. */

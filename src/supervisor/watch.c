@@ -57,7 +57,8 @@ static void answer(const struct supervisor *s, const struct seccomp_notif *n, in
 	sys_call(SYS_ioctl, s->jail.notify_fd, SECCOMP_IOCTL_NOTIF_SEND, &a);
 }
 
-/* What the plan's filter says: 0, or the errno with which the call is refused. */
+/* What the plan's filter says: 0, the errno with which the call is refused, or ENDS. */
+enum { ENDS = -1 };
 static int judge(const struct supervisor *s, const struct seccomp_data *d)
 {
 	uint32_t ret = filter_run(plan_items(s->plan, filter, struct sock_filter),
@@ -67,7 +68,7 @@ static int judge(const struct supervisor *s, const struct seccomp_data *d)
 		return 0;
 	if ((ret & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_ERRNO && ret & SECCOMP_RET_DATA)
 		return (int)(ret & SECCOMP_RET_DATA);
-	return EPERM;
+	return (ret & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_KILL_PROCESS ? ENDS : EPERM;
 }
 
 static void emit_execution(struct supervisor *s, const struct execution *x, int error)
@@ -354,13 +355,18 @@ static void see_refusal(struct supervisor *s, const struct seccomp_notif *n, int
 	struct sighting t = { .type = EV_SYSCALL_DENIED,
 			      .time_ns = sys_clock_ns(CLOCK_REALTIME),
 			      .nr = n->data.nr,
-			      .error = error };
+			      .error = error == ENDS ? EPERM : error,
+			      .access = error == ENDS ? "SIGSYS" : NULL };
+	int pidfd = -1;
 
 	watch_link((pid_t)n->pid, "exe", watch.program, sizeof(watch.program));
-	t.pid = watch_process((pid_t)n->pid, NULL, NULL);
+	t.pid = watch_process((pid_t)n->pid, NULL, error == ENDS ? &pidfd : NULL);
 	t.path = is_there(s, n) ? watch.program : "";
 	memcpy(t.args, n->data.args, sizeof(t.args));
-	answer(s, n, error);
+	if (error == ENDS && is_there(s, n)) /* not another's by now */
+		watch_kill((pid_t)n->pid, TAKE_FD(pidfd));
+	sys_close(pidfd);
+	answer(s, n, t.error); /* it returns to its end, or is gone */
 	watch_tell(s, &t);
 }
 
@@ -453,6 +459,7 @@ void watch_tick(struct supervisor *s, uint64_t now)
 		return;
 	watch.due = 0;
 	settle(s, 0, now);
+	watch_kill_due(now);
 	watch_kinds_due(s, now);
 }
 
@@ -465,6 +472,7 @@ void watch_end(struct supervisor *s)
 		watch.mine.tid = 0;
 	}
 	settle(s, 0, UINT64_MAX);
+	watch_kill_due(UINT64_MAX);
 	watch_exits(s, true);
 	watch_kinds_due(s, 0);
 	sys_close(TAKE_FD(watch.root));

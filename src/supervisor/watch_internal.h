@@ -11,6 +11,7 @@
  *	watch_place.c	holds paths against the plan's mounts
  *	watch_kinds.c	makes a flood of the same into counts
  *	watch_connect.c	what is connected to, where there is no network
+ *	watch_kill.c	ends the caller, where syscalls.kill is on
  *	watch_exit.c	waits for what was executed to end
  *
  * What is read may be a lie: another thread of the caller may change memory between
@@ -72,7 +73,8 @@ struct sighting {
 	pid_t pid;
 	int nr;			    /* EV_SYSCALL_DENIED; of EV_NET_DENIED the port */
 	int error;		    /* what the caller gets; 0: nothing is refused */
-	const char *access, *layer; /* constant; of EV_NET_DENIED the protocol, or NULL */
+	/* Constant; of EV_NET_DENIED the protocol, or NULL; of EV_SYSCALL_DENIED what ends it. */
+	const char *access, *layer;
 	const char *path;	    /* of the file, or of the program that calls; an address */
 	uint64_t args[6];
 };
@@ -156,6 +158,14 @@ void watch_kinds_due(struct supervisor *s, uint64_t now); /* now 0: at the end, 
 /* watch_connect.c: true: in @t, whose path is @address, what to tell once it is answered. */
 enum { WATCH_ADDRESS = 48 };
 bool watch_connects(const struct seccomp_notif *n, struct sighting *t, char address[WATCH_ADDRESS]);
+
+/*
+ * watch_kill.c: what the kernel's filter would have done. End the process of @tid by SIGSYS, as
+ * it would have ended; by SIGKILL, if that is blocked, ignored or caught, or has not helped
+ * by watch_kill_due(). @pidfd becomes ours.
+ */
+void watch_kill(pid_t tid, int pidfd);
+void watch_kill_due(uint64_t now);
 
 /* watch_exit.c */
 /* @pidfd becomes ours. */

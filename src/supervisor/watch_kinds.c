@@ -49,7 +49,9 @@ static void emit(struct supervisor *s, const struct sighting *t, uint64_t count)
 	}
 	if (t->type == EV_FILE_DENIED)
 		event_text(&ev, EF_LAYER, t->layer);
-	if (t->error)
+	if (t->type == EV_SYSCALL_DENIED && t->access)
+		event_text(&ev, EF_ERROR, t->access);
+	else if (t->error)
 		event_text(&ev, EF_ERROR, err_name(t->error, error));
 	if (count > 1)
 		event_number(&ev, EF_COUNT, count);

@@ -120,13 +120,14 @@ def test_reads_that_only_refusals_are_told_of(as_user, trail):
     assert trail.of("file.open") == []
 
 
+KEYCTL_NUMBER = {"x86_64": 250, "aarch64": 219}[os.uname().machine]
 KEYCTL = """
 import ctypes, sys
 call = ctypes.CDLL(None, use_errno=True).syscall
 for _ in range(int(sys.argv[1])):
     assert call(%d, 1, 2, 3, 4, 5) == -1 and ctypes.get_errno() == 1
 print("refused")
-""" % {"x86_64": 250, "aarch64": 219}[os.uname().machine]
+""" % KEYCTL_NUMBER
 
 
 def test_a_call_that_is_refused(as_user, trail):
@@ -195,7 +196,33 @@ def test_killing_calls_stay_deadly(as_user, trail):
     policy = as_user.write("p.yaml", "name: p\nextends: default\nsyscalls: {kill: true}\n")
     done = run(as_user, "python3", "-c", KEYCTL, "1", options=trail.options("-p", str(policy)))
     assert done.returncode == 128 + 31
-    assert trail.of("syscall.denied") == []
+    told, = trail.of("syscall.denied", syscall="keyctl")
+    assert told["error"] == "SIGSYS" and told["allow"] == "syscalls.allow: [keyctl]"
+    ended, = trail.of("process.exit", pid=told["pid"])
+    assert ended.get("signal", 31) == 31
+
+
+@pytest.mark.parametrize("how", ["SIG_IGN", "lambda *a: None", "block"])
+def test_killing_calls_kill_who_withstands(as_user, trail, how):
+    """The kernel's own end cannot be caught; ours is then SIGKILL, and the call is never made."""
+    set_up = ("signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGSYS])" if how == "block" else
+              f"signal.signal(signal.SIGSYS, {'signal.' if how == 'SIG_IGN' else ''}{how})")
+    policy = as_user.write("p.yaml", "name: p\nextends: default\nsyscalls: {kill: true}\n")
+    done = run(as_user, "python3", "-c", f"import signal; {set_up}\n{KEYCTL}\nprint('alive')", "3",
+               options=trail.options("-p", str(policy)))
+    assert done.returncode == 128 + 9 and "alive" not in done.stdout, done
+    assert trail.of("syscall.denied", syscall="keyctl")[0]["error"] == "SIGSYS"
+
+
+def test_killing_calls_kill_threads_too(as_user, trail):
+    """Any thread's call ends the whole process, and nobody but it."""
+    script = ("import threading, time\n"
+              f"def f():\n import ctypes; ctypes.CDLL(None).syscall({KEYCTL_NUMBER}, 1)\n"
+              "threading.Thread(target=f).start(); time.sleep(60)")
+    policy = as_user.write("p.yaml", "name: p\nextends: default\nsyscalls: {kill: true}\n")
+    done = run(as_user, "sh", "-c", 'python3 -c "$1"; echo $?', "sh", script,
+               options=trail.options("-p", str(policy)))
+    assert done.stdout == "159\n", done
 
 
 def test_what_an_observer_cannot_bear(as_user, trail):

@@ -94,6 +94,21 @@ CALLS = [
         "os.chroot('/')", "capabilities: {{add: [CAP_SYS_CHROOT]}}\n"),
 ]
 
+# clone3(2): struct clone_args, with SIGCHLD as its exit_signal; the child ends as the parent does.
+CLONE3 = ("a = (ctypes.c_uint64 * 8)(0, 0, 0, 0, 17, 0, 0, 0); "
+          "call(435, ctypes.addressof(a), ctypes.sizeof(a))")
+IO_SETUP = f"a = ctypes.c_uint64(0); call({206 if X86 else 0}, 1, ctypes.addressof(a))"
+
+ABSENT = [
+    Row("as an older kernel", "syscall.denied", "io_setup", "syscalls.allow: [io_setup]", IO_SETUP),
+    Row("as an older kernel, in each thread", "syscall.denied", "clone3",
+        "syscalls.advanced_rules: [{{syscall: clone3, action: allow}}]", CLONE3, option=False),
+    Row("ended", "syscall.denied", "kcmp", "syscalls.allow: [kcmp]",
+        f"call({KCMP}, os.getpid(), os.getpid(), 1, 0, 0)", "syscalls: {{kill: true}}\n"),
+    Row("ended by a list", "syscall.denied", "flock", "syscalls.deny: !replace []", FLOCK,
+        "syscalls: {{kill: true, deny: [flock]}}\n"),
+]
+
 LIMITS = [
     Row("time", "limit.reached", "resources.session_timeout_seconds",
         "resources.session_timeout_seconds: 6", "time.sleep(4)",
@@ -200,7 +215,7 @@ def test_files_of_the_host(as_user, place, row):
     teach(Lesson(as_user, place), row)
 
 
-@pytest.mark.parametrize("row", [r for r in FILES + CALLS + LIMITS if not r.place and not r.limited],
+@pytest.mark.parametrize("row", [r for r in FILES + CALLS + ABSENT + LIMITS if not r.place and not r.limited],
                          ids=lambda r: r.id)
 def test_here(as_user, row):
     teach(Lesson(as_user), row)
@@ -221,6 +236,9 @@ NO_LINE = [
      "call(SETTIME, 0, 0, 0, 0, 0)", ""),
     ("a device node", "mknod", "nobody inside can have",
      "os.mknod('f', 0o020666, os.makedev(1, 3))", ""),
+    ("a call without a name", "500", "no call of that number", "call(500)", ""),
+    ("create beside what no policy gives", "create /run/new", "/run/docker.sock is there",
+     "open('/run/new', 'w')", ""),
     ("a listener", "seccomp", "one listener", "call(SECCOMP, 1, 8, 0, 0, 0)", ""),
     ("two lines", "chroot", "two lines: syscalls.allow: [chroot]; capabilities.add: "
      "[CAP_SYS_CHROOT]", "os.chroot('/')", ""),
