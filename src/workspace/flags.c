@@ -37,7 +37,11 @@ const struct flag flag_table[] = {
 	{ ".hg/hgrc", "git", "Mercurial's settings name hooks" },
 	{ ".husky/", "git", "git's hooks, by husky" },
 	{ ".githooks/", "git", "git's hooks, where core.hooksPath says so" },
-	{ "lefthook.yml", "git", "it names what git's hooks run" },
+	{ ".huskyrc*", "git", "it names what git's hooks run" },
+	{ "lefthook*.y*ml", "git", "it names what git's hooks run" },
+	{ ".lefthook*.y*ml", "git", "it names what git's hooks run" },
+	{ ".overcommit.yml", "git", "it names what git's hooks run" },
+	{ ".lintstagedrc*", "git", "it names what git's hooks run" },
 	{ ".pre-commit-config.yaml", "git", "it names what runs before a commit" },
 	{ ".envrc", "shell", "direnv runs it on entering the directory" },
 	{ ".bashrc", "shell", "a shell runs it when it starts" },
@@ -62,6 +66,8 @@ const struct flag flag_table[] = {
 	{ ".mise.toml", "shell", "mise obeys it on entering the directory" },
 	{ "mise.toml", "shell", "mise obeys it on entering the directory" },
 	{ ".tool-versions", "shell", "it chooses the programs that run here" },
+	{ ".env", "shell", "programs start with the variables in it, NODE_OPTIONS and the like" },
+	{ ".env.*", "shell", "programs start with the variables in it, NODE_OPTIONS and the like" },
 	{ ".autoenv", "shell", "autoenv runs it on entering the directory" },
 	{ ".vscode/", "editor", "tasks and settings name programs that the editor runs" },
 	{ "*.code-workspace", "editor", "tasks and settings name programs that the editor runs" },
@@ -125,6 +131,9 @@ const struct flag flag_table[] = {
 	{ "setup.cfg", "package", "it says what is built on install" },
 	{ "pyproject.toml", "package", "it names what builds on install, and tools' plugins" },
 	{ "conftest.py", "package", "pytest runs it" },
+	{ "*.config.*js", "package", "the tool that it is of runs it" },
+	{ "*.config.*ts", "package", "the tool that it is of runs it" },
+	{ ".*rc.*js", "package", "the tool that it is of runs it" },
 	{ "sitecustomize.py", "python", "Python runs it when it starts" },
 	{ "usercustomize.py", "python", "Python runs it when it starts" },
 	{ "*.pth", "python", "Python runs lines of it when it starts" },
@@ -165,6 +174,8 @@ const size_t flag_table_count = ARRAY_SIZE(flag_table);
 
 static const struct flag gitdir_flag = { ".git", "git",
 					 "it says where git's settings and hooks are" };
+static const struct flag bare_flag = { "HEAD", "git",
+				       "git obeys a directory with a HEAD and a config in it" };
 static const struct flag setid_flag = { "", "setid",
 					"it runs with its owner's rights or with capabilities" };
 static const struct flag executable_flag = { "", "executable", "it can be run" };
@@ -294,7 +305,13 @@ const struct flag *flag_path(const char *path, bool link)
 				return &flag_table[i];
 	}
 	last = strrchr(folded, '/');
-	return streq(last ? last + 1 : folded, ".git") ? &gitdir_flag : NULL;
+	last = last ? last + 1 : folded;
+	if (streq(last, ".git"))
+		return &gitdir_flag;
+	/* A repository without ".git" in its name: see safe.bareRepository in git-config(1). */
+	if ((streq(last, "head") || streq(last, "config")) && !strstr(folded, ".git/"))
+		return &bare_flag;
+	return NULL;
 }
 
 bool flag_link_leaves(const char *path, const char *target)
