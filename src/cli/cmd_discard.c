@@ -6,6 +6,7 @@
 #include "cli/review.h"
 #include "cli/sandboxes.h"
 #include "sys/files.h"
+#include "workspace/apply.h"
 
 static const char *const help[] = {
 	"Drops what sandboxes have changed in their workspaces; the workspaces stay as they are.",
@@ -13,6 +14,21 @@ static const char *const help[] = {
 	"  -h, --help            this text",
 	NULL,
 };
+
+/* An apply that was cut off may have left files in the workspace. */
+static int tidy(const struct store_meta *m, int dir, struct err *e)
+{
+	int host = journal_exists(dir) ? sys_open_canonical(m->path, O_RDONLY | O_DIRECTORY) : -1;
+	struct stat st;
+	size_t landed;
+	int r = 0;
+
+	/* Where the workspace has gone nobody can say. */
+	if (host >= 0 && fstat(host, &st) == 0 && st.st_dev == m->dev && st.st_ino == m->ino)
+		r = apply_recover(dir, host, &landed, e);
+	sys_close(host);
+	return MIN(r, 0);
+}
 
 static int discard(int all, const char *name, struct err *e)
 {
@@ -35,6 +51,10 @@ static int discard(int all, const char *name, struct err *e)
 	}
 	/* It may have been found by its id; rubbish has no name but the one that was given. */
 	r = store_read(dir, &m);
+	if (r == 0 && tidy(&m, dir, e) < 0) {
+		sys_close(dir);
+		return -e->code;
+	}
 	r = store_remove(all, r == 0 ? m.name : name, dir);
 	return r < 0 ? err_set(e, r, "workspace", "remove what %.80s changed", name) : 0;
 }

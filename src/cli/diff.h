@@ -29,6 +29,8 @@ int diff_stat(struct diff *d);
 int diff_names(struct diff *d, bool zero);
 /* diff_json.c */
 int diff_json(struct diff *d);
+/* A member with a text, and where JSON cannot have it, its bytes too. */
+void diff_json_member(struct buf *b, const char *key, const char *s);
 
 /* diff_pager.c: d->out becomes the pager's input if one is to be had. */
 void diff_pager_start(struct diff *d);

@@ -42,8 +42,7 @@ static bool is_utf8(const char *s)
 	return true;
 }
 
-/* A text, and where JSON cannot have it, its bytes too. */
-static void member(struct buf *b, const char *key, const char *s)
+void diff_json_member(struct buf *b, const char *key, const char *s)
 {
 	buf_printf(b, ", \"%s\": ", key);
 	buf_json_string(b, s);
@@ -68,7 +67,7 @@ static void put_file(struct buf *b, const char *key, const struct change_file *f
 	if (!S_ISDIR(f->mode))
 		buf_printf(b, ", \"mtime_ns\": %lld", (long long)f->mtime_ns);
 	if (f->target)
-		member(b, "target", f->target);
+		diff_json_member(b, "target", f->target);
 	buf_puts(b, "}");
 }
 
@@ -77,7 +76,7 @@ static void put_change(struct buf *b, const struct change *c)
 	bool first = true;
 
 	buf_printf(b, "{\"kind\": \"%s\"", change_kind_names[c->kind]);
-	member(b, "path", c->path);
+	diff_json_member(b, "path", c->path);
 	buf_puts(b, ", \"what\": [");
 	for (unsigned i = 0; i < ARRAY_SIZE(what_names); i++)
 		if (c->what & 1U << i) {
@@ -88,9 +87,9 @@ static void put_change(struct buf *b, const struct change *c)
 	put_file(b, "before", &c->before);
 	put_file(b, "after", &c->after);
 	if (c->renamed_from)
-		member(b, "renamed_from", c->renamed_from);
+		diff_json_member(b, "renamed_from", c->renamed_from);
 	if (c->link_to)
-		member(b, "link_to", c->link_to);
+		diff_json_member(b, "link_to", c->link_to);
 	if (c->xattrs_count) {
 		buf_puts(b, ", \"xattrs\": [");
 		for (unsigned i = 0; i < c->xattrs_count; i++) {
@@ -120,8 +119,8 @@ int diff_json(struct diff *d)
 
 	buf_printf(&b, "{\"version\": 1, \"live\": %s, \"created_ns\": %llu",
 		   d->review->live ? "true" : "false", (unsigned long long)m->created_ns);
-	member(&b, "sandbox", m->name);
-	member(&b, "workspace", m->path);
+	diff_json_member(&b, "sandbox", m->name);
+	diff_json_member(&b, "workspace", m->path);
 	buf_puts(&b, ", \"changes\": [");
 	for (size_t i = 0; i < d->changes->count && !ferror(d->out); i++) {
 		const struct change *c = &d->changes->items[i];

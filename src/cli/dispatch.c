@@ -35,6 +35,7 @@ static const struct command {
 	{ "wait", NULL, "purple-sandbox", "wait until one has ended, for its status" },
 	{ "rm", NULL, "purple-sandbox", "remove the record of one that has ended" },
 	{ "diff", NULL, "purple-workspace", "show what one changed in its workspace" },
+	{ "apply", NULL, "purple-workspace", "land in the workspace what one changed in it" },
 	{ "discard", NULL, "purple-workspace", "drop what one changed in its workspace" },
 	{ "net", NULL, "purple-sandbox", "show and change what one reaches of the network" },
 	{ "metrics", NULL, "purple-sandbox", "print figures in Prometheus's format" },

@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "cli/dirs.h"
 #include "sys/files.h"
+#include "workspace/apply.h"
 
 static int open_all(struct review *v, struct err *e)
 {
@@ -141,6 +142,29 @@ static int open_layers(struct review *v, struct err *e)
 	return count < 0 ? err_set(e, count, "workspace", "%s: its layers", v->meta.name) : 0;
 }
 
+int review_recover(const struct store_meta *m, int dir, int host, struct err *e)
+{
+	int again, r;
+	size_t landed = 0;
+
+	if (!journal_exists(dir))
+		return 0;
+	/* The lock is of this open file, and goes with it. */
+	again = sys_openat(dir, ".", O_RDONLY | O_DIRECTORY, 0);
+	r = again < 0 ? again : store_lock(again, true);
+	if (r == 0)
+		r = apply_recover(again, host, &landed, e);
+	sys_close(again);
+	if (r == -EWOULDBLOCK)
+		return 0;
+	if (r == 1)
+		fprintf(stderr,
+			"purple: workspace: an apply of %s was cut off: %zu of its steps are done, "
+			"the rest waits\n",
+			m->name, landed);
+	return r < 0 ? err_set(e, r, "workspace", "tidy up after an apply that was cut off") : 0;
+}
+
 int review_open(struct review *v, const char **word, struct err *e)
 {
 	int r = open_all(v, e);
@@ -158,6 +182,8 @@ int review_open(struct review *v, const char **word, struct err *e)
 			       v->meta.name);
 	v->live = store_is_live(v->dir);
 	r = open_host(v, e);
+	if (r == 0)
+		r = review_recover(&v->meta, v->dir, v->host, e);
 	if (r == 0)
 		r = open_layers(v, e);
 	v->stack.host = v->host;

@@ -37,6 +37,13 @@ void review_close(struct review *v);
  */
 int review_path(const struct review *v, const char *path, char ret[PATH_MAX], struct err *e);
 
+/*
+ * Finish what an apply that was cut off has left, if there is one and nobody is at work there;
+ * says so on standard error. 0, or -errno.
+ */
+int review_recover(const struct store_meta *m, int dir, int host, struct err *e);
+
+int cmd_apply(int argc, char **argv);
 int cmd_diff(int argc, char **argv);
 int cmd_discard(int argc, char **argv);
 

@@ -136,7 +136,7 @@ static void print_layers_of_workspace(struct buf *b, const struct plan *p)
 		return;
 	buf_printf(b, "  the workspace is an overlay: changes go to %s, and %s\n",
 		   m->flags & PMF_MEMORY ? "memory" : "the state directory",
-		   m->flags & PMF_REVIEW ? "wait for `purple diff`" : "are thrown away");
+		   m->flags & PMF_REVIEW ? "wait for `purple apply`" : "are thrown away");
 	if (!p->workspace_bytes && !p->workspace_files)
 		return;
 	buf_puts(b, "  at most");

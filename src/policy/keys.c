@@ -65,9 +65,8 @@ const struct policy_key policy_keys[] = {
 	{ "filesystem.workspace", KEY_ENUM, AT(filesystem.workspace), .fallback = "direct",
 	  .names = names_workspace, .option = "workspace",
 	  .help = "The directory that the sandbox was started in. direct: writable. read-only. "
-		  "none: not there. review: changes are kept aside, and shown by `purple diff`; "
-		  "`purple diff --raw NAME | patch -p1` lands text. scratch: changes are thrown "
-		  "away." },
+		  "none: not there. review: changes are kept aside: `purple diff` shows them, "
+		  "`purple apply` lands them. scratch: changes are thrown away." },
 	{ "filesystem.home", KEY_ENUM, AT(filesystem.home), .fallback = "scratch",
 	  .names = names_home, .option = "home",
 	  .help = "The home directory. scratch: empty, and gone at the end. none: not there." },

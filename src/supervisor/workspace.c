@@ -10,9 +10,11 @@
 
 int run_changes_line(const struct outcome *o, char *ret, size_t size)
 {
-	return snprintf(ret, size, "purple: %llu %s: purple diff %s, purple discard %s\n",
+	return snprintf(ret, size,
+			"purple: %llu %s: purple diff %s, purple apply %s, purple discard %s\n",
 			(unsigned long long)o->changes,
-			o->changes == 1 ? "change waits" : "changes wait", o->store, o->store);
+			o->changes == 1 ? "change waits" : "changes wait", o->store, o->store,
+			o->store);
 }
 
 /* ms between two walks: at least so many, and so many times what the last one took. */
@@ -45,7 +47,7 @@ void workspace_end(struct supervisor *s)
 	static const struct usage_limits all;
 	struct run_store *t = s->request->store;
 	struct usage u = { 0 };
-	char line[4 * SANDBOX_NAME_MAX + 128];
+	char line[3 * SANDBOX_NAME_MAX + 160];
 	int r = 0;
 
 	if (!t || t->dir < 0)

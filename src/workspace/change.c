@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "sys/files.h"
+#include "workspace/internal.h"
 
 const char *const change_kind_names[CHANGE_KINDS] = {
 	"none", "added", "modified", "deleted", "type", "meta", "unreadable",
@@ -115,8 +116,7 @@ static int read_target(struct changes *c, int fd, struct change_file *f)
 	return f->target ? 0 : -ENOMEM;
 }
 
-/* The name that an xattr of a layer has inside, or NULL: it is none of the sandbox's. */
-static const char *inside_name(const char *name, bool layer, char room[XATTR_NAME_MAX + 1])
+const char *xattr_inside_name(const char *name, bool layer, char room[XATTR_NAME_ROOM])
 {
 	const char *escaped = str_after(name, "user.overlay.");
 
@@ -126,7 +126,7 @@ static const char *inside_name(const char *name, bool layer, char room[XATTR_NAM
 		/* Of the host's own nothing is seen inside. */
 		if (!rest || !layer)
 			return NULL;
-		snprintf(room, XATTR_NAME_MAX + 1, "user.overlay.%s", rest);
+		snprintf(room, XATTR_NAME_ROOM, "user.overlay.%s", rest);
 		return room;
 	}
 	if (str_after(name, "user.") || streq(name, "security.capability") ||
@@ -168,7 +168,7 @@ static int note_xattr(struct changes *c, struct change *change, const char *name
 static int xattrs_beside(struct changes *c, struct change *change, int fd, int other, bool layer)
 {
 	static char names[XATTRS_MAX], mine[XATTRS_MAX], its[XATTRS_MAX];
-	char self[32], beside[32], room[XATTR_NAME_MAX + 1];
+	char self[32], beside[32], room[XATTR_NAME_ROOM];
 	ssize_t n, a, b;
 	int r = 0;
 
@@ -178,7 +178,7 @@ static int xattrs_beside(struct changes *c, struct change *change, int fd, int o
 	if (n < 0)
 		return errno == EOPNOTSUPP ? 0 : -errno;
 	for (const char *s = names; r == 0 && s < names + n; s += strlen(s) + 1) {
-		const char *name = inside_name(s, layer, room);
+		const char *name = xattr_inside_name(s, layer, room);
 
 		if (!name)
 			continue;

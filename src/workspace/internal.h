@@ -19,4 +19,14 @@ int store_remove_tree(int dir, const char *name);
 /* Remove the store @name if nobody holds it and nobody waits for it. -EEXIST: else; @live: held. */
 int store_sweep_one(int all, const char *name, bool *live);
 
+/* change.c */
+
+enum { XATTR_NAME_ROOM = 256 }; /* XATTR_NAME_MAX and its end */
+
+/*
+ * The name that an xattr of a layer, or of the host, has inside, perhaps in @room; or NULL: it
+ * is none of the sandbox's.
+ */
+const char *xattr_inside_name(const char *name, bool layer, char room[XATTR_NAME_ROOM]);
+
 #endif

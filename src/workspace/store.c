@@ -141,8 +141,10 @@ static int in_use(const char *name, bool live, struct err *e)
 	if (live)
 		err_remedy(e, "use another name");
 	else
-		err_remedy(e, "`purple diff %s` shows them, `purple discard %s` drops them", name,
-			   name);
+		err_remedy(e,
+			   "`purple diff %s` shows them; then `purple apply %s` or `purple "
+			   "discard %s`",
+			   name, name, name);
 	return -EEXIST;
 }
 

@@ -17,7 +17,8 @@
  *	copy/      STORE_COPY: instead of layers, a copy of the whole workspace
  *	copy.base  STORE_COPY: of each file of the workspace when it was copied,
  *	           device, inode, size, mtime, ctime and mode; see copy.h
- *	journal    of an apply that is under way
+ *	journal    of an apply that is under way, and
+ *	landed     what an earlier one left on the host; see journal.h
  *
  * Layers are made by overlayfs(5) with userxattr: whiteouts are character
  * devices 0:0, opaque directories have the xattr user.overlay.opaque=y; there

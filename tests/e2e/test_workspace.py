@@ -100,7 +100,7 @@ def test_the_host_is_untouched(as_user, project, kept, mode):
         assert done.stderr == "" and not kept()
         return
     (name, store), = kept().items()
-    assert f"purple diff {name}, purple discard {name}" in done.stderr
+    assert f"purple diff {name}, purple apply {name}, purple discard {name}" in done.stderr
     m = meta(store)
     assert (m["mode"], m["form"], m["name"]) == ("review", "overlay", name)
     assert int(m["ino"]) == project.stat().st_ino and int(m["dev"]) == project.stat().st_dev
