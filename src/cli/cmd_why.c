@@ -117,8 +117,10 @@ static int take(struct why *w, struct trail_line *l, struct err *e)
 		w->others += new.count;
 		return 0;
 	}
-	/* To wait for a processor is no refusal. */
-	return streq(new.what, "resources.cpu_shares") ? 0 : keep(w, &new, e);
+	/* Programs look for many files; and to wait for a processor is no refusal. */
+	if (denial_host_lacks(&new) || streq(new.what, "resources.cpu_shares"))
+		return 0;
+	return keep(w, &new, e);
 }
 
 static int read_trail(struct why *w, const char *file, bool *damaged, struct err *e)

@@ -105,7 +105,7 @@ unsigned build_observe(const struct builder *b)
 	unsigned observe = 0;
 
 	if (a->denials.off)
-		observe |= FO_REFUSED | FO_WRITES | FO_OPENS | FO_EXEC;
+		observe |= FO_REFUSED | FO_WRITES | FO_OPENS | FO_CHANGES | FO_EXEC;
 	if (a->classes & (PAC_SYSCALL | PAC_SECURITY))
 		observe |= FO_REFUSED;
 	if (is_asked_for(b, "syscall"))
@@ -113,7 +113,7 @@ unsigned build_observe(const struct builder *b)
 	if (a->classes & PAC_SECURITY)
 		observe |= FO_EXEC;
 	if (a->classes & PAC_FILESYSTEM)
-		observe |= a->flags & PA_OPENS ? FO_WRITES | FO_OPENS : FO_WRITES;
+		observe |= a->flags & PA_OPENS ? FO_WRITES | FO_OPENS | FO_CHANGES : FO_WRITES;
 	/* Where no purple-net tells of them. */
 	if ((a->denials.off || a->classes & PAC_NETWORK) && !(b->head.network.flags & PN_ON) &&
 	    b->head.namespaces & CLONE_NEWNET)

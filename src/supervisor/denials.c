@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "supervisor/denials.h"
 
+#include <errno.h>
+#include <linux/openat2.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
+#include "policy/path.h"
+#include "sys/files.h"
 
 /* What is said of a verdict, where it is more than its name. */
 static const struct {
@@ -138,6 +143,41 @@ enum { ABSENT_MAX = DENIALS_MAX / 2 };
 bool denial_is_absence(const struct denial *d)
 {
 	return d->type == EV_FILE_DENIED && streq(d->reason, "ENOENT");
+}
+
+/* Below the home, which may be a mount, from there. */
+static int find_on_host(const char *path)
+{
+	const uint64_t resolve = RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS;
+	char home[PATH_NORMAL_MAX];
+	int from = AT_FDCWD, fd;
+
+	if (path_to_home(path, home) && home[1] == '/') {
+		from = sys_openat(AT_FDCWD, getenv("HOME"), O_PATH | O_DIRECTORY, 0);
+		path = home + 2;
+	}
+	fd = from == AT_FDCWD || from >= 0
+		     ? sys_openat2(from, path, O_PATH | O_NOFOLLOW, 0, resolve)
+		     : from;
+	if (from >= 0)
+		sys_close(from);
+	sys_close(fd);
+	return fd;
+}
+
+bool denial_host_lacks(const struct denial *d)
+{
+	const char *path = str_after(d->what, "read ");
+	int fd;
+
+	if (!denial_is_absence(d))
+		return false;
+	path = path ? path : str_after(d->what, "exec ");
+	/* Escaped or cut, it is another path. */
+	if (!path || strchr(path, '\\') || strlen(d->what) + 8 > sizeof(d->what))
+		return false;
+	fd = find_on_host(path);
+	return fd == -ENOENT || fd == -ENOTDIR;
 }
 
 static unsigned count_absent(const struct denials *d)

@@ -52,6 +52,11 @@ bool denial_fill(struct denial *d, const struct event *ev, const struct advice *
 bool denial_is_same(const struct denial *a, const struct denial *b);
 /* A file that is not there inside. */
 bool denial_is_absence(const struct denial *d);
+/*
+ * And the host has not either. Below one's home, and elsewhere on the root's file system: another
+ * is not asked, so this waits for no other machine.
+ */
+bool denial_host_lacks(const struct denial *d);
 
 /*
  * Count what @ev tells. Returns its item, until the next call; NULL if there is none: it

@@ -219,7 +219,7 @@ static void emit_open(struct supervisor *s, const struct trace_record *t)
 static void emit_refused(struct supervisor *s, const struct trace_record *t)
 {
 	struct event ev = { .type = EV_FILE_DENIED, .time_ns = t->time };
-	struct sighting seen = { .access = access_names[t->access] };
+	struct sighting seen = { .access = access_names[t->access], .error = -t->result };
 	bool explained;
 	char name[ERR_NAME];
 

@@ -114,21 +114,6 @@ void refused_flush(struct supervisor *s)
 	}
 }
 
-static bool host_lacks(const struct denial *d)
-{
-	const char *path = str_after(d->what, "read ");
-	int fd;
-
-	path = path ? path : str_after(d->what, "exec ");
-	/* Escaped or cut, it is another path. */
-	if (!path || strchr(path, '\\') || strlen(d->what) + 8 > sizeof(d->what))
-		return false;
-	fd = sys_openat2(AT_FDCWD, path, O_PATH | O_NOFOLLOW, 0,
-			 RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS);
-	sys_close(fd);
-	return fd == -ENOENT || fd == -ENOTDIR;
-}
-
 void refused_settle(struct supervisor *s)
 {
 	struct denials *d = &s->denials;
@@ -137,7 +122,7 @@ void refused_settle(struct supervisor *s)
 	if (!s->out->denials)
 		return;
 	for (uint32_t i = 0; i < d->count; i++) {
-		if (denial_is_absence(&d->items[i]) && host_lacks(&d->items[i]))
+		if (denial_host_lacks(&d->items[i]))
 			continue;
 		if (n != i)
 			d->items[n] = d->items[i];

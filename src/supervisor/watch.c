@@ -89,9 +89,11 @@ static void emit_execution(struct supervisor *s, const struct execution *x, int 
 /* @error: 0, or why it has failed; of what was executed the end is waited for. */
 static void settle_one(struct supervisor *s, struct execution *x, int error)
 {
-	struct sighting t = {
-		.time_ns = x->time_ns, .pid = x->pid, .access = "exec", .path = x->path
-	};
+	struct sighting t = { .time_ns = x->time_ns,
+			      .pid = x->pid,
+			      .access = "exec",
+			      .path = x->path,
+			      .error = error == -ENOENT ? ENOENT : 0 };
 
 	/* Of the places where a shell looks, those that the plan leaves out: nothing is there. */
 	bool refused = !x->held && watch_refused(s, x->path, false, &t);
@@ -330,6 +332,8 @@ static void see_open(struct supervisor *s, const struct seccomp_notif *n)
 			watch_resolve((pid_t)n->pid, dirfd, watch.scratch, watch.path);
 		held = watch_reopened((pid_t)n->pid, watch.path);
 		out = writes && leads_out(s, n, dirfd, held);
+		if (!writes)
+			open_root(s, n);
 		t.pid = watch_process((pid_t)n->pid, NULL, NULL);
 		seen = is_there(s, n);
 	}
@@ -381,6 +385,32 @@ static void see_connection(struct supervisor *s, const struct seccomp_notif *n)
 		watch_tell(s, &t);
 }
 
+static void see_change(struct supervisor *s, const struct seccomp_notif *n)
+{
+	bool seen = watch_change(n);
+
+	open_root(s, n);
+	seen = seen && is_there(s, n);
+	answer(s, n, 0);
+	if (seen)
+		watch_change_tell(s);
+}
+
+static bool is_open(int nr)
+{
+	static const int calls[] = {
+#ifdef SYS_open
+		SYS_open, SYS_creat,
+#endif
+		SYS_openat, SYS_openat2, SYS_truncate
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
+		if (nr == calls[i])
+			return true;
+	return false;
+}
+
 static void handle(struct supervisor *s, const struct seccomp_notif *n)
 {
 	bool executes = n->data.nr == SYS_execve || n->data.nr == SYS_execveat;
@@ -397,8 +427,10 @@ static void handle(struct supervisor *s, const struct seccomp_notif *n)
 			see_execution(s, n);
 		else if (n->data.nr == SYS_connect)
 			see_connection(s, n);
-		else
+		else if (is_open(n->data.nr))
 			see_open(s, n);
+		else
+			see_change(s, n);
 	}
 }
 

@@ -10,6 +10,7 @@
  *	watch_read.c	reads the caller's memory and what /proc says of it
  *	watch_place.c	holds paths against the plan's mounts
  *	watch_kinds.c	makes a flood of the same into counts
+ *	watch_change.c	what makes, moves and removes names
  *	watch_connect.c	what is connected to, where there is no network
  *	watch_kill.c	ends the caller, where syscalls.kill is on
  *	watch_exit.c	waits for what was executed to end
@@ -71,11 +72,11 @@ struct sighting {
 	enum event_type type; /* EV_SYSCALL_DENIED, EV_FILE_*, EV_NET_DENIED */
 	uint64_t time_ns;     /* before the caller went on; 0: now */
 	pid_t pid;
-	int nr;			    /* EV_SYSCALL_DENIED; of EV_NET_DENIED the port */
-	int error;		    /* what the caller gets; 0: nothing is refused */
+	int nr;	   /* EV_SYSCALL_DENIED; of EV_NET_DENIED the port */
+	int error; /* what the caller gets; 0: nothing is refused, or that is not known yet */
 	/* Constant; of EV_NET_DENIED the protocol, or NULL; of EV_SYSCALL_DENIED what ends it. */
 	const char *access, *layer;
-	const char *path;	    /* of the file, or of the program that calls; an address */
+	const char *path; /* of the file, or of the program that calls; an address */
 	uint64_t args[6];
 };
 
@@ -138,7 +139,10 @@ bool watch_status(int pidfd, int *status);
 bool watch_has_status(void); /* Linux 6.15 */
 
 /* watch_place.c */
-/* Fill in how @path fares, which is opened in the way of t->access; false: nobody knows. */
+/*
+ * Fill in how @path fares, which is opened in the way of t->access; false: nobody knows. Where
+ * t->error is ENOENT already, it is known not to be there.
+ */
 bool watch_refused(const struct supervisor *s, const char *path, bool creates, struct sighting *t);
 bool watch_in_workspace(const struct supervisor *s, const char *path);
 /*
@@ -146,6 +150,12 @@ bool watch_in_workspace(const struct supervisor *s, const char *path);
  * becomes the file's own name, where it can be had. Looks at disk where it must.
  */
 bool watch_leads_out(const struct supervisor *s, const char *raw, char path[WATCH_PATH]);
+/* Do @a and @b lie in the same entry of the plan? */
+bool watch_is_one_place(const struct supervisor *s, const char *a, const char *b);
+/* Is @path in the empty home that the sandbox has, and not there, but perhaps on the host? */
+bool watch_is_missed(const struct supervisor *s, const char *path);
+/* Is @path there, as far as the kernel has it cached? */
+bool watch_is_there(const char *path);
 /* Is it a device, or what a descriptor leads to: no file that is written. */
 bool watch_is_plain_device(const char *path);
 /* Has a program @path inside; 0, -ENOENT, -EACCES, or -EAGAIN: not cached, nobody knows. */
@@ -154,6 +164,14 @@ int watch_lookup(const struct supervisor *s, const char *path);
 /* watch_kinds.c */
 void watch_tell(struct supervisor *s, const struct sighting *t);
 void watch_kinds_due(struct supervisor *s, uint64_t now); /* now 0: at the end, all of it */
+
+/*
+ * watch_change.c: keep what @n names, until it is answered; false: it is no such call, or cannot
+ * be read. Then tell of what of it the plan refuses. What a caller asks for by access(2)
+ * is told only where it is missed in its home.
+ */
+bool watch_change(const struct seccomp_notif *n);
+void watch_change_tell(struct supervisor *s);
 
 /* watch_connect.c: true: in @t, whose path is @address, what to tell once it is answered. */
 enum { WATCH_ADDRESS = 48 };

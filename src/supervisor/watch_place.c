@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "policy/path.h"
 #include "supervisor/watch_internal.h"
 #include "sys/files.h"
 #include "sys/landlock.h"
@@ -216,18 +217,75 @@ static bool refused_in_root(const struct supervisor *s, const char *path, const 
 	return refuse(t, ENOENT, "mount");
 }
 
-bool watch_refused(const struct supervisor *s, const char *path, bool creates, struct sighting *t)
+/* Where @path is by the plan's links; @real is for it. */
+static struct place place_of(const struct supervisor *s, const char *path, char real[WATCH_PATH])
+{
+	str_copy(real, WATCH_PATH, path);
+	for (int links = 0; links < 4 && follow(s, real); links++)
+		;
+	return find_place(s, real);
+}
+
+bool watch_is_one_place(const struct supervisor *s, const char *a, const char *b)
 {
 	static _cold_data_ char real[WATCH_PATH];
-	bool reads = is_reading(t);
+	const struct plan_mount *first = place_of(s, a, real).mount;
+
+	return first == place_of(s, b, real).mount;
+}
+
+bool watch_is_there(const char *path)
+{
+	int fd = watch.root < 0 ? -1 : find(path, O_NOFOLLOW, RESOLVE_CACHED);
+
+	sys_close(fd);
+	return fd >= 0;
+}
+
+/* In a tmpfs, so that looking waits for nobody. A link may lead elsewhere: then nobody knows. */
+static bool is_absent(const char *path)
+{
+	int fd = watch.root < 0 ? -1 : find(path, O_NOFOLLOW, RESOLVE_NO_SYMLINKS);
+
+	sys_close(fd);
+	return fd == -ENOENT;
+}
+
+/* Of /tmp and other scratch nobody misses what the host has in its own. */
+static bool is_in_home(const struct place *p, const char *path)
+{
+	char home[PATH_NORMAL_MAX];
+
+	return p->mount && p->mount->kind == PM_SCRATCH && path_to_home(path, home);
+}
+
+bool watch_is_missed(const struct supervisor *s, const char *path)
+{
+	static _cold_data_ char real[WATCH_PATH];
 	struct place p;
 
 	if (path[0] != '/')
 		return false;
-	str_copy(real, sizeof(real), path);
-	for (int links = 0; links < 4 && follow(s, real); links++)
-		;
-	p = find_place(s, real);
+	p = place_of(s, path, real);
+	return is_in_home(&p, real) && is_absent(real);
+}
+
+/* A shell looks for each program in each place of PATH: only who sees reads sees that. */
+static bool tells_of_looking(const struct supervisor *s, const struct sighting *t)
+{
+	return streq(t->access, "read") || s->plan->audit.flags & PA_OPENS ||
+	       s->plan->audit.denials.off;
+}
+
+bool watch_refused(const struct supervisor *s, const char *path, bool creates, struct sighting *t)
+{
+	static _cold_data_ char real[WATCH_PATH];
+	bool reads = is_reading(t), absent = t->error == ENOENT;
+	struct place p;
+
+	if (path[0] != '/')
+		return false;
+	p = place_of(s, path, real);
 	if (!p.mount || p.mount->kind == PM_DIR || p.mount->kind == PM_FILE)
 		return refused_in_root(s, real, &p, creates, t);
 	if (p.mount->kind != PM_BIND && p.mount->kind != PM_WORKSPACE &&
@@ -237,6 +295,8 @@ bool watch_refused(const struct supervisor *s, const char *path, bool creates, s
 		return refuse(t, EROFS, "mount");
 	if (s->plan->landlock_fs & (reads ? LL_READ_FILE : LL_WRITE_FILE) & ~p.landlock)
 		return refuse(t, EACCES, "landlock");
+	if (reads && is_in_home(&p, real) && tells_of_looking(s, t) && (absent || is_absent(real)))
+		return refuse(t, ENOENT, "mount");
 	return false;
 }
 

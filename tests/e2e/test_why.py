@@ -7,6 +7,7 @@ that is said, and why.
 import dataclasses
 import json
 import os
+import pathlib
 import platform
 import shlex
 import shutil
@@ -64,6 +65,32 @@ FILES = [
 ]
 
 FLOCK = "f = open('f', 'w'); fcntl.flock(f, fcntl.LOCK_EX)"
+RO = "filesystem: {{immutable_paths: ['{place}']}}\n"
+SUB = "filesystem.writable_paths: [{place}/sub]"
+
+CHANGES = [
+    Row("mkdir", "file.denied", "create {place}/sub/new", SUB, "os.mkdir('{place}/sub/new')", RO,
+        place=True),
+    Row("mkdir where nothing is", "file.denied", "create {place}/sub/new", SUB,
+        "os.mkdir('{place}/sub/new')", place=True),
+    Row("symlink", "file.denied", "create {place}/sub/new", SUB,
+        "os.symlink('x', '{place}/sub/new')", RO, place=True),
+    Row("mknod", "file.denied", "create {place}/sub/new", SUB, "os.mkfifo('{place}/sub/new')", RO,
+        place=True),
+    Row("link", "file.denied", "create {place}/sub/new", SUB,
+        "os.link('{place}/sub/old', '{place}/sub/new')", RO, place=True),
+    Row("unlink", "file.denied", "remove {place}/sub/old", SUB, "os.unlink('{place}/sub/old')", RO,
+        place=True),
+    Row("rmdir", "file.denied", "remove {place}/sub/dir", SUB, "os.rmdir('{place}/sub/dir')", RO,
+        place=True),
+    Row("rename", "file.denied", "remove {place}/sub/old", SUB,
+        "os.rename('{place}/sub/old', '{place}/sub/new')", RO, place=True),
+    Row("rename, to there", "file.denied", "create {place}/sub/new", SUB,
+        "os.rename('{place}/sub/old', '{place}/sub/new')", RO, place=True),
+    Row("chmod", "file.denied", "write {place}/file", "filesystem.writable_paths: [{place}/file]",
+        "os.chmod('{place}/file', 0o600)", RO, place=True),
+]
+
 CALLS = [
     Row("list", "syscall.denied", "flock", "syscalls.deny: !replace [kcmp, fsync]", FLOCK,
         denied("kcmp", "flock", "fsync")),
@@ -154,8 +181,23 @@ class Lesson:
     def run(self, policy, action, options=()):
         for name in ("f", "new"):
             (self.runner.workspace / name).unlink(missing_ok=True)
+        self.renew()
         return run(self.runner, "python3", "-c", HEAD + action,
                    options=["-p", policy, "--report", str(self.report), *options])
+
+    def renew(self):
+        """As it was before an action has succeeded."""
+        if not self.place:
+            return
+        new = pathlib.Path(f"{self.place}/sub/new")
+        if new.is_dir() and not new.is_symlink():
+            new.rmdir()
+        else:
+            new.unlink(missing_ok=True)
+        pathlib.Path(f"{self.place}/sub/dir").mkdir(exist_ok=True)
+        pathlib.Path(f"{self.place}/sub/old").touch()
+        for name in ("dir", "old"):
+            os.chown(f"{self.place}/sub/{name}", self.runner.uid, self.runner.uid)
 
     def why(self, *words):
         return self.runner.run([self.runner.purple, "why", "--file", str(self.trail), *words])
@@ -175,12 +217,12 @@ def place(as_user):
     if os.geteuid() != 0:
         pytest.skip("needs root")
     directory = f"/srv/purple-test-{os.getpid()}-{as_user.uid}"
-    os.makedirs(f"{directory}/sub")
-    for name in ("file", "an 'odd' näme"):
+    os.makedirs(f"{directory}/sub/dir")
+    for name in ("file", "sub/old", "an 'odd' näme"):
         with open(f"{directory}/{name}", "w") as f:
             f.write("x")
     shutil.copy2("/bin/true", f"{directory}/true")
-    for name in ("", "file", "sub", "an 'odd' näme"):
+    for name in ("", "file", "sub", "sub/old", "sub/dir", "an 'odd' näme"):
         os.chown(f"{directory}/{name}", as_user.uid, as_user.uid)
     yield directory
     shutil.rmtree(directory)
@@ -210,7 +252,7 @@ def teach(lesson, row):
                 d["allow"] == denial["allow"]]
 
 
-@pytest.mark.parametrize("row", [r for r in FILES if r.place], ids=lambda r: r.id)
+@pytest.mark.parametrize("row", [r for r in FILES + CHANGES if r.place], ids=lambda r: r.id)
 def test_files_of_the_host(as_user, place, row):
     teach(Lesson(as_user, place), row)
 
@@ -224,6 +266,66 @@ def test_here(as_user, row):
 @pytest.mark.parametrize("row", [r for r in LIMITS if r.limited], ids=lambda r: r.id)
 def test_limits_of_all_together(limited, row):
     teach(Lesson(limited), row)
+
+
+HOME = {
+    "read": ("read {home}/.npmrc", "open('{home}/.npmrc').read()"),
+    "read, looked for": ("read {home}/.gitconfig",
+                         "sys.exit(not os.access('{home}/.gitconfig', os.R_OK))"),
+    "exec": ("exec {home}/.bin/tool", "subprocess.check_call(['{home}/.bin/tool'])"),
+}
+
+
+@pytest.mark.parametrize("what, action", HOME.values(), ids=HOME)
+def test_files_of_the_home(as_user, what, action):
+    """The sandbox's home is empty: what agents miss most is told, and what is in it is not."""
+    home = as_user.home
+    (home / ".bin").mkdir()
+    shutil.copy2("/bin/true", home / ".bin/tool")
+    for name in (".npmrc", ".gitconfig"):
+        (home / name).write_text("[secret]\n")
+    for name in (".npmrc", ".gitconfig", ".bin", ".bin/tool"):
+        os.chown(home / name, as_user.uid, as_user.uid)
+    path = what.split()[1].format(home=home)
+    teach(Lesson(as_user), Row("", "file.denied", what.format(home=home),
+                               f"filesystem.immutable_paths: [{path}]", action.format(home=home)))
+    assert "secret" not in (home / "trail/audit.jsonl").read_text()
+
+
+def test_files_that_the_home_outside_has_not_either(as_user):
+    """Nobody outside is told; inside it looks like any other. What is made inside is there."""
+    lesson, home = Lesson(as_user), as_user.home
+    inside = "/run/purple/denials.jsonl"
+    (home / ".here").write_text("x")
+    script = (f"for p in '{home}/.nothing', '{home}/.here':\n"
+              "    try: open(p)\n    except OSError: pass\n"
+              f"open('{home}/.made', 'w').close(); open('{home}/.made').close()\n"
+              f"time.sleep(1)\nprint(open('{inside}').read())")
+    done = lesson.run(lesson.policy(f"denials: {{file: {inside}}}\n"), script)
+    assert done.returncode == 0, done
+    what = [json.loads(line)["what"] for line in done.stdout.splitlines() if line]
+    assert {f"read {home}/.nothing", f"read {home}/.here"} <= set(what)
+    assert not [w for w in what if ".made" in w]
+    told, reported = lesson.denials()
+    for denials in (told, reported):
+        assert [d["what"] for d in denials if str(home) in d["what"]] == [f"read {home}/.here"]
+
+
+def test_what_is_no_refusal(as_user, place):
+    """Of what the policy allows, or what fails for another reason, nothing is said."""
+    lesson = Lesson(as_user, place)
+    script = lesson.fill(
+        "def fails(f, *args):\n"
+        "    try: f(*args)\n    except OSError: return\n    raise SystemExit(3)\n"
+        "os.mkdir('d'); os.rename('d', 'e'); os.rmdir('e'); os.symlink('x', 'l'); os.unlink('l')\n"
+        "open('f', 'w').close(); os.chmod('f', 0o600); os.link('f', 'g'); os.unlink('g')\n"
+        "fails(os.unlink, 'nothing'); fails(os.mkdir, '/tmp'); fails(os.mkdir, '/usr/lib')\n"
+        "fails(os.unlink, '/nothing/at/all'); fails(os.rename, 'f', '{place}/sub/new')\n"
+        "os.mkdir('/tmp/x'); os.rename('/tmp/x', '/tmp/y')")
+    done = lesson.run(lesson.policy(lesson.fill(RO)), script)
+    assert done.returncode == 0, done
+    assert [d for d in lesson.denials()[0] if d["type"] == "file.denied" and
+            not d["what"].startswith("read ")] == []
 
 
 NO_LINE = [

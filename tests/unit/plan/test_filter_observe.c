@@ -50,12 +50,24 @@ static bool to_write(uint64_t flags)
 /* What of the allowed calls the observer is told of. */
 static bool is_told(const struct under *u, uint32_t nr, const uint64_t *args, unsigned observe)
 {
+	static const char *const changes[] = { "mkdir",	   "mkdirat",	"mknod", "mknodat",
+					       "symlink",  "symlinkat", "link",	 "linkat",
+					       "unlink",   "unlinkat",	"rmdir", "rename",
+					       "renameat", "renameat2", "chmod", "fchmodat",
+					       "fchmodat2" };
+	static const char *const accesses[] = { "access", "faccessat", "faccessat2" };
 	bool opens = observe & FO_OPENS, writes = observe & (FO_WRITES | FO_OPENS);
 
 	if (is_call(u, nr, "execve") || is_call(u, nr, "execveat"))
 		return observe & FO_EXEC;
 	if (is_call(u, nr, "connect"))
 		return observe & FO_CONNECTS;
+	for (size_t i = 0; i < ARRAY_SIZE(changes); i++)
+		if (is_call(u, nr, changes[i]))
+			return observe & FO_CHANGES;
+	for (size_t i = 0; i < ARRAY_SIZE(accesses); i++)
+		if (is_call(u, nr, accesses[i]))
+			return opens;
 	if (is_call(u, nr, "openat"))
 		return opens || (writes && to_write(args[2]));
 	if (u->arch == X86 && is_call(u, nr, "open"))
@@ -120,11 +132,12 @@ static void test_same_answers(void **state)
 {
 	static const int baselines[] = { BASELINE_NONE, BASELINE_STRICT, BASELINE_DEFAULT,
 					 BASELINE_PERMISSIVE };
-	static const unsigned ways[] = {
-		0,	   FO_REFUSED,	 FO_EXEC,  FO_CONNECTS,
-		FO_WRITES, ALL_OBSERVED, FO_OPENS, ALL_OBSERVED | FO_OPENS,
-		FO_TRIED,  FO_REFUSED | FO_TRIED
-	};
+	static const unsigned ways[] = { 0,	     FO_REFUSED,
+					 FO_EXEC,    FO_CONNECTS,
+					 FO_WRITES,  ALL_OBSERVED,
+					 FO_OPENS,   ALL_OBSERVED | FO_OPENS,
+					 FO_TRIED,   FO_REFUSED | FO_TRIED,
+					 FO_CHANGES, ALL_OBSERVED | FO_CHANGES };
 
 	for (size_t i = 0; i < ARRAY_SIZE(baselines); i++) {
 		for (size_t k = 0; k < ARRAY_SIZE(ways); k++) {
