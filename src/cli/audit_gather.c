@@ -27,6 +27,7 @@ static const struct section {
 	enum event_field fields[7]; /* until a repeated one */
 } sections[] = {
 	{ EV_LIMIT_REACHED, "limits", { EF_LIMIT, EF_VALUE, EF_COUNT, EF_MESSAGE, EF_ALLOW, EF_ADVICE, EF_ADVICE } },
+	{ EV_OUTPUT, "outputs", { EF_PATH, EF_BYTES, EF_ERROR, EF_COUNT, EF_COUNT } },
 	{ EV_LAYER_DOWNGRADED, "downgrades", { EF_LAYER, EF_REASON, EF_REASON } },
 	{ EV_AUDIT_GAP, "gaps", { EF_COUNT, EF_REASON, EF_REASON } },
 	{ EV_SETUP_ERROR, "errors", { EF_STAGE, EF_MESSAGE, EF_ERROR, EF_ERROR } },
@@ -39,7 +40,7 @@ static const struct section {
 static const char *const all_sections[] = { "timeline", "processes", "hosts",	"names",
 					    "written",	"refused",   "limits",	"downgrades",
 					    "gaps",	"errors",    "changes", "requests",
-					    "intents" };
+					    "intents",	"outputs" };
 
 static void put(json_t *o, const char *key, json_t *value)
 {

@@ -427,6 +427,7 @@ static const struct part {
 	{ "hosts", "Connections", HOSTS_HEAD, "</tbody></table>", host_row },
 	{ "names", "Names looked up", HOSTS_HEAD, "</tbody></table>", host_row },
 	{ "written", "Written outside the workspace", "<ul class=\"rows tight\">", "</ul>", written_row },
+	{ "outputs", "Collected results", "<ul class=\"rows\">", "</ul>", plain_row },
 	{ "requests", "Commands from outside", "<ul class=\"rows\">", "</ul>", plain_row },
 	{ "changes", "Changes of the policy while it ran", "<ul class=\"rows\">", "</ul>", plain_row },
 	{ "processes", "Processes", "<ul class=\"rows tree\">", "</ul>", process_row },

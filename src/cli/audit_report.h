@@ -16,7 +16,7 @@
  *	names       host, addresses, allowed, refused
  *	written     path, access, count, first, last, by
  *	refused     type, what, count, first, last, error, layer, rule, reason, allow, advice, by
- *	limits, downgrades, gaps, errors, changes, requests   time and the fields
+ *	limits, outputs, downgrades, gaps, errors, changes, requests   time and the fields
  *	intents     time, text, expect, until, events, met, unmet, unannounced: rule, message,
  *	            what, count, first, refused
  *	left_out    {section: how many more there were}

@@ -240,6 +240,7 @@ static const struct {
 	{ "hosts",	"Connections",				host_row },
 	{ "names",	"Names looked up",			host_row },
 	{ "written",	"Written outside the workspace",	written_row },
+	{ "outputs",	"Collected results",			plain_row },
 	{ "requests",	"Commands from outside",		plain_row },
 	{ "changes",	"Changes of the policy while it ran",	plain_row },
 	{ "processes",	"Processes",				process_row },

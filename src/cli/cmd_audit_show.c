@@ -270,7 +270,7 @@ static const char filter_help[] =
 	"Types: sandbox.created sandbox.started sandbox.ended setup.error layer.downgraded\n"
 	"policy.changed exec.requested process.exec process.exit file.write file.open\n"
 	"file.denied dns.allowed dns.denied net.allowed net.denied net.lost api.call\n"
-	"syscall.denied limit.reached intent audit.opened audit.gap";
+	"syscall.denied output.collected limit.reached intent audit.opened audit.gap";
 
 static const char *const show_help[] = {
 	"Prints what an audit trail says, its rotated files too, oldest first. Exits 1 if lines are",

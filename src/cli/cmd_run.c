@@ -14,6 +14,7 @@
 #include "cli/layers.h"
 #include "cli/obtain.h"
 #include "cli/options.h"
+#include "cli/outputs.h"
 #include "cli/report.h"
 #include "cli/sandbox.h"
 #include "supervisor/run.h"
@@ -102,17 +103,22 @@ static int start(struct report *report, const struct run_options *o, const struc
 		.began_us = (uint64_t)report->start.tv_sec * 1000000 +
 			    (uint64_t)report->start.tv_nsec / 1000,
 	};
+	static _cold_data_ struct run_outputs outputs;
 	struct run_store store;
 	int r = launch_prepare(&launch, plan, o, dirs, e);
 
 	launch.keep_fd = report->fd;
 	if (r == 0)
+		r = outputs_prepare(&launch, plan, &outputs, &request, e);
+	if (r == 0)
 		r = layers_prepare(&launch, plan, o, dirs, &store, &request, e);
 	if (r == 0 && request.kind != SANDBOX_FOREGROUND && ready_fd < 0)
 		r = detach(&ready_fd, not_started, e);
 	request.ready_fd = ready_fd;
-	if (r < 0)
+	if (r < 0) {
 		layers_drop(&request);
+		outputs_drop(&request);
+	}
 	return r < 0 ? r : supervisor_run(plan, &launch, &request, out, e);
 }
 

@@ -28,6 +28,7 @@ static const struct mapping {
 	[EV_PROCESS_EXIT]     = { 1007, 2,     DONE,   NULL },		    /* Terminate */
 	[EV_FILE_WRITE]	      = { 1001, 0,     DONE,   NULL },
 	[EV_FILE_OPEN]	      = { 1001, 0,     DONE,   NULL },
+	[EV_OUTPUT]	      = { 1001, 1,     DONE,   NULL },		    /* Create */
 	[EV_FILE_DENIED]      = { 1001, 0,     DENIED, NULL },
 	[EV_NET_ALLOWED]      = { 4001, NETWORK_OPEN,	DONE,	NULL },
 	[EV_NET_DENIED]	      = { 4001, NETWORK_REFUSE, DENIED, NULL },

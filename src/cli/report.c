@@ -58,6 +58,26 @@ static void add_pair(struct buf *b, const char *key, const char *value)
 	buf_json_string(b, value);
 }
 
+static void add_outputs(struct buf *b, const struct collected *c)
+{
+	char name[ERR_NAME];
+
+	if (!c)
+		return;
+	buf_puts(b, ",\"outputs\":[");
+	for (unsigned i = 0; i < c->count; i++) {
+		buf_puts(b, i ? ",{" : "{");
+		add_pair(b, "path", c->items[i].path);
+		buf_printf(b, ",\"bytes\":%llu", (unsigned long long)c->items[i].bytes);
+		if (c->items[i].error) {
+			buf_puts(b, ",");
+			add_pair(b, "error", err_name(c->items[i].error, name));
+		}
+		buf_puts(b, "}");
+	}
+	buf_printf(b, "],\"outputs_not_listed\":%u,\"outputs_lost\":%u", c->more, c->failed);
+}
+
 static void add_end(struct buf *b, const struct outcome *out, const struct err *e)
 {
 	const char *reason = err_is_set(e) || !out->reason ? "not started" : out->reason;
@@ -86,6 +106,7 @@ static void add_end(struct buf *b, const struct outcome *out, const struct err *
 			   (unsigned long long)out->changes_modified,
 			   (unsigned long long)out->changes_deleted);
 	}
+	add_outputs(b, out->outputs);
 	if (out->traceparent[0]) {
 		buf_puts(b, ",");
 		add_pair(b, "traceparent", out->traceparent);

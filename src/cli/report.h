@@ -23,6 +23,10 @@
  *	             refused. Files and calls: only where they are observed (audit, denials.file)
  *	changes      {store, added, modified, deleted}: files of the workspace that wait for
  *	             `purple diff STORE`; left out where none do
+ *	outputs      [{path, bytes, error}]: what filesystem.output_paths gave, at most 64, with
+ *	             an error, an errno's name, where it was not collected; outputs_not_listed
+ *	             and outputs_lost: how many more, and how many in all were lost. Left out
+ *	             where there are no boxes
  *	signal       where one ended the command or the sandbox
  *	error        {stage, message, remedy}, with "not started"
  *	downgrades   [{what, why}], under best-effort

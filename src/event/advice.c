@@ -307,6 +307,13 @@ static void bind_line(const struct advice_policy *p, const char *path, bool writ
 	bool above;
 
 	m = mount_of(p, path, &target);
+	if (m && m->kind == PM_OUTPUT) {
+		advice_why(ret,
+			   "%.150s takes results (filesystem.output_paths): they are read on the "
+			   "host, when the sandbox has ended",
+			   target);
+		return;
+	}
 	if (m && m->kind != PM_BIND && m->kind != PM_SCRATCH && m->kind != PM_WORKSPACE &&
 	    (m->kind != PM_DIR || streq(path, target))) {
 		advice_why(ret, "%.150s is Purple's own in there", target);

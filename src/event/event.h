@@ -52,6 +52,7 @@ enum event_type {
 	EV_NET_LOST, /* purple-net died */
 	EV_API_CALL, /* a request of plain HTTP */
 	EV_SYSCALL_DENIED,
+	EV_OUTPUT, /* a file of an output box was collected, or was not */
 	EV_LIMIT_REACHED,
 	EV_INTENT,	 /* what the agent said that it would do */
 	EV_AUDIT_OPENED, /* the first line of a file */
@@ -122,6 +123,7 @@ enum event_field {
 	EF_CHANGES_ADDED, /* how many files of the workspace wait for review */
 	EF_CHANGES_MODIFIED,
 	EF_CHANGES_DELETED,
+	EF_BYTES,
 	EF_FILE, /* of the trail before this one */
 	EF_TEXT,
 	EF_EXPECT, /* list */

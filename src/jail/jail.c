@@ -102,6 +102,7 @@ int jail_start(struct jail *j, const struct plan *plan, const struct launch *lau
 	j->task_fd = j->command_socket = j->notify_event = -1;
 	j->notify_socket = j->notify_fd = j->told_fd = -1;
 	memset(j->idmap_fds, -1, sizeof(j->idmap_fds));
+	memset(j->output_fds, -1, sizeof(j->output_fds));
 
 	r = jail_check_stdio((const int[]){ 0, 1, 2 }, &j->err);
 	if (r < 0)
@@ -173,5 +174,7 @@ void jail_close(struct jail *j)
 	jail_settle(j);
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		sys_close(TAKE_FD(*fds[i]));
+	for (unsigned i = 0; i < PLAN_OUTPUTS_MAX; i++)
+		sys_close(TAKE_FD(j->output_fds[i]));
 	jail_close_network(j);
 }

@@ -92,6 +92,8 @@ struct jail {
 	uint32_t exec_tries;
 	int told_fd; /* of the plan's PMF_TOLD file, to append to; once the table is ours */
 
+	int output_fds[PLAN_OUTPUTS_MAX]; /* roots of the PM_OUTPUTs, in plan order; -1 */
+
 	/* CLOCK_MONOTONIC, when command_fd was set; valid once it is. */
 	uint64_t released_us;
 

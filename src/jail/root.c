@@ -376,6 +376,39 @@ static int mount_tmpfs(struct jail *j, const struct plan_mount *m)
 	return new_fs(j, m, "tmpfs", options);
 }
 
+/*
+ * A box: a tmpfs of its own, whose root belongs to nobody inside where there are ids to
+ * spare. The launcher keeps it, since it shares our table, and empties it when all is over.
+ */
+static int mount_output(struct jail *j, const struct plan_mount *m)
+{
+	char size[24], inodes[24], mode[8];
+	const char *const options[][2] = { { "size", size },
+					   { "nr_inodes", inodes },
+					   { "mode", mode },
+					   { "uid", "65535" },
+					   { "gid", "65535" } };
+	unsigned count = j->plan->idmap == IDMAP_RANGE ? 5 : 3, n = 0;
+	int fs = sys_fsopen("tmpfs"), fd, r = MIN(fs, 0);
+
+	snprintf(size, sizeof(size), "%llu", (unsigned long long)j->plan->output_bytes);
+	snprintf(inodes, sizeof(inodes), "%llu",
+		 (unsigned long long)MAX(j->plan->output_bytes / 4096, (uint64_t)1024));
+	snprintf(mode, sizeof(mode), "%o", m->mode);
+	for (unsigned i = 0; i < count && r == 0; i++)
+		r = sys_fsconfig_string(fs, options[i][0], options[i][1]);
+	if (r == 0)
+		r = sys_fsconfig_create(fs);
+	fd = r < 0 ? r : sys_fsmount(fs, (unsigned)to_attrs(m->flags));
+	sys_close(fs);
+	if (fd < 0)
+		return fail(j, fd, "make a box for what is collected in", m);
+	while (j->output_fds[n] >= 0)
+		n++;
+	j->output_fds[n] = fd;
+	return attach(j, m, fd, plan_string(j->plan, m->target));
+}
+
 static int mount_proc(struct jail *j, const struct plan_mount *m)
 {
 	const char *subset = plan_string(j->plan, m->data);
@@ -548,6 +581,7 @@ static int (*const makers[PM_KINDS])(struct jail *, const struct plan_mount *) =
 	[PM_DEVICE] = mount_device,   [PM_MASK_FILE] = mount_mask,
 	[PM_MASK_DIR] = mount_mask,   [PM_DIR] = make_dir,
 	[PM_FILE] = make_file,	      [PM_SYMLINK] = make_symlink,
+	[PM_OUTPUT] = mount_output,
 };
 
 /*
@@ -570,6 +604,8 @@ static void close_batch(struct jail *j)
 	last = MAX(last, MAX(j->pty_event, MAX(j->launch->last_fd, j->launch->init_socket)));
 	for (unsigned i = 0; i < JAIL_IDMAPS_MAX; i++)
 		last = MAX(last, j->idmap_fds[i]);
+	for (unsigned i = 0; i < PLAN_OUTPUTS_MAX; i++)
+		last = MAX(last, j->output_fds[i]);
 	if (j->launch->keep_fd > last) {
 		sys_close_range((unsigned)last + 1, (unsigned)j->launch->keep_fd - 1, 0);
 		last = j->launch->keep_fd;

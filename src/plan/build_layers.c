@@ -117,7 +117,9 @@ static int build_landlock(struct builder *b)
 	b->head.landlock_abi = abi;
 	b->head.landlock_fs = known.handled_access_fs;
 	b->head.landlock_scoped = known.scoped;
-	b->head.landlock_root = known.handled_access_fs & LL_READ_DIR;
+	/* It would hold in a box that nobody may list, too. */
+	if (b->policy->filesystem.output_paths.count == 0)
+		b->head.landlock_root = known.handled_access_fs & LL_READ_DIR;
 	/* TCP stays inside the network namespace, where lo is all there is. */
 	if (!b->policy->network.loopback && !(b->head.network.flags & PN_ON))
 		b->head.landlock_net = known.handled_access_net;

@@ -636,6 +636,21 @@ static int bind_all(struct builder *b, const struct policy_binds *binds, const c
 	return r;
 }
 
+/* Resolved as binds are; then they are boxes. */
+static int build_outputs_from(struct builder *b)
+{
+	size_t from = b->mounts.len / sizeof(struct plan_mount), after = b->after.len;
+	int r = bind_all(b, &b->policy->filesystem.output_paths, "filesystem.output_paths", RW);
+
+	if (r == 0 && b->after.len > after) {
+		err_set(b->e, EPROTO, "plan",
+			"filesystem.output_paths: a box in the workspace could be read");
+		err_remedy(b->e, "{host_path: ./results, sandbox_path: /out}");
+		return -EPROTO;
+	}
+	return r == 0 ? build_outputs(b, from) : r;
+}
+
 static void build_workspace(struct builder *b)
 {
 	int mode = b->policy->filesystem.workspace;
@@ -714,12 +729,14 @@ int build_root(struct builder *b)
 	if (r == 0)
 		r = bind_all(b, &p->filesystem.writable_paths, "filesystem.writable_paths", RW);
 	if (r == 0)
-		r = bind_all(b, &p->filesystem.output_paths, "filesystem.output_paths", RW);
+		r = build_outputs_from(b);
 	if (r == 0) {
 		sort_by_target(b, &b->mounts, from);
 		sort_by_target(b, &b->after, 0);
 		build_workspace(b);
 		r = check_denials(b, &b->mounts);
 	}
+	if (r == 0)
+		r = build_outputs_check(b);
 	return r == 0 ? build_working_dir(b) : r;
 }

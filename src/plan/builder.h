@@ -36,6 +36,12 @@ int builder_lack(struct builder *b, const char *what, const char *why, const cha
 
 /* build_root.c: mounts, facts, working directory. */
 int build_root(struct builder *b);
+/*
+ * build_output.c: make boxes of the binds from @from on in @mounts, which are those of
+ * filesystem.output_paths; then, when all entries are there, refuse what would open one.
+ */
+int build_outputs(struct builder *b, size_t from);
+int build_outputs_check(struct builder *b);
 /* build_layers.c: namespaces, ids, capabilities, Landlock, environment. */
 int build_layers(struct builder *b);
 /* build_limits.c */

@@ -151,6 +151,7 @@ static const struct mount_kind {
 	[PM_DIR] = { .target = true },
 	[PM_FILE] = { .target = true },
 	[PM_SYMLINK] = { .any_source = true, .target = true },
+	[PM_OUTPUT] = { .source = true, .target = true },
 };
 
 static bool check_mount(struct check *c, const struct plan_mount *m)
@@ -219,6 +220,7 @@ static bool check_mounts(struct check *c)
 	const struct plan *p = c->p;
 	const struct plan_mount *m = plan_items(p, mounts, struct plan_mount);
 	bool workspace = false;
+	unsigned outputs = 0;
 
 	if (!check_table(c, p->mounts, sizeof(*m), "mounts: bad table"))
 		return false;
@@ -226,9 +228,12 @@ static bool check_mounts(struct check *c)
 		if (!check_mount(c, &m[i]))
 			return false;
 		workspace |= m[i].kind == PM_WORKSPACE;
+		outputs += m[i].kind == PM_OUTPUT;
 		if (!workspace && in_workspace(p, m[i].target))
 			return fail(c, "mount: in the workspace, but before it");
 	}
+	if (outputs > PLAN_OUTPUTS_MAX || (outputs && !p->output_bytes))
+		return fail(c, "mounts: too many outputs, or of no size");
 	return true;
 }
 

@@ -26,6 +26,7 @@
 #define PLAN_MAGIC 0x4e4c50454c505550ULL /* "PUPLEPLN" */
 #define PLAN_VERSION 1
 #define PLAN_MAX (64 * 1024) /* bytes; a usual plan has 5 KiB */
+enum { PLAN_OUTPUTS_MAX = 8 };
 
 /* A NUL-terminated string at @off; @len without the NUL. off 0: absent. */
 struct plan_str {
@@ -55,6 +56,7 @@ enum plan_mount_kind {
 	PM_DIR,	      /* a directory of the root tmpfs */
 	PM_FILE,      /* a file of the root tmpfs with content @data */
 	PM_SYMLINK,   /* a symbolic link to @source */
+	PM_OUTPUT,    /* a tmpfs that is written only; collected at the end into @source */
 	PM_KINDS
 };
 
@@ -333,6 +335,7 @@ struct plan {
 
 	uint64_t workspace_bytes; /* that PMF_LAYERED may take; 0: no limit, in memory half of it */
 	uint64_t workspace_files;
+	uint64_t output_bytes; /* of each PM_OUTPUT */
 
 	struct plan_limits limits;
 	struct plan_network network;

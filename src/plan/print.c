@@ -158,6 +158,11 @@ static void print_mounts(struct buf *b, const struct plan *p)
 	buf_printf(b, " and %" PRIu64 " inodes\n", p->root_inodes);
 	for (uint32_t i = 0; i < p->mounts.count; i++)
 		print_mount(b, p, &m[i]);
+	if (p->output_bytes) {
+		buf_puts(b, "  each output takes at most ");
+		size(b, p->output_bytes);
+		buf_puts(b, ", in memory, until it is collected\n");
+	}
 	print_layers_of_workspace(b, p);
 }
 

@@ -188,6 +188,8 @@ static void print_mounts(struct json *j, const struct plan *p)
 	number(j, "size", p->root_size);
 	number(j, "inodes", p->root_inodes);
 	close_(j, "}");
+	if (p->output_bytes)
+		number(j, "output_bytes", p->output_bytes);
 	print_layers_of_workspace(j, p);
 	open_(j, "mounts", "[");
 	for (uint32_t i = 0; i < p->mounts.count; i++) {

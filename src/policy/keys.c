@@ -54,7 +54,12 @@ const struct policy_key policy_keys[] = {
 	{ "filesystem.writable_paths", KEY_BINDS, AT(filesystem.writable_paths), .option = "rw",
 	  .help = "Paths of the host that are there and can be written." },
 	{ "filesystem.output_paths", KEY_BINDS, AT(filesystem.output_paths), .option = "output",
-	  .help = "Paths of the host that take results; written as writable_paths are." },
+	  .help = "Directories of the host that take results. Inside, each is an empty box: the "
+		  "command creates files and directories in it, and may neither read nor list it. "
+		  "When the sandbox has ended, what is in it is moved out; where the host has a file "
+		  "of that name, it is not overwritten, and the sandbox's id is put behind the new "
+		  "name. Links are not taken along. A box lies in nothing that may be read: "
+		  "{host_path: ~/results, sandbox_path: /out}." },
 	{ "filesystem.scratch_paths", KEY_LIST, AT(filesystem.scratch_paths),
 	  .check = check_inner_path, .form = "/tmp", .option = "scratch",
 	  .help = "Empty directories in memory that end with the sandbox. /tmp and /var/tmp are "
@@ -83,6 +88,10 @@ const struct policy_key policy_keys[] = {
 	{ "filesystem.scratch_bytes", KEY_SIZE, AT(filesystem.scratch_bytes), .min = 64 * KIB,
 	  .max = TIB, .fallback = "512M", .option = "scratch-size",
 	  .help = "How much all scratch directories together may hold." },
+
+	{ "filesystem.output_bytes", KEY_SIZE, AT(filesystem.output_bytes), .min = 64 * KIB,
+	  .max = TIB, .fallback = "512M", .option = "output-size",
+	  .help = "How much each of output_paths may take; it is in memory until the end." },
 
 	{ "workspace.max_bytes", KEY_SIZE, AT(workspace.max_bytes), .min = 64 * KIB, .max = TIB,
 	  .option = "workspace-size",

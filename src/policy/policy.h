@@ -115,6 +115,7 @@ struct policy {
 		bool sys;		       /* a read-only, masked /sys */
 		bool system;		       /* the host's system directories, read-only */
 		struct policy_num scratch_bytes;
+		struct policy_num output_bytes; /* of each of output_paths */
 	} filesystem;
 
 	struct {

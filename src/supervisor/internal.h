@@ -321,6 +321,12 @@ void workspace_end(struct supervisor *s);
  */
 void workspace_look(struct supervisor *s, uint64_t now);
 
+/*
+ * outputs.c: move what is in the boxes out of them, and say what it was. After the sandbox
+ * has ended; without boxes nothing.
+ */
+void outputs_collect(struct supervisor *s);
+
 /* register.c */
 int register_claim(struct supervisor *s, struct err *e);
 void register_late(struct supervisor *s); /* of an anonymous run; never fails loudly */

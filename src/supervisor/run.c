@@ -410,6 +410,7 @@ static void judge_why(struct supervisor *s)
 static int highest_fd(const struct supervisor *s)
 {
 	const struct run_store *store = s->request->store;
+	const struct run_outputs *outputs = s->request->outputs;
 	const int fds[] = { s->launch->workspace_fd,
 			    store ? store->all : -1,
 			    store ? store->dir : -1,
@@ -435,6 +436,8 @@ static int highest_fd(const struct supervisor *s)
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		last = MAX(last, fds[i]);
+	for (unsigned i = 0; outputs && i < outputs->count; i++)
+		last = MAX(last, outputs->fds[i]);
 	if (s->events.on)
 		last = MAX(last, MAX(MAX(s->trail.dir, s->trail.file), s->trail.head));
 	for (size_t i = 0; s->has_leaf && i < PLAN_CONTROLLERS; i++)
@@ -459,8 +462,9 @@ void supervisor_ready(struct supervisor *s)
 
 static int start(struct supervisor *s, struct err *e)
 {
-	bool has_id = s->request->stays || s->request->id || s->plan->limits.controllers ||
-		      s->plan->audit.flags & PA_ON || s->plan->tracing.flags & PT_ON;
+	bool has_id = s->request->stays || s->request->id || s->request->outputs ||
+		      s->plan->limits.controllers || s->plan->audit.flags & PA_ON ||
+		      s->plan->tracing.flags & PT_ON;
 	int r;
 
 	trace_begin(s);
@@ -557,6 +561,7 @@ int supervisor_run(const struct plan *plan, struct launch *launch,
 	ebpf_end(&s);
 	refused_log(&s);
 	workspace_end(&s);
+	outputs_collect(&s);
 	output_close(&s);
 	group_end(&s, request->count || by_kill(ret) || s.events.on);
 	judge_why(&s);

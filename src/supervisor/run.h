@@ -36,18 +36,39 @@ struct run_store {
 	bool keep; /* review: if there are any */
 };
 
+/* Where the plan's PM_OUTPUTs are collected, in its order. The supervisor closes them. */
+struct run_outputs {
+	unsigned count;
+	int fds[PLAN_OUTPUTS_MAX]; /* O_RDONLY on the directories */
+	const char *paths[PLAN_OUTPUTS_MAX];
+};
+
+/* What came of it, as many files as there is room for. */
+struct collected {
+	unsigned count, more; /* in @items; beyond */
+	unsigned failed;      /* of all, those that were not collected */
+	size_t used;
+	struct {
+		const char *path; /* of the host, in @room */
+		uint64_t bytes;
+		int error; /* a positive errno; 0: it was collected */
+	} items[64];
+	char room[8192];
+};
+
 struct run_request {
 	enum sandbox_kind kind;
-	const char *name;	 /* NULL: none was given; it is called by its id */
-	bool stays;		 /* takes exec; always, but for an anonymous foreground run */
-	bool count;		 /* fill in what the group counted */
-	bool terminal;		 /* a detached command gets one */
-	const char *id;		 /* made already, for @store; NULL: not yet */
-	struct run_store *store; /* NULL: none */
-	const char *runtime;	 /* directory of live state; NULL: there is none */
-	bool totals;		 /* keep a file of them there: it goes with the session */
-	bool plan_cached;	 /* for a trace: it was not made now */
-	uint64_t began_us;	 /* CLOCK_MONOTONIC, when the caller began; 0: unknown */
+	const char *name;	     /* NULL: none was given; it is called by its id */
+	bool stays;		     /* takes exec; always, but for an anonymous foreground run */
+	bool count;		     /* fill in what the group counted */
+	bool terminal;		     /* a detached command gets one */
+	const char *id;		     /* made already, for @store; NULL: not yet */
+	struct run_store *store;     /* NULL: none */
+	struct run_outputs *outputs; /* NULL: none */
+	const char *runtime;	     /* directory of live state; NULL: there is none */
+	bool totals;		     /* keep a file of them there: it goes with the session */
+	bool plan_cached;	     /* for a trace: it was not made now */
+	uint64_t began_us;	     /* CLOCK_MONOTONIC, when the caller began; 0: unknown */
 	/* Detached: a socket for a struct run_ready when the command runs; closed then. */
 	int ready_fd; /* -1: none */
 };
@@ -71,8 +92,9 @@ struct outcome {
 	bool spans_waited;     /* what has become of the spans of the trace is known, below */
 	bool network_died;     /* purple-net did, before the sandbox: its network ended there */
 	char network_why[160]; /* and of what; its own words in it are hostile */
-	const struct denials *denials; /* what was refused; NULL: nothing */
-	bool counted;		       /* @group holds what its control group counted */
+	const struct collected *outputs; /* NULL: there were no boxes */
+	const struct denials *denials;	 /* what was refused; NULL: nothing */
+	bool counted;			 /* @group holds what its control group counted */
 	struct cg_usage group;
 	/* Its trace: the root span, or "". */
 	char traceparent[TRACEPARENT_LEN + 1];

@@ -289,7 +289,7 @@ bool watch_refused(const struct supervisor *s, const char *path, bool creates, s
 	if (!p.mount || p.mount->kind == PM_DIR || p.mount->kind == PM_FILE)
 		return refused_in_root(s, real, &p, creates, t);
 	if (p.mount->kind != PM_BIND && p.mount->kind != PM_WORKSPACE &&
-	    p.mount->kind != PM_SCRATCH)
+	    p.mount->kind != PM_SCRATCH && p.mount->kind != PM_OUTPUT)
 		return false;
 	if (!reads && p.mount->flags & PMF_RDONLY)
 		return refuse(t, EROFS, "mount");

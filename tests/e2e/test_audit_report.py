@@ -55,9 +55,10 @@ def test_all_of_a_session(as_user, trail):
     assert r["changes"][0]["rule"] == "crates.io:443"
     assert r["requests"][0]["command"] == ["ls", "-l"]
     assert r["errors"][0]["reason"] == "killed by signal 9"
-    assert r["counts"]["process.exec"] == 3 and r["trail"]["lines"] == 23
+    assert [(o["path"], o["bytes"]) for o in r["outputs"]] == [("/srv/out/result.csv", 1200)]
+    assert r["counts"]["process.exec"] == 3 and r["trail"]["lines"] == 24
     assert sum(r["activity"]["lanes"]["refused"]) == 100025
-    assert len(r["timeline"]) == 23 and r["left_out"] == {}
+    assert len(r["timeline"]) == 24 and r["left_out"] == {}
 
 
 def test_text(as_user, trail):

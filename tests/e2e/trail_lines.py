@@ -138,6 +138,7 @@ def session(trail, sandbox="sb-1", name="one"):
     add("audit.gap", count=2, reason="the disk was full")
     add("net.lost", reason="killed by signal 9")
     add("process.exit", 900, pid=4001, ppid=4000, path="/bin/sh", status=3, source="seccomp")
+    add("output.collected", path="/srv/out/result.csv", bytes=1200)
     add("sandbox.ended", status=3, reason="exited", duration_ms=1620, cpu_us=812000,
         memory_peak=52428800)
 
@@ -147,4 +148,5 @@ ALL_TYPES = {
     "policy.changed", "exec.requested", "process.exec", "process.exit", "file.write", "file.open",
     "file.denied", "dns.allowed", "dns.denied", "net.allowed", "net.denied", "net.lost",
     "api.call", "syscall.denied", "limit.reached", "intent", "audit.opened", "audit.gap",
+    "output.collected",
 }

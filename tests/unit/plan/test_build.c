@@ -536,7 +536,7 @@ static void test_order(void **state)
 	assert_non_null(workspace);
 	assert_int_equal(tmp, 1);
 	assert_int_equal(out, 1);
-	assert_int_equal(find_mount(&t, "/out")->kind, PM_BIND);
+	assert_int_equal(find_mount(&t, "/out")->kind, PM_OUTPUT);
 	assert_int_equal(find_mount(&t, "/cache")->kind, PM_SCRATCH);
 	assert_non_null(find_mount(&t, "./.git"));
 	assert_string_equal(plan_string(t.plan, t.plan->working_dir), "/cache");
