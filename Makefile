@@ -25,7 +25,7 @@ PYTEST = PURPLE=$(OUT)/bin/purple PURPLE_BUILD=$(BUILD) $(REROOT) $(PYTHON) -m p
 REROOT = $(BUILD)/tools/reroot
 export LC_ALL ?= C.UTF-8
 
-.PHONY: all help bootstrap demo check check-asan check-long escape fuzz bench lint format install clean
+.PHONY: all help bootstrap demo check check-asan check-long escape fuzz bench lint format install dist deb clean
 .NOTPARALLEL:
 
 all: configured
@@ -44,6 +44,8 @@ help:
 	@echo '                 SCALE=$(SCALE) sandboxes alive at once'
 	@echo 'make lint        formatting and static analysis'
 	@echo 'make install     to PREFIX=$(PREFIX); any directory will do, as any user'
+	@echo 'make dist        a tarball of the commit, in $(BUILD)'
+	@echo 'make deb         a Debian package of the commit, in $(BUILD)'
 	@echo 'make clean       remove what was built'
 
 # Meson says at length what it misses, and not how to get it.
@@ -88,7 +90,7 @@ run-tests: all
 	@$(PYTEST) -q $(XDIST) tests
 
 check-long:
-	@tools/bootstrap build test long
+	@tools/bootstrap build test long package
 	@$(MAKE) --no-print-directory check check-asan
 	@$(MAKE) --no-print-directory fuzz
 	@$(PYTEST) -q -m long tests
@@ -125,3 +127,14 @@ install:
 
 clean:
 	rm -rf build build-asan build-fuzz out out-asan
+
+# The same commit gives the same bytes.
+VERSION = $(shell sed -n "s/^  version: '\(.*\)',/\1/p" meson.build)
+dist:
+	@mkdir -p $(BUILD)
+	@git archive --prefix=purple-$(VERSION)/ HEAD | xz -9 -T1 >$(BUILD)/purple-$(VERSION).tar.xz
+	@echo $(BUILD)/purple-$(VERSION).tar.xz
+
+deb:
+	@tools/bootstrap build package
+	@tools/deb $(BUILD)/deb

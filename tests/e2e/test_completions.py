@@ -122,3 +122,11 @@ def test_every_command_and_option_is_there(purple, place):
             assert re.search(rf"\b{command}\b", text), command
             for option in options:
                 assert re.search(rf"--{option}\b|-l {option}\b", text), (command, option)
+
+
+def test_every_command_has_a_manual_page(purple):
+    """And no page is of a command that is not there."""
+    pages = {path.name.split(".")[0].removeprefix("purple-")
+             for path in (pathlib.Path(purple).parent.parent / "share/man/man1").iterdir()}
+    text = subprocess.run([purple, "--help"], capture_output=True, text=True, check=True).stdout
+    assert pages - {"purple"} == set(re.findall(r"^  ([a-z]+) ", text, re.M))
