@@ -174,6 +174,11 @@ int review_open(struct review *v, const char **word, struct err *e)
 	if (r < 0)
 		return r;
 	r = store_read(v->dir, &v->meta);
+	if (r == -ENOENT) {
+		/* Who was removing it was killed. */
+		store_sweep(v->all, 0);
+		return err_set(e, r, "workspace", "what it changed was applied or dropped");
+	}
 	if (r < 0)
 		return err_set(e, r, "workspace", "read what is kept of it");
 	if (v->meta.form != STORE_OVERLAY)

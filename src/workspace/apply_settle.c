@@ -141,8 +141,8 @@ int settle_step(int host, bool committing, struct step *s)
 	struct place p;
 	int r;
 
-	if (s->state != STEP_OPEN || s->kind == STEP_INSIDE || s->kind == STEP_TOUCHED ||
-	    s->kind == STEP_META)
+	if ((s->state != STEP_OPEN && !s->untidy) || s->kind == STEP_INSIDE ||
+	    s->kind == STEP_TOUCHED || s->kind == STEP_META)
 		return 0;
 	r = place_open(host, s, &p);
 	/* Its directory is gone, and the temporary with it. */
@@ -153,6 +153,7 @@ int settle_step(int host, bool committing, struct step *s)
 	if (r < 0)
 		return r;
 	r = settle(host, committing, s, &p);
+	s->untidy = r < 0;
 	sys_close(p.dir);
 	return r;
 }

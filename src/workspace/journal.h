@@ -54,7 +54,8 @@ struct step {
 	const char *path; /* relative to the workspace; "." is itself */
 	uint64_t key;	  /* of its temporary names */
 	struct file_id before, after;
-	enum step_state state; /* not written */
+	enum step_state state; /* not written, nor is this: */
+	bool untidy;	       /* its temporary could not be removed */
 };
 
 struct journal {
