@@ -172,6 +172,8 @@ static int check_options(const struct run_options *o, struct err *e)
 	} else if (!o->command[0]) {
 		what = "no command given";
 	}
+	if (o->resume && !o->name)
+		what = "--resume needs --name: the changes of which sandbox?";
 	if (o->tty && !o->detach)
 		what = "--tty belongs to --detach; in the foreground it has our terminal";
 	if (what) {
@@ -220,7 +222,8 @@ static int run(int argc, char **argv, bool create, struct outcome *out, struct r
 					"beside it; install it again");
 		return r;
 	}
-	return run_planned(&o, &dirs, out, report, e);
+	r = o.resume ? layers_resume(&o, &dirs, e) : 0;
+	return r < 0 ? r : run_planned(&o, &dirs, out, report, e);
 }
 
 /* The status alone does not tell who ended it, or by which limit. */

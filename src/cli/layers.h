@@ -22,6 +22,9 @@ int layers_prepare(struct launch *l, const struct plan *p, const struct run_opti
 		   const struct dirs *dirs, struct run_store *store, struct run_request *request,
 		   struct err *e);
 
+/* Of --resume, before there is a plan: let @o have the workspace of the store @o->name. */
+int layers_resume(struct run_options *o, const struct dirs *dirs, struct err *e);
+
 /* It comes to no start: remove what layers_prepare() made, if it did. */
 void layers_drop(struct run_request *request);
 

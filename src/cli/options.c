@@ -30,6 +30,7 @@ enum own_option {
 	OWN_NO_CACHE,
 	OWN_REPORT,
 	OWN_NAME,
+	OWN_RESUME,
 	OWN_DETACH,
 	OWN_TTY,
 	OWN_JSON,
@@ -65,6 +66,8 @@ static const struct own_option_row {
 	  "write how it ended as JSON to a file, fd:N, or - for standard output" },
 	{ "--name", NULL, OWN_NAME, START, " NAME",
 	  "a sandbox that others can enter: purple exec NAME -- …" },
+	{ "--resume", NULL, OWN_RESUME, START, NULL,
+	  "with --name: go on in what a sandbox of that name has changed in its workspace" },
 	{ "--detach", "-d", OWN_DETACH, RUN, NULL,
 	  "go on in the background, with a log; print the name" },
 	{ "--tty", "-t", OWN_TTY, RUN, NULL,
@@ -118,6 +121,9 @@ static void take_own(struct run_options *o, enum own_option id, const char *valu
 		break;
 	case OWN_NAME:
 		o->name = value;
+		break;
+	case OWN_RESUME:
+		o->resume = true;
 		break;
 	case OWN_DETACH:
 		o->detach = true;
@@ -200,6 +206,18 @@ static int take_dir(struct run_options *o, const char *value, struct err *e)
 		return add_override(o, "--dir", "filesystem.workspace", "=", modes[i], e);
 	}
 	return 0;
+}
+
+int run_options_resume(struct run_options *o, const char *workspace, struct err *e)
+{
+	static const char key[] = "filesystem.workspace";
+
+	if (!o->workspace)
+		o->workspace = workspace;
+	for (size_t i = 0; i < o->overrides_count; i++)
+		if (str_after(o->overrides[2 * i + 1], key))
+			return 0;
+	return add_override(o, "--resume", key, "=", "review", e);
 }
 
 static int parse_own(const struct own_option_row *row, const struct word *w, const char *value,

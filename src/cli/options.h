@@ -21,6 +21,7 @@ struct run_options {
 	const char *name;      /* --name; NULL: none */
 	bool detach, tty;      /* of run alone; what is created is detached */
 	bool create;	       /* it is `purple create` */
+	bool resume;	       /* --resume: in the changes that @name has */
 	bool best_effort, help;
 	bool no_cache;	    /* not of plan, as -w, --report and --name */
 	bool json, verbose; /* of plan alone */
@@ -42,6 +43,12 @@ int create_options_parse(int argc, char **argv, struct run_options *o, struct er
 
 /* The same of `purple plan`, which takes no command. */
 int plan_options_parse(int argc, char **argv, struct run_options *o, struct err *e);
+
+/*
+ * What @o resumes has changes of the directory @workspace, in review: unless it says
+ * otherwise that is what it gets. @workspace stays the caller's, and is kept.
+ */
+int run_options_resume(struct run_options *o, const char *workspace, struct err *e);
 
 /* The list of options for `--help`, to @fd. */
 void run_options_help(int fd);

@@ -132,7 +132,7 @@ static int open_layers(struct review *v, struct err *e)
 	int count = store_stack(&v->meta, v->meta.top, numbers);
 
 	for (int i = 0; i < count; i++) {
-		int fd = store_open_layer(v->dir, numbers[i]);
+		int fd = store_open_layer(v->dir, &v->meta, numbers[i]);
 
 		if (fd < 0)
 			return err_set(e, fd, "workspace", "open layer %u of %s", numbers[i],

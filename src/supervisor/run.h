@@ -31,9 +31,12 @@
 struct run_store {
 	int all, dir; /* workspace/store.h; @dir is locked. The supervisor closes both. */
 	const char *name;
-	int layer; /* that is written */
+	int layer;	 /* that is written */
+	unsigned layers; /* and how many there are with those that it lies on */
 	uint32_t mode_bits;
-	bool keep; /* review: if there are any */
+	uint64_t below_bytes, below_files; /* what lies in those, if that is limited */
+	bool keep;			   /* review: if there are any */
+	bool resumed;			   /* they have waited before: they wait on */
 };
 
 /* Where the plan's PM_OUTPUTs are collected, in its order. The supervisor closes them. */
@@ -89,6 +92,7 @@ struct outcome {
 	uint64_t changes;    /* of the workspace, that wait for review; of these: */
 	uint64_t changes_added, changes_modified, changes_deleted;
 	const char *store;     /* under this name; NULL: none do */
+	bool changes_above;    /* @changes are those since the last snapshot, or the resumption */
 	bool spans_waited;     /* what has become of the spans of the trace is known, below */
 	bool network_died;     /* purple-net did, before the sandbox: its network ended there */
 	char network_why[160]; /* and of what; its own words in it are hostile */

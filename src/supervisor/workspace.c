@@ -10,6 +10,11 @@
 
 int run_changes_line(const struct outcome *o, char *ret, size_t size)
 {
+	if (o->changes_above)
+		return snprintf(ret, size,
+				"purple: changes wait, %llu of them since the last snapshot: "
+				"purple diff %s, purple apply %s, purple discard %s\n",
+				(unsigned long long)o->changes, o->store, o->store, o->store);
 	return snprintf(ret, size,
 			"purple: %llu %s: purple diff %s, purple apply %s, purple discard %s\n",
 			(unsigned long long)o->changes,
@@ -24,13 +29,17 @@ enum { BLIND_MAX = 6 };
 
 void workspace_look(struct supervisor *s, uint64_t now)
 {
-	const struct usage_limits limits = { s->plan->workspace_bytes, s->plan->workspace_files };
+	const struct usage_limits all = { s->plan->workspace_bytes, s->plan->workspace_files };
 	const struct run_store *t = s->request->store;
 	static _cold_data_ unsigned blind;
+	struct usage_limits limits;
 	struct usage u;
 
-	if (!t || (!limits.bytes && !limits.files))
+	if (!t || (!all.bytes && !all.files))
 		return;
+	/* What lies below counts, too; 0 would be no limit. */
+	limits.bytes = all.bytes ? all.bytes - MIN(t->below_bytes, all.bytes - 1) : 0;
+	limits.files = all.files ? all.files - MIN(t->below_files, all.files - 1) : 0;
 	if (now && usage_of_layer(t->layer, -1, t->mode_bits, &limits, &u) == 0)
 		blind = u.full ? BLIND_MAX : u.more ? blind + 1 : 0;
 	if (blind == BLIND_MAX) {
@@ -55,7 +64,8 @@ void workspace_end(struct supervisor *s)
 	if (t->keep)
 		r = usage_of_layer(t->layer, s->launch->workspace_fd, t->mode_bits, &all, &u);
 	sys_close(TAKE_FD(t->layer));
-	if (t->keep && (r < 0 || u.changes > 0)) {
+	if (t->keep && (r < 0 || u.changes > 0 || t->resumed)) {
+		s->out->changes_above = t->layers > 1;
 		s->out->changes = u.changes;
 		s->out->changes_added = u.added;
 		s->out->changes_modified = u.modified;

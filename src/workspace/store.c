@@ -32,32 +32,88 @@ int store_open_entry(int all, const char *name)
 	return sys_openat(all, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 }
 
-static void format_layer(char path[32], uint32_t number)
+static void format_layer(char path[STORE_LAYER_PATH], uint32_t number)
 {
-	snprintf(path, 32, STORE_LAYERS "/%u", number);
+	snprintf(path, STORE_LAYER_PATH, STORE_LAYERS "/%u", number);
 }
 
-int store_open_layer(int dir, uint32_t number)
+void store_format_shared(char path[STORE_LAYER_PATH], const struct store_meta *m,
+			 const struct store_layer *l)
 {
-	char path[32];
+	const char *tree = l->tree[0] ? l->tree : m->tree[0] ? m->tree : m->id;
 
-	format_layer(path, number);
+	snprintf(path, STORE_LAYER_PATH, STORE_SHARED "/%s-%u", tree,
+		 l->tree[0] ? l->tree_number : l->number);
+}
+
+/* Beneath @dir, where our own links and mounts are not followed either. */
+static int open_beneath(int dir, const char *path)
+{
 	return sys_openat2(dir, path, O_RDONLY | O_DIRECTORY, 0,
 			   RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+}
+
+int store_open_layer(int dir, const struct store_meta *m, uint32_t number)
+{
+	const struct store_layer *l = store_layer(m, number);
+	char path[STORE_LAYER_PATH];
+	int fd = -ENOENT, all;
+
+	if (!l)
+		return -EBADMSG;
+	format_layer(path, number);
+	if (!l->tree[0])
+		fd = open_beneath(dir, path);
+	if (fd != -ENOENT)
+		return fd;
+	store_format_shared(path, m, l);
+	all = sys_openat(dir, "..", O_PATH | O_DIRECTORY, 0);
+	fd = all < 0 ? all : open_beneath(all, path);
+	sys_close(all);
+	return fd;
+}
+
+int store_layer_path(int dir, const struct store_meta *m, uint32_t number,
+		     char path[STORE_LAYER_PATH], bool *shared)
+{
+	const struct store_layer *l = store_layer(m, number);
+
+	if (!l)
+		return -EBADMSG;
+	format_layer(path, number);
+	*shared = l->tree[0] || sys_call(SYS_faccessat, dir, path, 0) == -ENOENT;
+	if (*shared)
+		store_format_shared(path, m, l);
+	return 0;
 }
 
 /* Its root's mode and owner are what the sandbox sees of the workspace's own. */
 static int make_layer(int dir, const struct store_meta *m, uint32_t number)
 {
-	char path[32];
+	char path[STORE_LAYER_PATH];
 	int r;
 
 	format_layer(path, number);
 	r = sys_mkdirat(dir, path, 0700);
 	if (r == 0 && geteuid() == 0 && fchownat(dir, path, m->uid, m->gid, 0) < 0)
 		r = -errno;
-	if (r == 0 && fchmodat(dir, path, m->mode_bits, 0) < 0)
-		r = -errno;
+	return r;
+}
+
+/* And its xattrs and times, if the layer below has changed them. */
+static int inherit(int dir, const struct store_meta *m, uint32_t number, uint32_t parent)
+{
+	char path[STORE_LAYER_PATH];
+	int from, to, r = 0;
+
+	format_layer(path, number);
+	if (parent == 0)
+		return fchmodat(dir, path, m->mode_bits, 0) < 0 ? -errno : 0;
+	to = open_beneath(dir, path);
+	from = to < 0 ? to : store_open_layer(dir, m, parent);
+	r = from < 0 ? from : store_copy_attributes(from, to, false);
+	sys_close(from);
+	sys_close(to);
 	return r;
 }
 
@@ -72,12 +128,14 @@ int store_add_layer(int dir, struct store_meta *m, uint32_t parent)
 	r = make_layer(dir, m, number);
 	/* Left by who was killed before the meta named it. */
 	if (r == -EEXIST) {
-		char path[32];
+		char path[STORE_LAYER_PATH];
 
 		format_layer(path, number);
 		r = store_remove_tree(dir, path);
 		r = r < 0 ? r : make_layer(dir, m, number);
 	}
+	if (r == 0)
+		r = inherit(dir, m, number, parent);
 	if (r < 0)
 		return r;
 	m->layers[m->layers_count++] = (struct store_layer){ .number = number, .parent = parent };
@@ -142,8 +200,8 @@ static int in_use(const char *name, bool live, struct err *e)
 		err_remedy(e, "use another name");
 	else
 		err_remedy(e,
-			   "`purple diff %s` shows them; then `purple apply %s` or `purple "
-			   "discard %s`",
+			   "`purple diff %s` shows them, --resume goes on in them; `purple apply %s` "
+			   "or `purple discard %s`",
 			   name, name, name);
 	return -EEXIST;
 }
@@ -219,4 +277,18 @@ int store_open(int all, const char *name)
 		dir = b.dir;
 	}
 	return dir;
+}
+
+int store_base(int dir, const struct store_meta *m, int64_t *ns)
+{
+	struct stat st;
+
+	if (m->base_ns) {
+		*ns = (int64_t)m->base_ns;
+		return 0;
+	}
+	if (fstatat(dir, STORE_CREATED, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	*ns = st.st_ctim.tv_sec * 1000000000LL + st.st_ctim.tv_nsec;
+	return 0;
 }

@@ -12,7 +12,9 @@
  *	           changed by somebody else (to the grain of the file system's clock)
  *	layers/N   an overlay's upper directory each, N decimal from 1. A layer's
  *	           parent is what was below it: another layer, or 0, the workspace.
- *	           Their roots have the workspace's mode and owner.
+ *	           Their roots have the workspace's mode and owner, as the layer below
+ *	           left them. Only the one on top is ever written. What the meta does not
+ *	           name was left by a command that was killed.
  *	work/      the overlay's own, of no interest
  *	copy/      STORE_COPY: instead of layers, a copy of the whole workspace
  *	copy.base  STORE_COPY: of each file of the workspace when it was copied,
@@ -25,10 +27,21 @@
  * are no redirects and no metacopies. Owners are those that files would have in
  * the workspace: as root they go through an id-mapped mount.
  *
+ * Beside the stores is .shared/TREE-N: layer N of the store whose tree is TREE, in which
+ * others stand since it was forked. A store's own layer N is in the one place or, once
+ * others share it, in the other, so that a fork is a rename(2) and no meta of the parent's
+ * has to change with it. A shared layer is never written, and is removed when no meta
+ * names it any more: none is counted, so no count can be wrong. While some store's meta is
+ * rubbish none is removed.
+ *
  * Locks: the supervisor holds flock(LOCK_EX) on the directory while the sandbox
  * lives, and who changes the store (apply, discard, rollback) while he does. A
  * reader takes LOCK_SH if it wants what does not change; to read what a live
  * sandbox has done so far it takes none. So:
+ *
+ * Who moves layers to .shared, or removes some of them, holds LOCK_EX on the directory of
+ * all stores, for moments: store_lock_shared(). Who removes a store takes it once between
+ * the meta and the layers, so that no fork is half done with it. It comes after a store's.
  *
  *	locked                     a live sandbox's, or somebody is at work
  *	unlocked, mode=review      waits for a person
@@ -59,6 +72,7 @@
 #define STORE_COPY_DIR "copy"
 #define STORE_COPY_BASE "copy.base"
 #define STORE_JOURNAL "journal"
+#define STORE_SHARED ".shared"
 
 enum {
 	STORE_VERSION = 1,
@@ -76,6 +90,10 @@ extern const char *const store_form_names[STORE_FORMS]; /* "overlay", "copy" */
 struct store_layer {
 	uint32_t number, parent;	/* parent < number; 0: the workspace */
 	char label[STORE_NAME_MAX + 1]; /* of a snapshot, whose last layer this is; "" */
+	uint64_t created_ns;		/* that snapshot, CLOCK_REALTIME; 0: none, or unknown */
+	/* Another store's, of which this one is a fork: .shared/TREE-NUMBER. "": our own. */
+	char tree[STORE_ID_LEN + 1];
+	uint32_t tree_number;
 };
 
 struct store_meta {
@@ -83,12 +101,15 @@ struct store_meta {
 	char id[STORE_ID_LEN + 1];
 	enum store_mode mode;
 	enum store_form form;
-	char path[PATH_MAX];   /* the workspace, absolute and canonical */
-	uint64_t dev, ino;     /* of it: another directory at that path is not it */
-	uint64_t created_ns;   /* CLOCK_REALTIME, for people; see the file "created" */
-	uint32_t uid, gid;     /* owner of the workspace */
-	uint32_t mode_bits;    /* 07777 of it */
-	uint32_t top;	       /* the layer that is written; 0: STORE_COPY */
+	char path[PATH_MAX]; /* the workspace, absolute and canonical */
+	uint64_t dev, ino;   /* of it: another directory at that path is not it */
+	uint64_t created_ns; /* CLOCK_REALTIME, for people; see the file "created" */
+	uint32_t uid, gid;   /* owner of the workspace */
+	uint32_t mode_bits;  /* 07777 of it */
+	uint32_t top;	     /* the layer that is written; 0: STORE_COPY */
+	uint64_t base_ns;    /* store_base(); 0: the file "created" says */
+	/* What our layers are called in .shared: the first id that it had. "": still @id. */
+	char tree[STORE_ID_LEN + 1];
 	unsigned layers_count; /* ascending by number */
 	struct store_layer layers[STORE_LAYERS_MAX];
 };
@@ -128,10 +149,33 @@ const struct store_layer *store_labelled(const struct store_meta *m, const char 
  */
 int store_stack(const struct store_meta *m, uint32_t number, uint32_t ret[STORE_LAYERS_MAX]);
 
-/* O_RDONLY on the directory of layer @number. Its root may be read by its owner only. */
-int store_open_layer(int dir, uint32_t number);
-/* An empty layer on top of @parent, which becomes m->top; the meta is not written. */
+/* O_RDONLY on the directory of layer @number of @m. Its root may be read by its owner only. */
+int store_open_layer(int dir, const struct store_meta *m, uint32_t number);
+/*
+ * Its path, from the directory of all stores if *@shared, else from the store's own. It
+ * stays there while the lock is held, and if *@shared as long as the meta names it.
+ */
+enum { STORE_LAYER_PATH = 48 };
+int store_layer_path(int dir, const struct store_meta *m, uint32_t number,
+		     char path[STORE_LAYER_PATH], bool *shared);
+/*
+ * An empty layer on top of @parent, which becomes m->top; its root is as the parent's. The
+ * meta is not written. -ENOSPC: there are STORE_LAYERS_MAX.
+ */
 int store_add_layer(int dir, struct store_meta *m, uint32_t parent);
+
+/*
+ * The ctime, in ns, that what is still as the sandbox found it on the host is older than.
+ * -errno.
+ */
+int store_base(int dir, const struct store_meta *m, int64_t *ns);
+
+/* The lock for .shared; waits at most some seconds: then -EBUSY. Close it. */
+int store_lock_shared(int all);
+/* Is there something that store_sweep_shared() may find? */
+bool store_has_shared(int all);
+/* Remove the shared layers that no meta names. It takes the lock, or does nothing. */
+void store_sweep_shared(int all);
 
 /*
  * Remove the store @name, which is open and locked by us as @dir, with all that is

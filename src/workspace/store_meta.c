@@ -14,16 +14,18 @@
 const char *const store_mode_names[STORE_MODES] = { "review", "scratch" };
 const char *const store_form_names[STORE_FORMS] = { "overlay", "copy" };
 
-/* A layer's line has at most 96 bytes; a path's byte becomes three. */
-enum { META_MAX = PATH_MAX * 3 + STORE_LAYERS_MAX * 96 + 2048, SUM_LEN = SHA256_SIZE * 2 };
+/* A layer's line has at most 144 bytes; a path's byte becomes three. */
+enum { META_MAX = PATH_MAX * 3 + STORE_LAYERS_MAX * 144 + 2048, SUM_LEN = SHA256_SIZE * 2 };
 #define SUM_KEY "sum="
 
 enum field_kind { TEXT, NUMBER32, NUMBER64, MODE, FORM };
-static const struct field {
+struct field {
 	const char *key;
 	enum field_kind kind;
 	size_t off, size;
-} fields[] = {
+};
+
+static const struct field fields[] = {
 #define FIELD(key, kind, member)                                 \
 	{                                                        \
 		key, kind, offsetof(struct store_meta, member),  \
@@ -35,6 +37,12 @@ static const struct field {
 	FIELD("ino", NUMBER64, ino),	    FIELD("created_ns", NUMBER64, created_ns),
 	FIELD("uid", NUMBER32, uid),	    FIELD("gid", NUMBER32, gid),
 	FIELD("bits", NUMBER32, mode_bits), FIELD("top", NUMBER32, top),
+};
+
+/* Of a store that was resumed or forked. */
+static const struct field more_fields[] = {
+	FIELD("tree", TEXT, tree),
+	FIELD("base", NUMBER64, base_ns),
 #undef FIELD
 };
 
@@ -117,6 +125,19 @@ static void sum_of(const char *text, size_t n, char hex[SUM_LEN + 1])
 	hex_encode(sum, sizeof(sum), hex);
 }
 
+/* "N PARENT LABEL", and of a snapshot " TIME"; of a fork's "TREE N" behind that. */
+static size_t put_layer(char *to, const struct store_layer *l)
+{
+	size_t n = (size_t)sprintf(to, "layer=%u %u %s", l->number, l->parent, l->label);
+
+	if (l->created_ns || l->tree[0])
+		n += (size_t)sprintf(to + n, " %llu", (unsigned long long)l->created_ns);
+	if (l->tree[0])
+		n += (size_t)sprintf(to + n, " %s %u", l->tree, l->tree_number);
+	to[n++] = '\n';
+	return n;
+}
+
 static size_t to_text(const struct store_meta *m, char text[META_MAX])
 {
 	char hex[SUM_LEN + 1];
@@ -124,11 +145,11 @@ static size_t to_text(const struct store_meta *m, char text[META_MAX])
 
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
 		n += put_field(text + n, &fields[i], m);
-	for (unsigned i = 0; i < m->layers_count; i++) {
-		const struct store_layer *l = &m->layers[i];
-
-		n += (size_t)sprintf(text + n, "layer=%u %u %s\n", l->number, l->parent, l->label);
-	}
+	if (m->tree[0] || m->base_ns)
+		for (size_t i = 0; i < ARRAY_SIZE(more_fields); i++)
+			n += put_field(text + n, &more_fields[i], m);
+	for (unsigned i = 0; i < m->layers_count; i++)
+		n += put_layer(text + n, &m->layers[i]);
 	sum_of(text, n, hex);
 	return n + (size_t)sprintf(text + n, SUM_KEY "%s\n", hex);
 }
@@ -196,23 +217,49 @@ static bool take_field(const struct field *f, char *s, struct store_meta *m)
 	return number <= UINT32_MAX;
 }
 
-/* "N PARENT LABEL", ascending. */
+/* The next word of *@s, which it ends; NULL: there is none. */
+static char *take_word(char **s)
+{
+	char *word = *s, *space = word ? strchr(word, ' ') : NULL;
+
+	*s = space ? space + 1 : NULL;
+	if (space)
+		*space = '\0';
+	return word;
+}
+
+static bool take_number(char **s, uint64_t most, uint64_t *ret)
+{
+	const char *word = take_word(s);
+
+	return word && parse_u64(word, ret) == 0 && *ret <= most;
+}
+
+/* What put_layer() writes; ascending by number. */
 static bool take_layer(char *s, struct store_meta *m)
 {
 	struct store_layer *l = &m->layers[m->layers_count];
-	char *parent = strchr(s, ' '), *label = parent ? strchr(parent + 1, ' ') : NULL;
-	uint64_t number, below;
+	uint64_t number, below, theirs = 0;
+	const char *label, *tree = "";
 
-	if (!label || m->layers_count == STORE_LAYERS_MAX)
+	if (m->layers_count == STORE_LAYERS_MAX)
 		return false;
-	*parent++ = *label++ = '\0';
-	if (parse_u64(s, &number) < 0 || parse_u64(parent, &below) < 0 || number > INT32_MAX ||
+	if (!take_number(&s, INT32_MAX, &number) || !take_number(&s, INT32_MAX, &below) ||
 	    below >= number || (m->layers_count && number <= l[-1].number))
+		return false;
+	label = take_word(&s);
+	if (!label || (s && !take_number(&s, UINT64_MAX, &l->created_ns)))
+		return false;
+	if (s)
+		tree = take_word(&s);
+	if (tree[0] && !take_number(&s, INT32_MAX, &theirs))
 		return false;
 	l->number = (uint32_t)number;
 	l->parent = (uint32_t)below;
+	l->tree_number = (uint32_t)theirs;
 	m->layers_count++;
-	return str_copy(l->label, sizeof(l->label), label);
+	return !s && !strchr(tree, '/') && str_copy(l->tree, sizeof(l->tree), tree) &&
+	       str_copy(l->label, sizeof(l->label), label);
 }
 
 static bool take_line(char *line, unsigned index, struct store_meta *m)
@@ -229,7 +276,12 @@ static bool take_line(char *line, unsigned index, struct store_meta *m)
 	if (index <= ARRAY_SIZE(fields))
 		return streq(line, fields[index - 1].key) &&
 		       take_field(&fields[index - 1], value, m);
-	return streq(line, "layer") && take_layer(value, m);
+	if (streq(line, "layer"))
+		return take_layer(value, m);
+	for (size_t i = 0; i < ARRAY_SIZE(more_fields); i++)
+		if (streq(line, more_fields[i].key))
+			return take_field(&more_fields[i], value, m) && !strchr(m->tree, '/');
+	return false;
 }
 
 /* Nothing of it is believed before its sum is right: it may be cut off. */

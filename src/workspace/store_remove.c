@@ -152,8 +152,17 @@ int store_remove_tree(int dir, const char *name)
 
 int store_empty(int dir)
 {
+	int all, lock;
+
 	/* First what says that it is a store: from here on nobody waits for it. */
 	sys_call(SYS_unlinkat, dir, STORE_META, 0);
+	/* Who has read it just before, to fork it, is to be done with the layers. */
+	all = sys_openat(dir, "..", O_PATH | O_DIRECTORY, 0);
+	lock = all < 0 ? all : store_lock_shared(all);
+	sys_close(all);
+	if (lock < 0)
+		return lock;
+	sys_close(lock);
 	sys_call(SYS_lseek, dir, 0, SEEK_SET);
 	return empty(dir);
 }
@@ -165,6 +174,8 @@ int store_remove(int all, const char *name, int dir)
 	if (r == 0)
 		r = (int)sys_call(SYS_unlinkat, all, name, AT_REMOVEDIR);
 	sys_close(dir);
+	if (store_has_shared(all))
+		store_sweep_shared(all);
 	return r;
 }
 
@@ -195,18 +206,37 @@ int store_sweep_one(int all, const char *name, bool *live)
 	return r == -ESTALE ? 0 : r == 0 || *live ? -EEXIST : r;
 }
 
-void store_each(int all, bool (*each)(void *data, const char *name), void *data)
+void store_each_entry(int dir, bool (*each)(void *data, const char *name), void *data)
 {
-	struct listing l = { .fd = sys_openat(all, ".", O_RDONLY | O_DIRECTORY, 0) };
+	struct listing l = { .fd = sys_openat(dir, ".", O_RDONLY | O_DIRECTORY, 0) };
 	const char *name;
 	unsigned char type;
 
 	if (l.fd < 0)
 		return;
 	while ((name = next_entry(&l, &type)))
-		if (store_name_ok(name) && !each(data, name))
+		if (!each(data, name))
 			break;
 	sys_close(l.fd);
+}
+
+struct of_stores {
+	bool (*each)(void *data, const char *name);
+	void *data;
+};
+
+static bool is_store(void *data, const char *name)
+{
+	const struct of_stores *o = data;
+
+	return !store_name_ok(name) || o->each(o->data, name);
+}
+
+void store_each(int all, bool (*each)(void *data, const char *name), void *data)
+{
+	struct of_stores o = { each, data };
+
+	store_each_entry(all, is_store, &o);
 }
 
 struct sweep {

@@ -67,7 +67,7 @@ static void test_round_trip(void **state)
 	assert_int_equal(store_read(dir, &back), 0);
 	assert_memory_equal(&back, &meta, sizeof(meta));
 	assert_int_equal(back.top, 1);
-	layer = store_open_layer(dir, 1);
+	layer = store_open_layer(dir, &meta, 1);
 	assert_int_equal(fstat(layer, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0751);
 	close(layer);
@@ -146,7 +146,8 @@ static void test_sweep(void **state)
 /* Deeper than any path may be long, not enterable, a link out, names of our own kind. */
 static void test_removal(void **state)
 {
-	int dir = make("one", STORE_REVIEW), layer = store_open_layer(dir, 1), at = dup(layer);
+	int dir = make("one", STORE_REVIEW), layer = store_open_layer(dir, &meta, 1),
+	    at = dup(layer);
 	char outside[64];
 	struct stat st;
 
@@ -186,7 +187,7 @@ static struct usage usage(int layer, int lower, uint64_t bytes, uint64_t files)
 
 static void test_usage(void **state)
 {
-	int dir = make("one", STORE_REVIEW), layer = store_open_layer(dir, 1), lower, fd;
+	int dir = make("one", STORE_REVIEW), layer = store_open_layer(dir, &meta, 1), lower, fd;
 	static char bytes[1 << 20];
 	char path[64];
 
