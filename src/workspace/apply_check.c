@@ -19,14 +19,13 @@ static const char changed[] = "was changed on the host meanwhile";
 
 int apply_init(struct apply *a, struct err *e)
 {
-	struct stat st;
 	int r;
 
 	a->memory = ARENA_INIT(LAYER_MEMORY_MAX);
 	a->journal = JOURNAL_INIT;
-	if (fstatat(a->store, STORE_CREATED, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return err_set(e, errno, "workspace", "see when %s began", a->meta->name);
-	a->stamp_ns = time_ns(&st.st_ctim);
+	r = store_base(a->store, a->meta, &a->stamp_ns);
+	if (r < 0)
+		return err_set(e, r, "workspace", "see when %s began", a->meta->name);
 	r = landed_read(a->store, &a->landed);
 	if (r < 0)
 		return err_set(e, r, "workspace", "read what was applied of %s", a->meta->name);

@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "sys/files.h"
 #include "workspace/internal.h"
+#include "workspace/journal.h"
 #include "workspace/usage.h"
 
 bool snapshot_label_ok(const char *label)
@@ -247,6 +248,16 @@ static int share_stack(int all, int dir, const struct store_meta *m, uint32_t nu
 	return r;
 }
 
+/* What an apply has left on the host is known to the fork, too. */
+static int copy_landed(int dir, int to)
+{
+	static const struct landed_list none;
+	_cleanup_landed_ struct landed_list l = { 0 };
+	int r = landed_read(dir, &l);
+
+	return r < 0 ? r : landed_write(to, &none, l.items, l.count);
+}
+
 /* Under the lock for shared layers. */
 static int fill_fork(int all, int dir, const struct store_meta *m, uint32_t number, int to,
 		     struct store_meta *f)
@@ -254,6 +265,8 @@ static int fill_fork(int all, int dir, const struct store_meta *m, uint32_t numb
 	/* It may have been removed since it was read, or its snapshots been written anew. */
 	int r = sys_call(SYS_faccessat, dir, STORE_META, 0) < 0 ? -ESTALE : 0;
 
+	if (r == 0)
+		r = copy_landed(dir, to);
 	if (r == 0)
 		r = share_stack(all, dir, m, number, f);
 	if (r == 0)

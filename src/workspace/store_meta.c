@@ -89,27 +89,27 @@ static bool unescape(char *s)
 	return true;
 }
 
+/* What all that is not a text fits in: a key and a number, a layer's line. */
+enum { PUT_ROOM = 256 };
+
 static size_t put_field(char *to, const struct field *f, const struct store_meta *m)
 {
 	const char *value = (const char *)m + f->off;
-	size_t n = (size_t)sprintf(to, "%s=", f->key);
-	uint64_t wide = 0;
+	size_t n = (size_t)snprintf(to, PUT_ROOM, "%s=", f->key);
+	uint64_t number = 0;
 	uint32_t word = 0;
 
-	if (f->kind == TEXT) {
+	memcpy(f->kind == NUMBER64 ? (void *)&number : &word, value, f->kind == TEXT ? 0 : f->size);
+	if (f->kind != NUMBER64)
+		number = word;
+	if (f->kind == TEXT)
 		n += put_escaped(to + n, value);
-	} else if (f->kind == NUMBER64) {
-		memcpy(&wide, value, sizeof(wide));
-		n += (size_t)sprintf(to + n, "%llu", (unsigned long long)wide);
-	} else {
-		memcpy(&word, value, sizeof(word));
-		if (f->kind == NUMBER32)
-			n += (size_t)sprintf(to + n, "%u", word);
-		else
-			n += (size_t)sprintf(to + n, "%s",
-					     f->kind == MODE ? store_mode_names[word]
-							     : store_form_names[word]);
-	}
+	else if (f->kind == MODE || f->kind == FORM)
+		n += (size_t)snprintf(to + n, PUT_ROOM, "%s",
+				      f->kind == MODE ? store_mode_names[number]
+						      : store_form_names[number]);
+	else
+		n += (size_t)snprintf(to + n, PUT_ROOM, "%llu", (unsigned long long)number);
 	to[n++] = '\n';
 	return n;
 }
@@ -128,12 +128,12 @@ static void sum_of(const char *text, size_t n, char hex[SUM_LEN + 1])
 /* "N PARENT LABEL", and of a snapshot " TIME"; of a fork's "TREE N" behind that. */
 static size_t put_layer(char *to, const struct store_layer *l)
 {
-	size_t n = (size_t)sprintf(to, "layer=%u %u %s", l->number, l->parent, l->label);
+	size_t n = (size_t)snprintf(to, PUT_ROOM, "layer=%u %u %s", l->number, l->parent, l->label);
 
 	if (l->created_ns || l->tree[0])
-		n += (size_t)sprintf(to + n, " %llu", (unsigned long long)l->created_ns);
+		n += (size_t)snprintf(to + n, PUT_ROOM, " %llu", (unsigned long long)l->created_ns);
 	if (l->tree[0])
-		n += (size_t)sprintf(to + n, " %s %u", l->tree, l->tree_number);
+		n += (size_t)snprintf(to + n, PUT_ROOM, " %s %u", l->tree, l->tree_number);
 	to[n++] = '\n';
 	return n;
 }
@@ -141,7 +141,7 @@ static size_t put_layer(char *to, const struct store_layer *l)
 static size_t to_text(const struct store_meta *m, char text[META_MAX])
 {
 	char hex[SUM_LEN + 1];
-	size_t n = (size_t)sprintf(text, "purple-workspace=%d\n", STORE_VERSION);
+	size_t n = (size_t)snprintf(text, PUT_ROOM, "purple-workspace=%d\n", STORE_VERSION);
 
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
 		n += put_field(text + n, &fields[i], m);
@@ -151,7 +151,7 @@ static size_t to_text(const struct store_meta *m, char text[META_MAX])
 	for (unsigned i = 0; i < m->layers_count; i++)
 		n += put_layer(text + n, &m->layers[i]);
 	sum_of(text, n, hex);
-	return n + (size_t)sprintf(text + n, SUM_KEY "%s\n", hex);
+	return n + (size_t)snprintf(text + n, PUT_ROOM, SUM_KEY "%s\n", hex);
 }
 
 int store_write(int dir, const struct store_meta *m)
