@@ -37,12 +37,20 @@ def stores(runner):
     """The directories that hold what this user's sandboxes changed."""
     top = (pathlib.Path("/var/lib/purple") if runner.uid == 0
            else runner.home / ".local/state/purple") / "workspaces"
-    return {p.name: p for p in top.iterdir()} if top.exists() else {}
+    return {p.name: p for p in top.iterdir() if p.name[0] != "."} if top.exists() else {}
 
 
 def meta(store):
     return dict(line.split("=", 1) for line in (store / "meta").read_text().splitlines()
                 if not line.startswith("layer="))
+
+
+def is_of(runner, store):
+    """Is it of this test? Those of others come and go meanwhile."""
+    try:
+        return meta(store)["path"].startswith(str(runner.workspace))
+    except FileNotFoundError:
+        return False
 
 
 @pytest.fixture(name="kept")
@@ -52,7 +60,7 @@ def fixture_kept(as_user):
 
     def new():
         return {n: p for n, p in stores(as_user).items()
-                if n not in before and meta(p)["path"].startswith(str(as_user.workspace))}
+                if n not in before and is_of(as_user, p)}
 
     yield new
     for path in new().values():
