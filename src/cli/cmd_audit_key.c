@@ -29,7 +29,7 @@ static const char *const sign_help[] = {
 	"was changed. Without a name: the caller's own trail.",
 	"",
 	"  -k, --key FILE   the private key, PEM",
-	"      --file FILE  the trail, as an argument names it",
+	"      --file TRAIL  the trail, as an argument names it",
 	"  -h, --help       this text",
 	NULL,
 };

@@ -135,7 +135,7 @@ static const char *const report_help[] = {
 	"  -o, --output FILE   write it there",
 	"  --rules FILE        what counts as not announced, instead of the rules that are shipped",
 	"                      in share/purple/intent.yaml",
-	"  --file PATH         this trail instead of one's own",
+	"  --file TRAIL        this trail instead of one's own",
 	"  -h, --help          this text",
 	NULL,
 };
@@ -149,9 +149,8 @@ int cmd_audit_report(int argc, char **argv)
 		{ 0, "file", &o.file, NULL },
 	};
 	const struct command_line line = {
-		report_help, "purple audit report [OPTION…] ID|NAME",
-		options,     ARRAY_SIZE(options),
-		1,	     1,
+		report_help, "purple audit report [OPTION…] NAME", options, ARRAY_SIZE(options), 1,
+		1,
 	};
 	struct err e = { 0 };
 	uint64_t damaged = 0;

@@ -253,7 +253,7 @@ static int run(struct show *s, struct err *e)
 }
 
 static const char filter_help[] =
-	"      --sandbox ID|NAME   only of this one; or named as an argument\n"
+	"      --sandbox NAME      only of the one with this name or id; or as an argument\n"
 	"      --type TYPE[,…]     only of these types; with globs: 'net.*', '*.denied'\n"
 	"      --since, --until TIME\n"
 	"                          2026-11-24T18:49:53Z, 2026-11-24 (UTC), or how long ago:\n"
@@ -264,7 +264,7 @@ static const char filter_help[] =
 	"      --format FORMAT     text; json: the lines as they are; ocsf: events of the\n"
 	"                          Open Cybersecurity Schema Framework 1.5\n"
 	"      --json              the same as --format json\n"
-	"      --file PATH         this trail instead of one's own\n"
+	"      --file TRAIL        this trail instead of one's own\n"
 	"  -h, --help              this text\n"
 	"\n"
 	"Types: sandbox.created sandbox.started sandbox.ended setup.error layer.downgraded\n"
@@ -324,10 +324,10 @@ static int show(int argc, char **argv, const char *const *help, const char *word
 
 int cmd_audit_show(int argc, char **argv)
 {
-	return show(argc, argv, show_help, "purple audit show [OPTION…] [ID|NAME]", false);
+	return show(argc, argv, show_help, "purple audit show [OPTION…] [NAME]", false);
 }
 
 int cmd_events(int argc, char **argv)
 {
-	return show(argc, argv, events_help, "purple events [-f] [OPTION…] [ID|NAME]", true);
+	return show(argc, argv, events_help, "purple events [-f] [OPTION…] [NAME]", true);
 }

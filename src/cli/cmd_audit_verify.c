@@ -25,7 +25,7 @@ static const char *const help[] = {
 	"public key is there. Without a name: the caller's own trail. Sandboxes may run meanwhile.",
 	"",
 	"  -k, --key FILE   the public key, PEM; a trail without a signature is bad then",
-	"      --file FILE  the trail, as an argument names it",
+	"      --file TRAIL  the trail, as an argument names it",
 	"  -q, --quiet      only the exit status",
 	"  -h, --help       this text",
 	"",
@@ -38,6 +38,7 @@ struct verify {
 	struct trail_snapshot s;
 	struct trail_check c;
 	struct trail_claim *claims;
+	uint64_t gaps;		      /* lines of the trail that tell of what it lacks */
 	size_t claims_count, unknown; /* unknown: signatures of keys that are not at hand */
 	struct audit_key *key;
 
@@ -52,6 +53,14 @@ static void fault(struct verify *v, enum trail_fault_kind kind, size_t file, uin
 	const struct trail_fault f = { kind, { (uint32_t)file, 0 }, seq, 0, why };
 
 	trail_check_fault(&v->c, &f);
+}
+
+/* Nobody inside can write that: in a string its quotes are escaped. */
+static bool is_gap(const char *line, size_t len)
+{
+	static const char type[] = "\"type\":\"audit.gap\"";
+
+	return memmem(line, len, type, sizeof(type) - 1) != NULL;
 }
 
 /* Feed @size bytes; what is without a newline at the end stays in v->data, *rest bytes. */
@@ -75,6 +84,7 @@ static int feed(struct verify *v, int fd, uint64_t size, size_t *rest)
 		have += (size_t)n;
 		while ((end = memchr(v->data + from, '\n', have - from))) {
 			trail_check_line(&v->c, v->data + from, (size_t)(end - v->data) - from);
+			v->gaps += is_gap(v->data + from, (size_t)(end - v->data) - from);
 			from = (size_t)(end - v->data) + 1;
 		}
 		have -= from;
@@ -202,6 +212,27 @@ static void put_faults(const struct verify *v, struct buf *b)
 		buf_printf(b, "and %llu faults more\n", (unsigned long long)v->c.faults_more);
 }
 
+/* A signature is of one line, and by the chain of those before, as long as that is whole. */
+static void put_covered(const struct verify *v, uint64_t seq, uint64_t last, struct buf *b)
+{
+	const bool whole = v->c.faults_count + v->c.faults_more == 0;
+
+	if (whole)
+		buf_printf(b, "signed up to line %llu of %llu\n", (unsigned long long)seq,
+			   (unsigned long long)last);
+	else
+		buf_printf(b,
+			   "line %llu of %llu is signed, but not what is told of above, nor "
+			   "anything between that and line %llu\n",
+			   (unsigned long long)seq, (unsigned long long)last,
+			   (unsigned long long)seq);
+	if (last > seq)
+		buf_printf(b,
+			   "lines %llu to %llu, which follow, are covered by no signature: `purple "
+			   "audit sign` signs them, or the end of the next sandbox\n",
+			   (unsigned long long)seq + 1, (unsigned long long)last);
+}
+
 static void put_signed(const struct verify *v, struct buf *b)
 {
 	uint64_t seq = 0;
@@ -210,8 +241,7 @@ static void put_signed(const struct verify *v, struct buf *b)
 		if (v->claims[i].met)
 			seq = v->claims[i].head.seq - 1;
 	if (seq > 0)
-		buf_printf(b, "signed up to line %llu of %llu\n", (unsigned long long)seq,
-			   (unsigned long long)v->c.chain.seq - 1);
+		put_covered(v, seq, v->c.chain.seq - 1, b);
 	else if (v->unknown > 0)
 		buf_puts(b, "the signatures were not checked: there is no public key; see --key\n");
 	else if (!v->key)
@@ -236,6 +266,11 @@ static int tell(const struct verify *v, bool quiet)
 			   "a writer died before it had counted its last %llu bytes; the next one "
 			   "takes care of them\n",
 			   (unsigned long long)v->left_size);
+	if (v->gaps > 0)
+		buf_printf(&b,
+			   "the trail says itself that something is missing, or was mended by the "
+			   "next writer, in %llu line%s: `purple audit show --type audit.gap`\n",
+			   (unsigned long long)v->gaps, v->gaps == 1 ? "" : "s");
 	put_signed(v, &b);
 	status = quiet ? 0 : command_output(&b);
 	return status ? status : faults > 0 ? EXIT_BAD : 0;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* purple intent: what an agent is about to do, told to its supervisor, who writes it down. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/fd.h"
 #include "base/str.h"
 #include "cli/sandboxes.h"
+#include "policy/keys.h"
 
 static const char *const help[] = {
 	"Writes into the audit trail of a running sandbox what is to be done in it next. `purple",
@@ -43,6 +45,34 @@ static int gather(const char *text, const struct option_values *expect, struct c
 	return 0;
 }
 
+/*
+ * Rules of one's own may have kinds of their own (`purple audit report --rules`); what is like one
+ * of ours is a slip.
+ */
+static int check_kind(const char *s, size_t n, struct err *e)
+{
+	static const char *const kinds[] = { "host", "write", "read", "exec", NULL };
+	char kind[32] = "";
+	const char *near;
+
+	snprintf(kind, sizeof(kind), "%.*s", (int)MIN(n, sizeof(kind) - 1), s);
+	for (size_t i = 0; kinds[i]; i++)
+		if (streq(kind, kinds[i]))
+			return 0;
+	near = names_nearest(kinds, kind);
+	if (near) {
+		err_set(e, EPROTO, "usage", "--expect %.100s: there is no kind %s", s, kind);
+		err_remedy(e, "did you mean %s%.100s?", near, s + n);
+		return -EPROTO;
+	}
+	err_set(e, EPROTO, "usage", "--expect %.100s: no rule that is shipped has the kind %s", s,
+		kind);
+	err_remedy(e, "kinds are host, write, read and exec; others take --rules for the report");
+	err_print(e);
+	*e = (struct err){ 0 };
+	return 0;
+}
+
 static int check(const char *text, const struct option_values *expect, struct err *e)
 {
 	if (!text) {
@@ -59,6 +89,8 @@ static int check(const char *text, const struct option_values *expect, struct er
 			err_remedy(e, "host:api.example.com, write:/srv/data/**, exec:git");
 			return -EPROTO;
 		}
+		if (check_kind(s, n, e) < 0)
+			return -EPROTO;
 	}
 	return 0;
 }

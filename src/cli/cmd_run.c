@@ -327,16 +327,19 @@ static void tell_denials(const struct outcome *out)
 	tell_line(t.topic, line);
 }
 
-/* The policy asked to wait for them, so it is asked how they fared. */
+/* Where nobody has waited it is told of what had failed by then. */
 static void tell_spans(const struct outcome *out)
 {
 	const unsigned long long lost = out->spans_dropped;
 	struct err e = { 0 };
 
-	if (!out->spans_waited || out->spans_dropped == 0)
+	if (out->spans_dropped == 0)
 		return;
 	err_set(&e, EPROTO, "tracing", "%llu of %llu spans were lost: %s", lost,
 		lost + out->spans_exported, out->spans_why);
+	if (!out->spans_waited)
+		err_remedy(&e, "--trace-wait SECONDS (tracing.wait_seconds) waits for the rest, "
+			       "and counts");
 	err_print(&e);
 }
 

@@ -278,7 +278,7 @@ static const char *const help[] = {
 	"`--audit-detail filesystem`.",
 	"",
 	"      --json              as one JSON object; --format json is the same",
-	"      --file PATH         this trail instead of one's own",
+	"      --file TRAIL        this trail instead of one's own",
 	"      --report FILE       what `purple run --report FILE` has written, instead of a trail",
 	"  -h, --help              this text",
 	NULL,
@@ -297,7 +297,7 @@ int cmd_why(int argc, char **argv)
 		{ 0, "report", &report, NULL },
 	};
 	const struct command_line line = {
-		help, "purple why [--json] [ID|NAME]", options, ARRAY_SIZE(options), 0, 1,
+		help, "purple why [--json] [NAME]", options, ARRAY_SIZE(options), 0, 1,
 	};
 	struct err e = { 0 };
 	int names, r = command_line(&line, argc, argv, &names, &e);

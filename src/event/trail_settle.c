@@ -151,7 +151,9 @@ static int rebuild(struct flush *f, uint64_t size)
 		if (error < 0)
 			return error;
 	}
-	gap(f, 0, "the head was missing, or none; it was made again from the lines");
+	gap(f, 0,
+	    "the head was missing, or none; it was made again from the lines: whether some at "
+	    "the end are gone, nobody can say");
 	return 0;
 }
 

@@ -278,7 +278,8 @@ const struct policy_key policy_keys[] = {
 	{ "tracing.wait_seconds", KEY_COUNT, AT(tracing.wait_seconds), .min = 0, .max = 60,
 	  .fallback = "0", .option = "trace-wait",
 	  .help = "How long the end waits for the spans to be delivered, and then says what was "
-		  "lost. With 0 they are sent behind its back, within 5 seconds, unless whatever "
+		  "lost. With 0 only what was lost by then is told of: the rest is sent behind its back, within "
+		  "5 seconds, unless whatever "
 		  "Purple runs in (a container, a service) ends with it." },
 
 	{ "ai_policy", KEY_SUBTREE, KEY_NO_EFFECT,

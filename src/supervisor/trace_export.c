@@ -204,7 +204,7 @@ void trace_close(struct supervisor *s)
 	}
 	/* It goes on without us, and ends by itself. Of the rest nobody will hear. */
 	t->exported += t->told.exported;
-	t->dropped += t->sent - t->told.exported;
+	t->dropped += s->plan->tracing.wait_s ? t->sent - t->told.exported : t->told.dropped;
 	str_copy(t->why, sizeof(t->why),
 		 t->told.why[0] ? t->told.why : "they were not delivered in time");
 	sys_close(TAKE_FD(t->fd));

@@ -158,6 +158,11 @@ def test_heads(as_user, trail):
         pathlib.Path(head).write_bytes(whole)
     os.unlink(f"{trail}.head")
     assert faults(verify(as_user, trail).stdout)[0][3] == "head disagrees"
+    # The next writer goes on, but does not hide it.
+    ok(as_user.run([writer(as_user), trail, 1, 0]))
+    done = verify(as_user, trail)
+    assert done.returncode == 0 and "the trail says itself that something is missing" in done.stdout
+    assert "whether some at the end are gone, nobody can say" in pathlib.Path(trail).read_text()
 
 
 def test_files(as_user, trail):
@@ -187,10 +192,17 @@ def test_signatures(as_user, trail):
     (as_user.home / "s").write_bytes(bytes.fromhex(sign.split("signature=")[1]))
     ok(as_user.run(["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", pub, "-rawin",
                     "-in", as_user.home / "m", "-sigfile", as_user.home / "s"]))
+    # Of a line that was changed before it, it says nothing.
+    lines = trail.read_bytes()
+    trail.write_bytes(lines.replace(b'"seq":2,', b'"seq":2, ', 1)[:-1])
+    done = as_user.run([*audit, "verify", "-k", pub, trail])
+    assert done.returncode == 1 and "signed up to" not in done.stdout
+    trail.write_bytes(lines)
     # Lines that follow take nothing from it.
     ok(as_user.run([writer(as_user), trail, 1, 0]))
     done = as_user.run([*audit, "verify", "-k", pub, trail])
     assert done.returncode == 0 and re.search(r"signed up to line (\d+) of (?!\1)", done.stdout)
+    assert "which follow, are covered by no signature" in done.stdout
     for at in (30, len(head) + 10, len(head) + 100, len(head) + 150):
         text = pathlib.Path(f"{trail}.sig").read_text()
         byte = "1" if text[at] != "1" else "2"

@@ -101,6 +101,8 @@ def test_hostile_text(sandbox):
     ([AGENT], "--text is missing"),
     ([AGENT, "--text", "x", "--expect", "api.example.com"], "no KIND:PATTERN"),
     ([AGENT, "--text", "x", "--expect", ":y"], "no KIND:PATTERN"),
+    ([AGENT, "--text", "x", "--expect", "hostt:x"], "did you mean host:x?"),
+    ([AGENT, "--text", "x", "--expect", "exce:git"], "did you mean exec:git?"),
     ([AGENT, "--text", "x", "--expect", "exec:"], "no KIND:PATTERN"),
     ([AGENT, "--text", "x" * 5000], "more than 4096 bytes"),
     ([AGENT, "--text", "x", *["--expect", "a:b"] * 65], "too often"),
@@ -109,6 +111,14 @@ def test_hostile_text(sandbox):
 def test_wrong_words_are_named(as_user, args, says):
     done = intent(as_user, *args)
     assert done.returncode == 125 and says in done.stderr, done.stderr
+
+
+def test_a_kind_of_ones_own(sandbox):
+    """For rules of one's own; who has none is told."""
+    runner, trail = sandbox
+    done = intent(runner, AGENT, "--text", "x", "--expect", "call:ptrace")
+    assert done.returncode == 0 and "no rule that is shipped has the kind call" in done.stderr
+    assert events(runner, trail, "--type", "intent")[0]["expect"] == ["call:ptrace"]
 
 
 def test_without_a_trail_it_is_refused(as_user):
