@@ -71,9 +71,9 @@ static bool in_range(const struct path_pattern *p, unsigned char low, unsigned c
 /* Is @c in the set that starts at @at and ends, behind its ']', at @end? */
 static bool in_set(const struct path_pattern *p, const char *at, const char *end, unsigned char c)
 {
-	bool not = at[1] == '!' || at[1] == '^', found = false;
+	bool negated = at[1] == '!' || at[1] == '^', found = false;
 
-	at += not ? 2 : 1;
+	at += negated ? 2 : 1;
 	end--;
 	do {
 		unsigned char low = set_char(&at, end), high = low;
@@ -84,7 +84,7 @@ static bool in_set(const struct path_pattern *p, const char *at, const char *end
 		}
 		found |= in_range(p, low, high, c);
 	} while (at < end);
-	return found != not ;
+	return found != negated;
 }
 
 /* One character of a pattern that is no '*', at *@at: does it match @c? Moves behind it. */
