@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <dirent.h>
 #include <string.h>
 #include <time.h>
 
 #include "cgroup/internal.h"
 #include "sys/files.h"
+#include "sys/listing.h"
 
 bool cg_join(char out[CG_PATH], const char *a, const char *b)
 {
@@ -119,28 +119,16 @@ void cg_sleep_ms(unsigned ms)
 	sys_call(SYS_nanosleep, &t, 0);
 }
 
-struct entry { /* linux_dirent64, getdents(2) */
-	uint64_t ino;
-	int64_t off;
-	uint16_t len;
-	uint8_t type;
-	char name[];
-};
-
 int cg_each_entry(int fd, int (*fn)(const char *name, void *arg), void *arg)
 {
-	_Alignas(struct entry) char buf[2048];
-	long n;
+	struct sys_listing l;
+	const char *name;
 	int r;
 
-	while ((n = sys_call(SYS_getdents64, fd, buf, sizeof(buf))) > 0) {
-		for (long at = 0; at < n;) {
-			const struct entry *e = (const void *)(buf + at);
-
-			if (e->name[0] != '.' && (r = fn(e->name, arg)) != 0)
-				return r;
-			at += e->len;
-		}
+	sys_list(&l, fd);
+	while ((name = sys_list_next(&l))) {
+		if (name[0] != '.' && (r = fn(name, arg)) != 0)
+			return r;
 	}
-	return (int)n;
+	return sys_list_error(&l);
 }

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "event/otlp_export.h"
 
+#include "event/otlp_export.h"
+#include "base/percent.h"
+#include "base/str.h"
+#include "config.h"
+#include "event/otlp.h"
+#include "event/otlp_http.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,12 +16,6 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-
-#include "base/str.h"
-#include "config.h"
-#include "event/otlp.h"
-#include "event/otlp_http.h"
-#include "event/percent.h"
 
 enum { RESOURCE_MAX = 32 << 10, VARIABLE_MAX = 4096, IDLE_MS = 60000 };
 

@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "event/otlp_http.h"
 
+#include "event/otlp_http.h"
+#include "base/buf.h"
+#include "base/fd.h"
+#include "base/percent.h"
+#include "base/str.h"
+#include "config.h"
+#include "event/otlp.h"
+#include "event/otlp_resolve.h"
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,14 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-
-#include "base/buf.h"
-#include "base/fd.h"
-#include "base/str.h"
-#include "config.h"
-#include "event/otlp.h"
-#include "event/otlp_resolve.h"
-#include "event/percent.h"
 
 enum { CERTIFICATES_MAX = 4 << 20, CONNECT_MS = 2000, HEADER_MAX = 8192 };
 

@@ -235,28 +235,11 @@ void network_request(struct supervisor *s, int n, const struct control_message *
 	}
 }
 
-/* A memfd of a fixed size, most of it a hole. */
-static int make_shown(void)
-{
-	int fd = (int)sys_call(SYS_memfd_create, "shown", MFD_CLOEXEC | MFD_ALLOW_SEALING), r;
-
-	if (fd < 0)
-		return fd;
-	r = (int)sys_call(SYS_ftruncate, fd, (long)NET_SHOWN_MAX);
-	if (r == 0)
-		r = (int)sys_call(SYS_fcntl, fd, F_ADD_SEALS,
-				  F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW);
-	if (r == 0)
-		return fd;
-	sys_close(fd);
-	return r;
-}
-
 int network_ask(struct supervisor *s, enum net_message_type type, int n)
 {
 	struct net_message m = { .type = type };
 	struct client *c = &s->clients[n];
-	int fd = type == NET_SHOW ? make_shown() : network_block(s), r;
+	int fd = type == NET_SHOW ? sys_memfd_sized("shown", NET_SHOWN_MAX) : network_block(s), r;
 
 	if (fd < 0)
 		return fd;

@@ -14,6 +14,7 @@
 
 #include "base/str.h"
 #include "sys/files.h"
+#include "sys/listing.h"
 
 enum { CLAIM_TRIES = 100, LIVE_TRIES = 3, REMOVE_ROUNDS = 16 };
 enum { LOCK_TRIES = 500 }; /* of 2 ms */
@@ -189,45 +190,27 @@ int state_claim(int all, const char *name, struct err *e)
 	return err_set(e, r, "state", "make the directory of %s", name);
 }
 
-/* The next entry of a directory that is read in pieces; NULL at the end. */
-struct listing {
-	int fd;
-	long n, at;
-	char room[4096];
-};
-
-static const char *next_entry(struct listing *l)
+static const char *next_sandbox(struct sys_listing *l)
 {
-	for (;;) {
-		const char *name;
-		uint16_t length;
+	const char *name;
 
-		if (l->at >= l->n) {
-			l->n = sys_call(SYS_getdents64, l->fd, l->room, sizeof(l->room));
-			l->at = 0;
-			if (l->n <= 0)
-				return NULL;
-		}
-		memcpy(&length, l->room + l->at + 16, sizeof(length));
-		name = l->room + l->at + 19;
-		l->at += length;
-		if (sandbox_name_ok(name))
-			return name;
-	}
+	do
+		name = sys_list_next(l);
+	while (name && !sandbox_name_ok(name));
+	return name;
 }
 
 /* The same directory, opened anew: an offset of its own. */
-static int list_start(struct listing *l, int all)
+static int list_start(struct sys_listing *l, int all)
 {
-	l->n = l->at = 0;
-	l->fd = sys_openat(all, ".", O_RDONLY | O_DIRECTORY, 0);
+	sys_list(l, sys_openat(all, ".", O_RDONLY | O_DIRECTORY, 0));
 	return l->fd;
 }
 
 int state_open(int all, const char *name)
 {
 	static _cold_data_ struct sandbox_state s;
-	struct listing l = { .fd = -1 };
+	struct sys_listing l;
 	const char *entry;
 	int dir, r = -ENOENT;
 
@@ -236,7 +219,7 @@ int state_open(int all, const char *name)
 	dir = open_entry(all, name);
 	if (dir != -ENOENT || strlen(name) != SANDBOX_ID_LEN || list_start(&l, all) < 0)
 		return dir;
-	while (r == -ENOENT && (entry = next_entry(&l)))
+	while (r == -ENOENT && (entry = next_sandbox(&l)))
 		if (state_look(all, entry, &s) >= 0 && streq(s.id, name))
 			r = open_entry(all, entry);
 	sys_close(l.fd);
@@ -256,12 +239,12 @@ bool state_is_live(int dir)
 unsigned state_sweep(int all, unsigned most)
 {
 	unsigned looked = 0, removed = 0;
-	struct listing l = { .fd = -1 };
+	struct sys_listing l;
 	const char *name;
 
 	if (list_start(&l, all) < 0)
 		return 0;
-	while ((most == 0 || looked < most) && (name = next_entry(&l))) {
+	while ((most == 0 || looked < most) && (name = next_sandbox(&l))) {
 		bool live;
 		struct stat st;
 

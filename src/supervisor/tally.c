@@ -63,18 +63,7 @@ void tally(struct supervisor *s)
 
 int tally_network(void)
 {
-	int fd = (int)sys_call(SYS_memfd_create, "tally", MFD_CLOEXEC | MFD_ALLOW_SEALING), r;
-
-	if (fd < 0)
-		return fd;
-	r = (int)sys_call(SYS_ftruncate, fd, sizeof(struct net_tally));
-	if (r == 0)
-		r = (int)sys_call(SYS_fcntl, fd, F_ADD_SEALS,
-				  F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW);
-	if (r == 0)
-		return fd;
-	sys_close(fd);
-	return r;
+	return sys_memfd_sized("tally", sizeof(struct net_tally));
 }
 
 static void at_least(uint64_t *to, uint64_t now)

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 int sys_write_file(int dirfd, const char *path, const void *data, size_t len)
@@ -19,6 +20,22 @@ int sys_write_file(int dirfd, const char *path, const void *data, size_t len)
 	if (n < 0)
 		return (int)n;
 	return (size_t)n == len ? 0 : -EIO;
+}
+
+int sys_memfd_sized(const char *name, size_t size)
+{
+	int fd = (int)sys_call(SYS_memfd_create, name, MFD_CLOEXEC | MFD_ALLOW_SEALING), r;
+
+	if (fd < 0)
+		return fd;
+	r = (int)sys_call(SYS_ftruncate, fd, (long)size);
+	if (r == 0)
+		r = (int)sys_call(SYS_fcntl, fd, F_ADD_SEALS,
+				  F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW);
+	if (r == 0)
+		return fd;
+	sys_close(fd);
+	return r;
 }
 
 /* The directories on the way to @path, and @path. */

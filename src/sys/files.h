@@ -78,6 +78,9 @@ static inline long sys_read(int fd, void *data, size_t len)
 /* Open, write once, close: for /proc. A short write is -EIO. */
 int sys_write_file(int dirfd, const char *path, const void *data, size_t len);
 
+/* A memfd of @size zeros, of which none takes memory yet; its size cannot change. -errno. */
+int sys_memfd_sized(const char *name, size_t size);
+
 /*
  * PARENT/NAME, a directory of ours alone; with @make it is made (0700), with what is
  * missing above it. A descriptor, or -errno: -ENOENT when there is none and @make is

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/macros.h"
+#include "base/percent.h"
 #include "base/sha256.h"
 #include "base/str.h"
 #include "sys/files.h"
@@ -59,34 +60,6 @@ static size_t put_escaped(char *to, const char *s)
 			at += snprintf(at, 4, "%%%02X", c);
 	}
 	return (size_t)(at - to);
-}
-
-static int hex_digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* In place. False: not what put_escaped() writes. */
-static bool unescape(char *s)
-{
-	char *to = s;
-
-	for (; *s; s++) {
-		int high, low;
-
-		if (*s != '%') {
-			*to++ = *s;
-			continue;
-		}
-		high = hex_digit(s[1]);
-		low = high < 0 ? -1 : hex_digit(s[2]);
-		if (low < 0 || (high | low) == 0)
-			return false;
-		*to++ = (char)(high << 4 | low);
-		s += 2;
-	}
-	*to = '\0';
-	return true;
 }
 
 /* What all that is not a text fits in: a key and a number, a layer's line. */
@@ -194,7 +167,7 @@ static bool take_field(const struct field *f, char *s, struct store_meta *m)
 	uint32_t word;
 
 	if (f->kind == TEXT)
-		return unescape(s) && str_copy(to, f->size, s);
+		return percent_decode(s) && str_copy(to, f->size, s);
 	if (f->kind == MODE || f->kind == FORM) {
 		const char *const *names = f->kind == MODE ? store_mode_names : store_form_names;
 		uint32_t count = STORE_MODES;

@@ -13,36 +13,9 @@
 #include "base/macros.h"
 #include "base/str.h"
 #include "sys/files.h"
+#include "sys/listing.h"
 #include "workspace/internal.h"
 #include "workspace/store.h"
-
-struct listing {
-	int fd;
-	long n, at;
-	char room[8192];
-};
-
-/* struct linux_dirent64, getdents64(2). NULL at the end. */
-static const char *next_entry(struct listing *l, unsigned char *type)
-{
-	for (;;) {
-		const char *name;
-		uint16_t length;
-
-		if (l->at >= l->n) {
-			l->n = sys_call(SYS_getdents64, l->fd, l->room, sizeof(l->room));
-			l->at = 0;
-			if (l->n <= 0)
-				return NULL;
-		}
-		memcpy(&length, l->room + l->at + 16, sizeof(length));
-		name = l->room + l->at + 19;
-		*type = (unsigned char)l->room[l->at + 18];
-		l->at += length;
-		if (!streq(name, ".") && !streq(name, ".."))
-			return name;
-	}
-}
 
 /* Open the directory @name to empty it, whatever its mode. */
 static int open_dir(int dir, const char *name)
@@ -74,13 +47,13 @@ static int open_dir(int dir, const char *name)
  */
 static int flatten(int top, int dir, uint64_t *serial)
 {
-	struct listing l = { .fd = dir };
+	struct sys_listing l;
 	const char *name;
-	unsigned char type;
 	char aside[32];
 	int r = 0;
 
-	while (r == 0 && (name = next_entry(&l, &type))) {
+	sys_list(&l, dir);
+	while (r == 0 && (name = sys_list_next(&l))) {
 		int is = (int)sys_call(SYS_unlinkat, dir, name, 0);
 
 		if (is == 0 || is == -ENOENT)
@@ -101,7 +74,7 @@ static int flatten(int top, int dir, uint64_t *serial)
 					  1 /* RENAME_NOREPLACE */);
 		} while (r == -EEXIST);
 	}
-	return l.n < 0 ? (int)l.n : r;
+	return r < 0 ? r : sys_list_error(&l);
 }
 
 static int empty(int top)
@@ -110,9 +83,8 @@ static int empty(int top)
 
 	/* Until nothing is left; each round removes at least a level of one tree. */
 	for (;;) {
-		struct listing l = { .fd = top };
+		struct sys_listing l;
 		const char *name;
-		unsigned char type;
 		bool any = false;
 		int r;
 
@@ -121,7 +93,8 @@ static int empty(int top)
 		if (r < 0)
 			return r;
 		sys_call(SYS_lseek, top, 0, SEEK_SET);
-		while ((name = next_entry(&l, &type))) {
+		sys_list(&l, top);
+		while ((name = sys_list_next(&l))) {
 			int dir = open_dir(top, name);
 
 			any = true;
@@ -132,8 +105,9 @@ static int empty(int top)
 			if (r < 0 && r != -ENOTEMPTY && r != -ENOENT)
 				return r;
 		}
-		if (l.n < 0)
-			return (int)l.n;
+		r = sys_list_error(&l);
+		if (r < 0)
+			return r;
 		if (!any)
 			return 0;
 	}
@@ -208,13 +182,13 @@ int store_sweep_one(int all, const char *name, bool *live)
 
 void store_each_entry(int dir, bool (*each)(void *data, const char *name), void *data)
 {
-	struct listing l = { .fd = sys_openat(dir, ".", O_RDONLY | O_DIRECTORY, 0) };
+	struct sys_listing l;
 	const char *name;
-	unsigned char type;
 
+	sys_list(&l, sys_openat(dir, ".", O_RDONLY | O_DIRECTORY, 0));
 	if (l.fd < 0)
 		return;
-	while ((name = next_entry(&l, &type)))
+	while ((name = sys_list_next(&l)))
 		if (!each(data, name))
 			break;
 	sys_close(l.fd);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* "%20" and the like, as in OTEL_* variables: RFC 3986, section 2.1. */
-#ifndef PURPLE_EVENT_PERCENT_H
-#define PURPLE_EVENT_PERCENT_H
+/* "%20" and the like: RFC 3986, section 2.1. */
+#ifndef PURPLE_BASE_PERCENT_H
+#define PURPLE_BASE_PERCENT_H
 
 #include <stdbool.h>
 
