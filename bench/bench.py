@@ -4,7 +4,7 @@
 
 Start-up; one more command in a running sandbox (running.py); many alive at once
 (scale.py); a network by name (network.py); an audit (audit.py);
-memory; system calls. All rows of the first two come from one
+a workspace in review (workspace.py); memory; system calls. All rows of the first two come from one
 interleaved run each (bench/spawn.c), so that only their ratios matter, not the
 machine's mood. As root they run twice, as root and as an unprivileged user. A
 row whose program is not there, or cannot work here, says so and the rest goes
@@ -29,11 +29,12 @@ import audit
 import network
 import running
 import scale
+import workspace
 from common import (Alive, Place, Target, identity, is_tiny, pss_kb, row_of, settled_kb, spawn,
                     tree, works)
 
 UNPRIVILEGED = 12345
-TABLES = ["start", "running", "scale", "network", "audit", "memory", "calls"]
+TABLES = ["start", "running", "scale", "network", "audit", "workspace", "memory", "calls"]
 
 # What is measured, as a ratio of two rows, and what it should be at most.
 START_TARGETS = [
@@ -212,7 +213,9 @@ def arguments():
     parser.add_argument("--flows", type=int, default=2000,
                         help="idle connections at once for the network table")
     parser.add_argument("--build-rounds", type=int, default=7,
-                        help="builds of a C project for the audit table")
+                        help="builds of a C project for the audit and workspace tables")
+    parser.add_argument("--files", type=int, default=20000,
+                        help="files of the tree in the workspace table")
     parser.add_argument("--only", choices=TABLES, action="append",
                         help="this table; may be given more than once")
     args = parser.parse_args()
@@ -248,6 +251,11 @@ def measure(place, args, users, report):
                                                           args.build_rounds)
             audit.show(who, result)
             yield from audit.targets(who, result)
+        if "workspace" in args.only:
+            result = report["workspace"][who] = workspace.measure(
+                place, uid, args.rounds, args.build_rounds, args.files)
+            workspace.show(who, result)
+            yield from workspace.targets(who, result)
         sys.stdout.flush()
     uid = users[-1][1]
     if "memory" in args.only and args.sandboxes > 0:
@@ -276,7 +284,7 @@ def main():
     report = {"kernel": platform.release(), "machine": platform.machine(),
               "cpus": os.cpu_count(), "load": load, "rounds": args.rounds,
               "start_up_ms": {}, "running_ms": {}, "scale": {},
-              "network": {}, "audit": {}}
+              "network": {}, "audit": {}, "workspace": {}}
     if load > 0.5 * os.cpu_count():
         print(f"The load is {load:.1f} on {os.cpu_count()} processors: other work disturbs this.")
     users = [("root", 0), ("a user", UNPRIVILEGED)]
