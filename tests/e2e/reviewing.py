@@ -6,7 +6,7 @@ import json
 import os
 import pathlib
 
-from running import ok, run
+from running import eventually, ok, run
 
 serial = itertools.count()
 
@@ -19,6 +19,22 @@ def state(runner):
 def stores(runner):
     top = state(runner) / "workspaces"
     return set(os.listdir(top)) if top.exists() else set()
+
+
+def settle(runner):
+    """Until the clock of files has gone on: what is as old as the stamp counts as younger."""
+    probe = runner.home / f"probe-{next(serial)}"
+    newest = max(os.lstat(os.path.join(directory, name)).st_ctime_ns
+                 for directory, names, files in os.walk(runner.workspace)
+                 for name in (".", *names, *files))
+
+    def later():
+        probe.write_text("")
+        at = probe.stat().st_ctime_ns
+        probe.unlink()
+        return at > newest
+
+    assert eventually(later)
 
 
 class Review:

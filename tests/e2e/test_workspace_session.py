@@ -11,7 +11,7 @@ import tarfile
 
 import pytest
 
-from reviewing import Review, stores
+from reviewing import Review, settle, stores
 from running import ok
 from trees import differences, kinds, listing, untouched
 
@@ -109,6 +109,7 @@ def fixture_project(as_user):
         git clone -q --bare . ../upstream.git
         """], cwd=top))
     as_user.write("project/notes/moved.txt", "unlike what is in the clone\n")
+    settle(as_user)
     return as_user.workspace
 
 
@@ -130,6 +131,11 @@ def session(as_user, review, script):
     return seen_as_outside(listed(done), as_user.uid)
 
 
+def is_as_inside(project, inside):
+    # What is the same file: inode numbers inside do not say it of what was there before.
+    assert not differences(inside, listing(project), "same")
+
+
 def test_an_editing_session(as_user, project):
     before, word = listing(project), untouched(project)
     with Review(as_user) as review:
@@ -144,6 +150,15 @@ def test_an_editing_session(as_user, project):
         assert "project/notes/dated.txt" not in flagged
         # Reading it changes nothing either.
         assert untouched(project) == word
+        done = review.apply("--dry-run", timeout=LONG)
+        assert done.returncode == 0 and untouched(project) == word, done
+        ok(review.apply(timeout=LONG))
+        is_as_inside(project, inside)
+        top = project / "project"
+        assert (top / "linked").samefile(top / "README")
+        assert (top / "script.sh").samefile(top / "notes/script-again.sh")
+        assert not review.store.exists()
+        ok(as_user.run(["git", "-C", "project", "fsck"]))
 
 
 @pytest.mark.skipif(not shutil.which("npm"), reason="npm is not installed")
@@ -157,6 +172,8 @@ def test_a_package_is_installed(as_user, project):
         assert {path for path, c in changes.items() if "executes_on_host" in c} >= {
             "project/package.json", "project/node_modules/small/package.json",
             "project/node_modules/small/index.js"}
+        ok(review.apply(timeout=LONG))
+        is_as_inside(project, inside)
 
 
 def test_discard_leaves_nothing(as_user, project):
@@ -165,7 +182,8 @@ def test_discard_leaves_nothing(as_user, project):
         ok(review.run("sh", "-euc", SESSION, timeout=LONG))
         assert review.name in stores(as_user)
         review.discard()
-        assert review.name not in stores(as_user) and stores(as_user) <= left
+        assert review.name not in stores(as_user)
+        assert as_user.uid == 0 or stores(as_user) == left  # root's are others' too
         assert untouched(project) == word
         done = review.purple("diff", review.name)
         assert done.returncode == 125 and review.name in done.stderr
