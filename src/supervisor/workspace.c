@@ -65,6 +65,7 @@ void workspace_end(struct supervisor *s)
 		r = usage_of_layer(t->layer, s->launch->workspace_fd, t->mode_bits, &all, &u);
 	sys_close(TAKE_FD(t->layer));
 	if (t->keep && (r < 0 || u.changes > 0 || t->resumed)) {
+		store_sync(t->dir);
 		s->out->changes_above = t->layers > 1;
 		s->out->changes = u.changes;
 		s->out->changes_added = u.added;

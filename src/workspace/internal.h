@@ -22,6 +22,11 @@ void store_format_shared(char path[STORE_LAYER_PATH], const struct store_meta *m
  */
 int store_copy_attributes(int from, int to, bool overlay);
 
+/* store_meta.c */
+struct store_meta;
+/* store_write(), but nobody waits for the disk. */
+int store_write_new(int dir, const struct store_meta *m);
+
 /* store_remove.c */
 
 /*

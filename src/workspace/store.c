@@ -179,7 +179,7 @@ static int fill(int dir, struct store_meta *m)
 		return fd;
 	sys_close(fd);
 	if (m->form == STORE_COPY)
-		return store_write(dir, m);
+		return store_write_new(dir, m);
 	r = sys_mkdirat(dir, STORE_LAYERS, 0700);
 	if (r == 0)
 		r = sys_mkdirat(dir, STORE_WORK, 0700);
@@ -187,7 +187,7 @@ static int fill(int dir, struct store_meta *m)
 		r = -errno;
 	if (r == 0)
 		r = store_add_layer(dir, m, 0);
-	return r < 0 ? r : store_write(dir, m);
+	return r < 0 ? r : store_write_new(dir, m);
 }
 
 static int in_use(const char *name, bool live, struct err *e)

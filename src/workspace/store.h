@@ -138,6 +138,11 @@ bool store_is_live(int dir);
 /* -EBADMSG: rubbish, or not of this version; -ENOENT. @m is large: not for the stack. */
 int store_read(int dir, struct store_meta *m);
 int store_write(int dir, const struct store_meta *m); /* who does holds the lock */
+/*
+ * What store_make() wrote may be lost in a power failure until this, or until the kernel
+ * has written it by itself (30 s): a start does not wait for the disk.
+ */
+int store_sync(int dir);
 
 /* What the layer @number of @m is (NULL: there is none), and the one labelled @label. */
 const struct store_layer *store_layer(const struct store_meta *m, uint32_t number);

@@ -10,6 +10,7 @@
 #include "base/sha256.h"
 #include "base/str.h"
 #include "sys/files.h"
+#include "workspace/internal.h"
 #include "workspace/store.h"
 
 const char *const store_mode_names[STORE_MODES] = { "review", "scratch" };
@@ -127,7 +128,7 @@ static size_t to_text(const struct store_meta *m, char text[META_MAX])
 	return n + (size_t)snprintf(text + n, PUT_ROOM, SUM_KEY "%s\n", hex);
 }
 
-int store_write(int dir, const struct store_meta *m)
+static int put(int dir, const struct store_meta *m, bool sync)
 {
 	static _cold_data_ char text[META_MAX];
 	size_t n = to_text(m, text);
@@ -140,13 +141,34 @@ int store_write(int dir, const struct store_meta *m)
 	wrote = sys_write(fd, text, n);
 	r = wrote < 0 ? (int)wrote : (size_t)wrote != n ? -ENOSPC : 0;
 	/* So that a power failure leaves the old one or this. */
-	if (r == 0)
+	if (r == 0 && sync)
 		r = (int)sys_call(SYS_fdatasync, fd);
 	sys_close(fd);
 	if (r == 0 && renameat(dir, STORE_META ".new", dir, STORE_META) < 0)
 		r = -errno;
 	if (r < 0)
 		sys_call(SYS_unlinkat, dir, STORE_META ".new", 0);
+	return r;
+}
+
+int store_write(int dir, const struct store_meta *m)
+{
+	return put(dir, m, true);
+}
+
+int store_write_new(int dir, const struct store_meta *m)
+{
+	return put(dir, m, false);
+}
+
+int store_sync(int dir)
+{
+	int fd = sys_openat(dir, STORE_META, O_RDONLY | O_NOFOLLOW, 0), r;
+
+	if (fd < 0)
+		return fd;
+	r = (int)sys_call(SYS_fdatasync, fd);
+	sys_close(fd);
 	return r;
 }
 
