@@ -3,10 +3,10 @@
 """What Purple costs, beside the floor, bubblewrap and crun: one table for each question.
 
 Start-up; one more command in a running sandbox (running.py); many alive at once
-(scale.py); a network by name (network.py); an audit (audit.py);
-a workspace in review (workspace.py); memory; system calls. All rows of the first two come from one
-interleaved run each (bench/spawn.c), so that only their ratios matter, not the
-machine's mood. As root they run twice, as root and as an unprivileged user. A
+(scale.py); a network by name (network.py); an audit (audit.py); a workspace in
+review (workspace.py); memory; system calls. All rows of the first two come from
+one interleaved run each (bench/spawn.c), so that only their ratios matter, not
+the machine's mood. As root they run twice, as root and as an unprivileged user. A
 row whose program is not there, or cannot work here, says so and the rest goes
 on. Everything measured is also written as JSON.
 
