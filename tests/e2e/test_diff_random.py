@@ -6,46 +6,14 @@ import pathlib
 import random
 import shutil
 import stat
-import textwrap
 
 import pytest
 
+from random_operations import program as operations
 from running import ok, run
 
 pytestmark = pytest.mark.usefixtures("as_user")
-NAMES = ["a", "b", "c d", "e\nf"]
 OPERATIONS = 60
-
-# Runs inside, and on the copy; what fails does in both (so no rename of directories, which
-# an overlay refuses, but mv's way).
-PROGRAM = textwrap.dedent("""
-    import os, random, shutil, sys
-    rng = random.Random(int(sys.argv[1]))
-    names = %r
-    def path():
-        return "/".join(rng.choice(names) for _ in range(rng.randint(1, 3)))
-    def write(p):
-        with open(p, "w") as f:
-            f.write(rng.choice(["", "one\\n", "two\\n", "three\\n" * 9]))
-    def remove(p):
-        shutil.rmtree(p) if os.path.isdir(p) and not os.path.islink(p) else os.unlink(p)
-    def renew(p):
-        shutil.rmtree(p)
-        os.mkdir(p)
-    operations = [
-        lambda: write(path()), lambda: os.mkdir(path()), lambda: os.makedirs(path()),
-        lambda: remove(path()), lambda: renew(path()),
-        lambda: shutil.move(path(), path()), lambda: os.link(path(), path()),
-        lambda: os.symlink(path(), path()), lambda: os.truncate(path(), rng.randint(0, 9)),
-        lambda: os.chmod(path(), rng.choice([0o700, 0o750, 0o755])),
-        lambda: os.setxattr(path(), "user.x", rng.choice([b"1", b"2"])),
-    ]
-    for _ in range(int(sys.argv[2])):
-        try:
-            rng.choice(operations)()
-        except (OSError, shutil.Error):
-            pass
-""") % NAMES
 
 
 def read_tree(top):
@@ -88,7 +56,7 @@ def expected(before, after):
 @pytest.mark.parametrize("seed", range(12))
 def test_random_operations(as_user, seed):
     name = f"random-{as_user.name}-{os.getpid()}-{seed}"
-    program = ["/usr/bin/python3", "-c", PROGRAM]
+    program = ["/usr/bin/python3", "-c", operations()]
     as_user.run([*program, seed + 1000, OPERATIONS])
     before = read_tree(as_user.workspace)
     copy = as_user.home / "copy"
