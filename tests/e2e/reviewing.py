@@ -21,11 +21,11 @@ def stores(runner):
     return set(os.listdir(top)) if top.exists() else set()
 
 
-def settle(runner):
+def settle(runner, top=None):
     """Until the clock of files has gone on: what is as old as the stamp counts as younger."""
     probe = runner.home / f"probe-{next(serial)}"
     newest = max(os.lstat(os.path.join(directory, name)).st_ctime_ns
-                 for directory, names, files in os.walk(runner.workspace)
+                 for directory, names, files in os.walk(top or runner.workspace)
                  for name in (".", *names, *files))
 
     def later():

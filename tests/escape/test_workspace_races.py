@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from reviewing import Review
+from reviewing import Review, settle
 from running import ok
 from trees import untouched
 
@@ -221,3 +221,118 @@ def naive_at(top, name):
         if not path.is_symlink():
             return (path / "file" if "dir" in name else path).read_text()
     return ""
+
+
+APPLIED = """
+echo edited > dir/file; echo edited > dir/deep/file; echo new > dir/new; rm dir/gone
+mkdir dir/made; echo new > dir/made/file; echo edited > file; echo edited > waits
+ln -sf elsewhere dir/link
+"""
+
+
+def write_and_replace(path):
+    """As editors do: a new file takes the old one's name."""
+    (path.parent / "staged").write_text("edited\n")
+    os.replace(path.parent / "staged", path)
+
+
+def apply_naively(top):
+    """The control: looks whether it is a link, and then goes by the path."""
+    with contextlib.suppress(OSError):
+        if not (top / "dir").is_symlink():
+            write_and_replace(top / "dir" / "astray")
+
+
+def outcome(done, canary):
+    """Refused, in conflict or applied; nothing else, and nothing outside."""
+    assert done.returncode in (0, 1, 125), done
+    assert done.returncode != 125 or done.stderr.startswith("purple: "), done
+    canary.check(done.stdout, done.stderr)
+    return done.returncode
+
+
+def temporaries(top):
+    return [path for path in top.rglob(".purple-*")]
+
+
+@pytest.mark.parametrize("swaps", [("dir", "dir-link"), ("file", "file-link"),
+                                   ("waits", "waits-fifo"), ("dir/deep", "dir/deep-link")],
+                         ids=lambda names: names[0])
+def test_while_it_is_applied(as_user, canary, pairs, swaps):
+    """On the host, by somebody who may: it lands, or is a conflict, and nothing goes astray."""
+    assert pairs
+    (as_user.workspace / "dir/deep-link").symlink_to(canary.top / "deep")
+    owned(as_user, as_user.workspace / "dir/deep-link")
+    seen = set()
+    for _ in for_seconds():
+        with Review(as_user) as review:
+            settle(as_user)
+            ok(review.shell(APPLIED))
+            with swapped(as_user, [as_user.workspace / name for name in swaps]):
+                seen.add(outcome(review.apply("--skip-conflicts"), canary))
+                seen.add(outcome(review.apply("--skip-conflicts"), canary))
+            # What was not to be had then is had now, or is a conflict.
+            outcome(review.apply("--skip-conflicts"), canary)
+            assert not temporaries(as_user.workspace) and not temporaries(canary.top)
+        put_back(as_user)
+    assert seen, "no apply was tried"
+
+
+def put_back(runner):
+    """All as it was before, whichever of two names it has."""
+    top = runner.workspace
+    for one, other in (("dir", "dir-link"), ("file", "file-link"), ("dir/deep", "dir/deep-link"),
+                       ("waits", "waits-fifo")):
+        real = top / other
+        if os.path.lexists(real) and ((top / one).is_symlink() or (top / one).is_fifo()):
+            aside = top / "aside"
+            (top / one).rename(aside)
+            real.rename(top / one)
+            aside.rename(real)
+    for name in ("dir/file", "dir/deep/file", "dir/gone", "file", "waits"):
+        runner.write(name, "mine\n")
+    for name in ("dir/new", "dir/made/file", "dir/link"):
+        (top / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        (top / "dir/made").rmdir()
+
+
+def test_the_race_of_applying_can_be_lost(as_user, canary, pairs):
+    with swapped(as_user, pairs[:2]):
+        assert is_led_astray(lambda: apply_naively(as_user.workspace) or
+                             (canary.top / "astray").exists())
+
+
+def test_the_workspace_itself_while_it_is_applied(as_user, canary):
+    """Its name leads to a tree of the same form every other moment."""
+    mine, link = as_user.home / "slot", as_user.home / "slot-link"
+    for top in (mine, canary.top):
+        (top / "in/dir").mkdir(parents=True)
+        for name in ("file", "dir/file", "dir/gone"):
+            (top / "in" / name).write_text("mine\n")
+        owned(as_user, *top.rglob("*"))
+    link.symlink_to(canary.top)
+    owned(as_user, mine, link)
+    canary.before = untouched(canary.top)
+    applied = 0
+    for _ in for_seconds():
+        with Review(as_user) as review:
+            for name in ("file", "dir/file", "dir/gone"):
+                (mine / "in" / name).write_text("mine\n")
+                owned(as_user, mine / "in" / name)
+            settle(as_user, mine)
+            ok(as_user.run([as_user.purple, "run", "--name", review.name, "-w",
+                            f"{mine}/in:review", "--", "sh", "-c", "echo edited > file; "
+                            "echo edited > dir/file; rm dir/gone; echo new > dir/new"]))
+            with swapped(as_user, [mine, link]):
+                for _ in range(4):
+                    applied += outcome(review.apply(cwd="/"), canary) == 0
+                    if not review.store.exists():
+                        break
+            if mine.is_symlink():
+                aside = as_user.home / "aside"
+                mine.rename(aside)
+                link.rename(mine)
+                aside.rename(link)
+            (mine / "in/dir/new").unlink(missing_ok=True)
+    canary.check()
