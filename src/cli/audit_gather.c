@@ -22,18 +22,18 @@ static const struct lane {
 
 /* Types of which a section simply has all, one after the other. */
 static const struct section {
-	enum event_type type;
 	const char *name;
+	enum event_type type;
 	enum event_field fields[7]; /* until a repeated one */
 } sections[] = {
-	{ EV_LIMIT_REACHED, "limits", { EF_LIMIT, EF_VALUE, EF_COUNT, EF_MESSAGE, EF_ALLOW, EF_ADVICE, EF_ADVICE } },
-	{ EV_OUTPUT, "outputs", { EF_PATH, EF_BYTES, EF_ERROR, EF_COUNT, EF_COUNT } },
-	{ EV_LAYER_DOWNGRADED, "downgrades", { EF_LAYER, EF_REASON, EF_REASON } },
-	{ EV_AUDIT_GAP, "gaps", { EF_COUNT, EF_REASON, EF_REASON } },
-	{ EV_SETUP_ERROR, "errors", { EF_STAGE, EF_MESSAGE, EF_ERROR, EF_ERROR } },
-	{ EV_NET_LOST, "errors", { EF_REASON, EF_REASON } },
-	{ EV_POLICY_CHANGED, "changes", { EF_MESSAGE, EF_RULE, EF_UID, EF_PID, EF_PID } },
-	{ EV_EXEC_REQUESTED, "requests", { EF_COMMAND, EF_CWD, EF_UID, EF_PID, EF_PID } },
+	{ "limits", EV_LIMIT_REACHED, { EF_LIMIT, EF_VALUE, EF_COUNT, EF_MESSAGE, EF_ALLOW, EF_ADVICE, EF_ADVICE } },
+	{ "outputs", EV_OUTPUT, { EF_PATH, EF_BYTES, EF_ERROR, EF_COUNT, EF_COUNT } },
+	{ "downgrades", EV_LAYER_DOWNGRADED, { EF_LAYER, EF_REASON, EF_REASON } },
+	{ "gaps", EV_AUDIT_GAP, { EF_COUNT, EF_REASON, EF_REASON } },
+	{ "errors", EV_SETUP_ERROR, { EF_STAGE, EF_MESSAGE, EF_ERROR, EF_ERROR } },
+	{ "errors", EV_NET_LOST, { EF_REASON, EF_REASON } },
+	{ "changes", EV_POLICY_CHANGED, { EF_MESSAGE, EF_RULE, EF_UID, EF_PID, EF_PID } },
+	{ "requests", EV_EXEC_REQUESTED, { EF_COMMAND, EF_CWD, EF_UID, EF_PID, EF_PID } },
 };
 /* clang-format on */
 
