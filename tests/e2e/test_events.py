@@ -7,41 +7,14 @@ import contextlib
 import json
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
 
 import pytest
 
-from running import eventually, needs_root, ok, refused, run, start
-from test_network import HELPERS, SERVER, Box, Host
-
-
-
-class Trail:
-    """A trail of the test's own, and what is in it."""
-
-    def __init__(self, runner):
-        self.path = runner.home / "trail.jsonl"
-
-    def options(self, *more):
-        return ["--audit", "--audit-log", str(self.path), *more]
-
-    def lines(self):
-        if not self.path.exists():
-            return []
-        return [json.loads(line) for line in self.path.read_text().splitlines()]
-
-    def of(self, *types):
-        return [e for e in self.lines() if e["type"] in types]
-
-    def types(self):
-        return [e["type"] for e in self.lines()]
-
-
-@pytest.fixture
-def trail(as_user):
-    return Trail(as_user)
+from netbox import SERVER, box, host, needs_servers  # noqa: F401
+from running import eventually, needs_root, ok, refused, run
+from trail_reader import trail  # noqa: F401
 
 
 def test_a_life(as_user, trail):
@@ -189,24 +162,6 @@ def test_the_disk_fills_up(as_user, small_disk, policy):
 
 
 # --- the network ---
-
-needs_servers = pytest.mark.skipif(
-    not (shutil.which("dnsmasq", path="/usr/sbin:/usr/bin:/sbin:/bin") and
-         shutil.which("ip", path="/usr/sbin:/usr/bin:/sbin:/bin")),
-    reason="needs dnsmasq and ip")
-
-
-@pytest.fixture(scope="module")
-def host(tmp_path_factory):
-    made = Host(tmp_path_factory.mktemp("host"))
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def box(host, as_user):
-    return Box(host, as_user)
-
 
 @needs_root
 @needs_servers

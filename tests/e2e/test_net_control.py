@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -14,27 +13,10 @@ import pytest
 
 import netpair as net
 from running import needs_root, ok
-from test_network import HELPERS, OTHER, PRIVATE, SERVER, Box, Host, helper_of
+from netbox import (HELPERS, OTHER, PRIVATE, SERVER, box, helper_of,  # noqa: F401
+                    host, needs_servers)
 
-pytestmark = [needs_root, pytest.mark.skipif(
-    not (shutil.which("dnsmasq", path="/usr/sbin:/usr/bin:/sbin:/bin") and
-         shutil.which("ip", path="/usr/sbin:/usr/bin:/sbin:/bin")),
-    reason="needs dnsmasq and ip")]
-
-
-@pytest.fixture(scope="module")
-def host(tmp_path_factory):
-    made = Host(tmp_path_factory.mktemp("host"))
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def box(host, as_user):
-    made = Box(host, as_user)
-    yield made
-    for name in made.names:
-        made.purple("rm", "-f", name)
+pytestmark = [needs_root, needs_servers]
 
 
 def program(script):

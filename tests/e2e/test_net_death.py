@@ -9,7 +9,6 @@ import json
 import os
 import pathlib
 import resource
-import shutil
 import signal
 import socket
 import subprocess
@@ -20,12 +19,9 @@ import pytest
 import netpair as net
 from running import alive, eventually, needs_root, ok
 from test_net_control import program
-from test_network import PRIVATE, SERVER, Box, Host, helper_of
+from netbox import PRIVATE, SERVER, box, helper_of, host, needs_servers  # noqa: F401
 
-pytestmark = [needs_root, pytest.mark.skipif(
-    not (shutil.which("dnsmasq", path="/usr/sbin:/usr/bin:/sbin:/bin") and
-         shutil.which("ip", path="/usr/sbin:/usr/bin:/sbin:/bin")),
-    reason="needs dnsmasq and ip")]
+pytestmark = [needs_root, needs_servers]
 
 CANARY, DEEP = 7000, 7001
 
@@ -74,27 +70,12 @@ class Canary:
             s.close()
 
 
-@pytest.fixture(scope="module")
-def host(tmp_path_factory):
-    made = Host(tmp_path_factory.mktemp("host"))
-    yield made
-    made.close()
-
-
 @pytest.fixture
 def canary(host):
     made = Canary(host)
     yield made
     assert made.is_silent()
     made.close()
-
-
-@pytest.fixture
-def box(host, as_user):
-    made = Box(host, as_user)
-    yield made
-    for name in made.names:
-        made.purple("rm", "-f", name)
 
 
 def test_the_canary_sees_who_comes(host, canary, box):

@@ -15,12 +15,10 @@ from subprocess import PIPE, Popen, run
 import pytest
 
 from running import needs_root, ok, refused
-from test_network import HELPERS, OTHER, PRIVATE, SERVER, Box, Host
+from netbox import (HELPERS, OTHER, PRIVATE, SERVER, Box, host,  # noqa: F401
+                    needs_servers)
 
-pytestmark = [needs_root, pytest.mark.skipif(
-    not (shutil.which("dnsmasq", path="/usr/sbin:/usr/bin:/sbin:/bin") and
-         shutil.which("ip", path="/usr/sbin:/usr/bin:/sbin:/bin")),
-    reason="needs dnsmasq and ip")]
+pytestmark = [needs_root, needs_servers]
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
@@ -45,13 +43,6 @@ class Without(Box):
     def has(self, *words, allow=(), **kw):
         """The output of what is run with @words before its policy."""
         return self.purple(*words, "-p", self.policy(allow, **kw))
-
-
-@pytest.fixture(scope="module")
-def host(tmp_path_factory):
-    made = Host(tmp_path_factory.mktemp("host"))
-    yield made
-    made.close()
 
 
 @pytest.fixture

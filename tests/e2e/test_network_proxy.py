@@ -21,7 +21,7 @@ import pytest
 import netpair as net
 from netpair import AAAA, NOERROR, rule
 from running import ok
-from test_network import Box
+from netbox import Box
 
 TOOLS = ("ip", "nft", "dnsmasq", "openssl", "curl", "git")
 pytestmark = [

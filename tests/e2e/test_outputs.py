@@ -7,7 +7,7 @@ import stat
 import pytest
 
 from running import ok, refused, run, shell
-from test_events import Trail
+from trail_reader import Trail
 
 pytestmark = pytest.mark.usefixtures("as_user")
 

@@ -8,7 +8,7 @@ import pathlib
 import pytest
 
 from running import ok, refused, shell, start
-from test_events import Trail
+from trail_reader import Trail
 
 pytestmark = pytest.mark.usefixtures("as_user")
 serial = itertools.count()

@@ -5,19 +5,15 @@ arguments. The trail is read as anybody would, line by line; nothing else is ask
 """
 import json
 import random
-import shutil
 import textwrap
 
 import pytest
 
+from netbox import box, host, needs_servers  # noqa: F401
 from running import needs_root, ok
-from test_events import Trail
-from test_network import Box, Host
+from trail_reader import Trail
 
-pytestmark = [needs_root, pytest.mark.skipif(
-    not (shutil.which("dnsmasq", path="/usr/sbin:/usr/bin:/sbin:/bin") and
-         shutil.which("ip", path="/usr/sbin:/usr/bin:/sbin:/bin")),
-    reason="needs dnsmasq and ip")]
+pytestmark = [needs_root, needs_servers]
 
 ACTIONS = 200
 
@@ -168,18 +164,6 @@ def settle(actions):
         if a != last or a[0] not in ("name denied", "connect denied"):
             yield a
         last = a
-
-
-@pytest.fixture(scope="module")
-def host(tmp_path_factory):
-    made = Host(tmp_path_factory.mktemp("host"))
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def box(host, as_user):
-    return Box(host, as_user)
 
 
 @pytest.mark.parametrize("source", ["seccomp", "ebpf"])

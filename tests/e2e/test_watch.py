@@ -9,35 +9,7 @@ import os
 import pytest
 
 from running import eventually, ok, run, shell
-
-
-class Trail:
-    """A trail of the test's own, and what is in it."""
-
-    def __init__(self, runner):
-        self.runner = runner
-        self.path = runner.home / "trail.jsonl"
-
-    def options(self, *more):
-        return ["--audit", "--audit-log", str(self.path), *more]
-
-    def lines(self):
-        if not self.path.exists():
-            return []
-        return [json.loads(line) for line in self.path.read_text().splitlines()]
-
-    def of(self, kind, **want):
-        return [e for e in self.lines() if e["type"] == kind
-                and all(e.get(k) == v for k, v in want.items())]
-
-    def programs(self):
-        """What was executed, but for what was looked for where it is not."""
-        return [e for e in self.of("process.exec") if "error" not in e]
-
-
-@pytest.fixture
-def trail(as_user):
-    return Trail(as_user)
+from trail_reader import trail  # noqa: F401
 
 
 def test_a_program(as_user, trail):

@@ -11,15 +11,10 @@ import time
 import pytest
 
 from running import ok, run, shell
-from test_watch import Trail
+from trail_reader import trail  # noqa: F401
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / os.environ.get("PURPLE_BUILD", "build")
-
-
-@pytest.fixture
-def trail(as_user):
-    return Trail(as_user)
 
 
 @pytest.fixture

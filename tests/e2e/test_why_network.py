@@ -3,29 +3,14 @@
 import dataclasses
 import json
 import shlex
-import shutil
 
 import pytest
 
 from running import needs_root, ok
-from test_network import HELPERS, OTHER, PRIVATE, SERVER, Box, Host
+from netbox import (HELPERS, OTHER, PRIVATE, SERVER, box, host,  # noqa: F401
+                    needs_servers)
 
-pytestmark = [needs_root, pytest.mark.skipif(
-    not (shutil.which("dnsmasq", path="/usr/sbin:/usr/bin:/sbin:/bin") and
-         shutil.which("ip", path="/usr/sbin:/usr/bin:/sbin:/bin")),
-    reason="needs dnsmasq and ip")]
-
-
-@pytest.fixture(scope="module")
-def host(tmp_path_factory):
-    made = Host(tmp_path_factory.mktemp("host"))
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def box(host, as_user):
-    return Box(host, as_user)
+pytestmark = [needs_root, needs_servers]
 
 
 @dataclasses.dataclass(frozen=True)
