@@ -62,6 +62,9 @@ int jail_open_store(struct jail *j, const struct launch_layers *l);
 /* An overlay, detached, of the workspace @lower and the layers in @store. */
 int jail_overlay(struct jail *j, const struct plan_mount *m, int lower, int store);
 
+/* hide.c: cover what the plan hides, in all that is mounted by now. */
+int jail_hide(struct jail *j);
+
 /* network.c */
 int jail_make_network(struct jail *j); /* a namespace, and lo up in it */
 int jail_hand_network(struct jail *j); /* from the command's task to PID 1 … */

@@ -29,6 +29,7 @@ static int (*const steps[])(struct jail *) = {
 	jail_ids,	       /* the launcher has written the maps: take on the id */
 	jail_root_open,	       /* an empty tmpfs */
 	jail_mounts,	       /* the plan's mounts, in order */
+	jail_hide,	       /* what the policy hides in them is covered */
 	jail_user_limits,      /* unless they are set, through the mounted procfs */
 	jail_terminal,	       /* a terminal from the sandbox's own devpts */
 	jail_devpts,	       /* a way to it, for terminals to come */
@@ -50,7 +51,7 @@ static void stamp(struct jail *j, int (*step)(struct jail *))
 		enum jail_time time;
 	} ends[] = {
 		{ NULL, JT_NAMESPACES },      { jail_ids, JT_IDS },
-		{ jail_mounts, JT_MOUNTS },   { jail_join_network, JT_NETWORK },
+		{ jail_hide, JT_MOUNTS },   { jail_join_network, JT_NETWORK },
 		{ jail_root_enter, JT_ROOT }, { jail_undumpable, JT_LOCKED },
 	};
 	struct timespec t;

@@ -81,17 +81,19 @@ static int assemble(struct builder *b, struct buf *out)
 {
 	struct plan *h = &b->head;
 	struct plan_network *n = &h->network;
-	const struct buf *const parts[] = {
-		&b->strings,	   &b->mounts,	  &b->after,	  &b->rlimits,	   &b->env_set,
-		&b->env_pass,	   &b->layers,	  &b->downgrades, &b->facts,	   &b->sources,
-		&b->filter,	   &b->net_allow, &b->net_block,  &b->net_servers, &b->net_sockets,
-		&b->net_listeners, &b->net_batch, &b->observer,	  &b->causes,	   &b->rules
-	};
+	const struct buf *const parts[] = { &b->strings,       &b->mounts,	&b->after,
+					    &b->rlimits,       &b->env_set,	&b->env_pass,
+					    &b->layers,	       &b->downgrades,	&b->facts,
+					    &b->sources,       &b->filter,	&b->net_allow,
+					    &b->net_block,     &b->net_servers, &b->net_sockets,
+					    &b->net_listeners, &b->net_batch,	&b->observer,
+					    &b->causes,	       &b->rules,	&b->hide };
 
 	buf_add(&b->mounts, b->after.data, b->after.len);
 	buf_add(out, h, sizeof(*h));
 	buf_add(out, b->strings.data, b->strings.len);
 	lay(out, &h->mounts, &b->mounts, sizeof(struct plan_mount));
+	lay(out, &h->hide, &b->hide, sizeof(struct plan_str));
 	lay(out, &h->rlimits, &b->rlimits, sizeof(struct plan_rlimit));
 	lay(out, &h->env_set, &b->env_set, sizeof(struct plan_env));
 	lay(out, &h->env_pass, &b->env_pass, sizeof(struct plan_env));
@@ -141,7 +143,8 @@ int plan_build(const struct policy *p, const struct host *h, const uint8_t key[3
 				     &b.env_set,   &b.env_pass,	   &b.layers,	   &b.downgrades,
 				     &b.facts,	   &b.sources,	   &b.filter,	   &b.net_allow,
 				     &b.net_block, &b.net_servers, &b.net_sockets, &b.net_listeners,
-				     &b.net_batch, &b.observer,	   &b.causes,	   &b.rules };
+				     &b.net_batch, &b.observer,	   &b.causes,	   &b.rules,
+				     &b.hide };
 	struct filter_options options = { .root = h->root };
 	int r;
 

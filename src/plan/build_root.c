@@ -574,6 +574,33 @@ static int refuse_links(struct builder *b, const char *key, const char *path, co
 	return 0;
 }
 
+/* Nothing is looked for where the policy hides nothing: that takes time at each start. */
+static uint32_t hide_flag(const struct builder *b)
+{
+	return b->policy->filesystem.hide.count ? PMF_HIDE : 0;
+}
+
+static int build_hide(struct builder *b)
+{
+	const struct policy_strs *hide = &b->policy->filesystem.hide;
+	struct plan_mount file = { .kind = PM_FILE, .mode = 0 };
+	struct plan_mount dir = { .kind = PM_DIR, .mode = 0 };
+
+	if (hide->count > PLAN_HIDE_MAX)
+		return err_set(b->e, E2BIG, "plan", "filesystem.hide: more than %d patterns",
+			       PLAN_HIDE_MAX);
+	for (size_t i = 0; i < hide->count; i++) {
+		struct plan_str s = builder_str(b, hide->items[i].s);
+
+		buf_add(&b->hide, &s, sizeof(s));
+	}
+	if (hide->count) {
+		add(b, file, NULL, PLAN_HIDE_FILE);
+		add(b, dir, NULL, PLAN_HIDE_DIR);
+	}
+	return 0;
+}
+
 static int bind_policy(struct builder *b, const struct policy_bind *bind, const char *key,
 		       uint32_t flags)
 {
@@ -588,6 +615,7 @@ static int bind_policy(struct builder *b, const struct policy_bind *bind, const 
 	/* Older policies list what filesystem.system has brought already. */
 	if ((flags & PMF_RDONLY) && streq(host, inside) && is_system(b, host))
 		return 0;
+	flags |= hide_flag(b);
 	if (b->host->root)
 		flags |= flags & PMF_RDONLY ? PMF_OUTSIDE : PMF_OUTSIDE | PMF_IDMAP;
 	if (host[0] == '.') {
@@ -658,7 +686,7 @@ static void build_workspace(struct builder *b)
 	struct plan_mount m = {
 		.kind = PM_WORKSPACE,
 		.mode = 0755,
-		.flags = (write ? RW : RO) | PMF_RECURSIVE |
+		.flags = (write ? RW : RO) | PMF_RECURSIVE | hide_flag(b) |
 			 (b->host->root ? (uint32_t)PMF_IDMAP : 0),
 		.landlock = write ? LL_OWN : LL_READ,
 	};
@@ -722,8 +750,10 @@ int build_root(struct builder *b)
 	build_dev(b);
 	build_kernel_fs(b);
 	build_denials(b);
+	r = build_hide(b);
 	from = b->mounts.len / sizeof(struct plan_mount);
-	r = build_scratch(b);
+	if (r == 0)
+		r = build_scratch(b);
 	if (r == 0)
 		r = bind_all(b, &p->filesystem.immutable_paths, "filesystem.immutable_paths", RO);
 	if (r == 0)

@@ -20,6 +20,7 @@ struct builder {
 	struct buf strings;
 	struct buf mounts, after; /* @after: mounts that come after the workspace */
 	struct buf rlimits, env_set, env_pass, layers, downgrades, facts, sources, filter;
+	struct buf hide;
 	struct buf observer, causes, rules;
 	struct buf net_allow, net_block, net_servers, net_sockets, net_listeners, net_batch;
 	struct err *e;

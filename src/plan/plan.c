@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/macros.h"
+#include "base/pattern.h"
 #include "policy/policy.h"
 
 const char *const plan_layer_names[LAYERS] = {
@@ -169,6 +170,8 @@ static bool check_mount(struct check *c, const struct plan_mount *m)
 		return fail(c, "mount: ids where no content is");
 	if (m->flags & (PMF_LAYERED | PMF_MEMORY) && m->kind != PM_WORKSPACE)
 		return fail(c, "mount: layers where no workspace is");
+	if (m->flags & PMF_HIDE && m->kind != PM_WORKSPACE && m->kind != PM_BIND)
+		return fail(c, "mount: nothing is hidden in its kind");
 	if ((m->flags & PMF_LAYERED) == PMF_LAYERED ||
 	    (m->flags & PMF_MEMORY && !(m->flags & PMF_DISCARD)))
 		return fail(c, "mount: layers of two kinds");
@@ -414,6 +417,23 @@ static bool check_audit(struct check *c)
 	       (plan_string(c->p, a->path)[0] == '/' || fail(c, "audit: bad path"));
 }
 
+static bool check_hide(struct check *c)
+{
+	const struct plan_str *s = plan_items(c->p, hide, struct plan_str);
+	struct path_pattern p;
+
+	if (!check_table(c, c->p->hide, sizeof(*s), "hide: bad table"))
+		return false;
+	if (c->p->hide.count > PLAN_HIDE_MAX)
+		return fail(c, "hide: too many patterns");
+	for (uint32_t i = 0; i < c->p->hide.count; i++)
+		if (!check_str(c, s[i], REQUIRED, "hide: bad pattern") ||
+		    (path_pattern_compile(&p, plan_string(c->p, s[i]), NULL) < 0 &&
+		     !fail(c, "hide: bad pattern")))
+			return false;
+	return true;
+}
+
 static bool check_envs(struct check *c)
 {
 	const struct plan *p = c->p;
@@ -555,9 +575,9 @@ const struct plan *plan_open(const void *data, size_t size, const char **why)
 		fail(&c, "cut or extended");
 	else if (c.p->checksum != plan_checksum(data, size))
 		fail(&c, "damaged");
-	else if (check_header(&c) && check_mounts(&c) && check_rlimits(&c) && check_limits(&c) &&
-		 check_network(&c) && check_audit(&c) && check_envs(&c) && check_layers(&c) &&
-		 check_origins(&c) && check_tracing(&c))
+	else if (check_header(&c) && check_mounts(&c) && check_hide(&c) && check_rlimits(&c) &&
+		 check_limits(&c) && check_network(&c) && check_audit(&c) && check_envs(&c) &&
+		 check_layers(&c) && check_origins(&c) && check_tracing(&c))
 		return c.p;
 	if (why)
 		*why = c.why;

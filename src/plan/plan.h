@@ -75,7 +75,8 @@ enum plan_mount_flags {
 	PMF_DISCARD = 1 << 11,	/* … or are thrown away */
 	PMF_MEMORY = 1 << 12,	/* PMF_DISCARD: they are in memory, not in the state directory */
 	PMF_LAYERED = PMF_REVIEW | PMF_DISCARD,
-	PMF_ALL = (1 << 13) - 1
+	PMF_HIDE = 1 << 13, /* what struct plan.hide matches in it is covered */
+	PMF_ALL = (1 << 14) - 1
 };
 
 struct plan_mount {
@@ -86,6 +87,11 @@ struct plan_mount {
 	uint64_t rdev;	   /* PM_DEVICE: st_rdev, else 0 */
 	uint64_t landlock; /* LANDLOCK_ACCESS_FS_* granted beneath it */
 };
+
+/* Of what is hidden; what covers it. */
+enum { PLAN_HIDE_MAX = 128 };
+#define PLAN_HIDE_FILE "/dev/.hidden"
+#define PLAN_HIDE_DIR "/dev/.hidden.d"
 
 struct plan_rlimit {
 	uint32_t resource; /* RLIMIT_* */
@@ -342,12 +348,13 @@ struct plan {
 	struct plan_audit audit;
 	struct plan_tracing tracing;
 
-	struct plan_table mounts;     /* struct plan_mount, parents first */
-	struct plan_table rlimits;    /* struct plan_rlimit */
-	struct plan_table env_set;    /* struct plan_env */
-	struct plan_table env_pass;   /* struct plan_env */
-	struct plan_table filter;     /* struct sock_filter, ready to load */
-	struct plan_table layers;     /* struct plan_layer, LAYERS of them */
+	struct plan_table mounts;   /* struct plan_mount, parents first */
+	struct plan_table hide;	    /* struct plan_str, of base/pattern.h: at most PLAN_HIDE_MAX */
+	struct plan_table rlimits;  /* struct plan_rlimit */
+	struct plan_table env_set;  /* struct plan_env */
+	struct plan_table env_pass; /* struct plan_env */
+	struct plan_table filter;   /* struct sock_filter, ready to load */
+	struct plan_table layers;   /* struct plan_layer, LAYERS of them */
 	struct plan_table downgrades; /* struct plan_downgrade */
 	struct plan_table facts;      /* struct plan_fact */
 	struct plan_table sources;    /* struct plan_source */

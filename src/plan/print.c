@@ -149,6 +149,19 @@ static void print_layers_of_workspace(struct buf *b, const struct plan *p)
 	buf_puts(b, "\n");
 }
 
+static void print_hide(struct buf *b, const struct plan *p)
+{
+	const struct plan_str *s = plan_items(p, hide, struct plan_str);
+
+	if (p->hide.count > 0)
+		buf_puts(b,
+			 "  covered at the start, and not readable, in what has the flag hide\n");
+	for (uint32_t i = 0; i < p->hide.count; i++) {
+		print_str(b, p, "    ", s[i]);
+		buf_puts(b, "\n");
+	}
+}
+
 static void print_mounts(struct buf *b, const struct plan *p)
 {
 	const struct plan_mount *m = plan_items(p, mounts, struct plan_mount);
@@ -164,6 +177,7 @@ static void print_mounts(struct buf *b, const struct plan *p)
 		buf_puts(b, ", in memory, until it is collected\n");
 	}
 	print_layers_of_workspace(b, p);
+	print_hide(b, p);
 }
 
 static void print_caps(struct buf *b, const char *title, uint64_t set)

@@ -20,6 +20,7 @@
  *   namespaces[]   names; steps[] names
  *   root           {size, inodes}
  *   mounts[]       {kind, source, target, data, flags[], mode, device, landlock[]}
+ *   hide[]         patterns
  *   rlimits[]      {resource, soft, hard}; null: unlimited
  *   capabilities   {bounding[], permitted[], effective[], inheritable[], ambient[]}
  *   securebits[]

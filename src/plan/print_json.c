@@ -180,6 +180,16 @@ static void print_layers_of_workspace(struct json *j, const struct plan *p)
 	close_(j, "}");
 }
 
+static void print_hide(struct json *j, const struct plan *p)
+{
+	const struct plan_str *s = plan_items(p, hide, struct plan_str);
+
+	open_(j, "hide", "[");
+	for (uint32_t i = 0; i < p->hide.count; i++)
+		string(j, NULL, plan_string(p, s[i]));
+	close_(j, "]");
+}
+
 static void print_mounts(struct json *j, const struct plan *p)
 {
 	const struct plan_mount *m = plan_items(p, mounts, struct plan_mount);
@@ -205,6 +215,7 @@ static void print_mounts(struct json *j, const struct plan *p)
 		close_(j, "}");
 	}
 	close_(j, "]");
+	print_hide(j, p);
 }
 
 static void limit(struct json *j, const char *key, uint64_t n)

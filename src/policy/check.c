@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/pattern.h"
 #include "base/str.h"
 #include "policy/netrule.h"
 #include "policy/publish.h"
@@ -80,6 +81,21 @@ int check_inner_path(struct arena *a, const char *text, const char **ret, struct
 	if (path_normal(text, normal, sizeof(normal)) && streq(normal, "/"))
 		return why_set(why, "the root directory itself; name a directory below it");
 	return 0;
+}
+
+int check_pattern(struct arena *a, const char *text, const char **ret, struct check_why *why)
+{
+	struct path_pattern p;
+	const char *wrong;
+
+	for (const char *s = text; *s != '\0'; s++)
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			return why_set(why,
+				       "a control character in a pattern; write ? in its place");
+	if (path_pattern_compile(&p, text, &wrong) == 0)
+		return 0;
+	return why_set(why, "%.100s is no pattern: %s; write as \"**/.env\" or \"*.pem\"", text,
+		       wrong);
 }
 
 int check_syscall(struct arena *a, const char *text, const char **ret, struct check_why *why)

@@ -64,6 +64,11 @@ const struct policy_key policy_keys[] = {
 	  .check = check_inner_path, .form = "/tmp", .option = "scratch",
 	  .help = "Empty directories in memory that end with the sandbox. /tmp and /var/tmp are "
 		  "there without being named. Where an output path is the same, it wins." },
+	{ "filesystem.hide", KEY_LIST, AT(filesystem.hide), .check = check_pattern,
+	  .form = "\"**/.env\"", .option = "hide",
+	  .help = "Files and directories of the workspace, and of the other paths that are given, "
+		  "which are not readable inside: patterns as gitignore has them. They look empty "
+		  "and can be neither changed nor moved." },
 	{ "filesystem.working_dir", KEY_PATH, AT(filesystem.working_dir), .fallback = ".",
 	  .option = "workdir",
 	  .help = "Where the command starts. '.' is the workspace, or / if there is none." },

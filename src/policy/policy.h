@@ -108,6 +108,7 @@ struct policy {
 		struct policy_binds writable_paths;
 		struct policy_binds output_paths;
 		struct policy_strs scratch_paths;
+		struct policy_strs hide;       /* base/pattern.h */
 		struct policy_str working_dir; /* "." is the workspace */
 		int workspace;		       /* enum policy_workspace */
 		int home;		       /* enum policy_home */

@@ -11,7 +11,7 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))  # 
 
 from lab import Lab, build_directory
 
-PROBES = ("abi call caps door fds file id init join key net ns proc raise send setid shm tty").split()
+PROBES = ("abi alias call caps door fds file id init join key net ns proc raise send setid shm tty").split()
 
 
 @pytest.fixture(scope="session")

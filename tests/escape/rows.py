@@ -12,6 +12,7 @@ where nothing holds it.
 """
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 from dataclasses import dataclass
@@ -112,6 +113,23 @@ def given(lab):
 
 
 @contextlib.contextmanager
+def hidden(lab):
+    """A file in the workspace that the policy hides, which has another name."""
+    directory = lab.runner.workspace / "hidden"
+    lab.own_dir(directory)
+    path = directory / ".env"
+    path.write_text("secret")
+    path.chmod(0o644)
+    lab.own(path)
+    (directory / "known-link").hardlink_to(path)
+    try:
+        yield {"dir": directory}
+    finally:
+        for left in lab.runner.workspace.glob("hidden*"):
+            shutil.rmtree(left)
+
+
+@contextlib.contextmanager
 def held(lab):
     """A file of the host that is standard input, opened for reading."""
     path = lab.runner.base / "held"
@@ -191,6 +209,17 @@ ALONE = [
         off=("off:cgroup",)),
     Row("time-ns", "time", ("ns", "same", "time", "{ns_time}"), setup=identity,
         off=("off:time",)),
+
+    # Files that the policy hides: a mount over each.
+    *(Row(f"hide-{mode}-{op}", "hide", ("alias", op, "{dir}", ".env"), setup=hidden,
+          options=("--hide", "**/.env", f"--workspace={mode}", *extra), base=base,
+          # Root's uid 0 inside cannot be mapped by who has no CAP_SETFCAP there.
+          users=("user",) if op == "nested" else ("root", "user"), off=("off:hide",))
+      for mode in ("direct", "review", "scratch")
+      for op, extra, base in (
+          *((op, (), ()) for op in (
+              "plain", "chdir", "proc", "symlink", "link", "rename", "mode", "unmount")),
+          ("nested", ("--nesting",), ("off:landlock",)))),
 
     # The process itself.
     Row("caps-sets", "capabilities", ("caps",), off=("off:capabilities",)),

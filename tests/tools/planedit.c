@@ -10,6 +10,7 @@
  *
  *	off:user … off:seccomp     a layer, and what cannot be done without it
  *	off:step:NAME              one of enum plan_steps
+ *	off:hide                   what the policy hides is not looked for
  *	off:hostname               the name stays that of the uts namespace
  *	drop-mount:TARGET          and what is mounted below it
  *	set-mount-flags:TARGET:-ro,+noexec
@@ -121,6 +122,8 @@ static bool switch_off(const char *what)
 		p->landlock_fs = p->landlock_net = p->landlock_scoped = p->landlock_root = 0;
 	} else if (streq(what, "seccomp")) {
 		p->filter = p->observer = (struct plan_table){ 0 };
+	} else if (streq(what, "hide")) {
+		p->hide = (struct plan_table){ 0 };
 	} else if (streq(what, "hostname")) {
 		p->hostname = (struct plan_str){ 0 };
 	} else {

@@ -54,7 +54,7 @@ static void add_mounts(struct buf *b)
 		{ PM_MASK_DIR, 0, 0, .target = str(b, "/proc/acpi") },
 		{ PM_FILE, 0644, 0, .target = str(b, "/etc/hostname"), .data = str(b, "box\n") },
 		{ PM_SCRATCH, 0700, 0, .target = str(b, "/tmp"), .landlock = 0xffff },
-		{ PM_WORKSPACE, 0, PMF_NOSUID | PMF_IDMAP, .landlock = 0xffff },
+		{ PM_WORKSPACE, 0, PMF_NOSUID | PMF_IDMAP | PMF_HIDE, .landlock = 0xffff },
 		{ PM_BIND, 0, PMF_RDONLY, str(b, "./.git/hooks"), str(b, "./.git/hooks") },
 	};
 
@@ -64,6 +64,7 @@ static void add_mounts(struct buf *b)
 static void add_process(struct buf *b)
 {
 	struct plan_rlimit limits[] = { { 4, 0, 0, 0 }, { 7, 0, 1024, UINT64_MAX } };
+	struct plan_str hide[] = { str(b, "**/.env"), str(b, "*.pem") };
 	struct plan_env set[] = { { str(b, "PATH=/usr/bin:/bin") }, { str(b, "HOME=/home") } };
 	struct plan_env pass[] = { { str(b, "LANG") }, { str(b, "LC_*") } };
 	struct sock_filter filter[] = {
@@ -77,6 +78,7 @@ static void add_process(struct buf *b)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 
+	TABLE(b, hide, hide);
 	TABLE(b, rlimits, limits);
 	TABLE(b, env_set, set);
 	TABLE(b, env_pass, pass);

@@ -121,6 +121,9 @@ static const struct {
 	{ BIND("{host_path: /a, sandbox_path: /}"), "t:1:32: filesystem.immutable_paths[0]: nothing can be put at / itself; name a directory below it" },
 	{ "filesystem: {scratch_paths: [/]}", "t:1:30: filesystem.scratch_paths[0]: the root directory itself; name a directory below it" },
 	{ "filesystem: {scratch_paths: [/dev/x]}", "t:1:30: filesystem.scratch_paths[0]: /dev/x: /dev is the sandbox's own; nothing can be put there" },
+	{ "filesystem: {hide: [\"**/.env\", \"a[b\"]}", "t:1:32: filesystem.hide[1]: a[b is no pattern: a '[' without its ']'; write as \"**/.env\" or \"*.pem\"" },
+	{ "filesystem:\n  hide:\n    - ../x\n", "t:3:7: filesystem.hide[0]: ../x is no pattern: '.' and '..' are not possible in it; write as \"**/.env\" or \"*.pem\"" },
+	{ "filesystem: {hide: [\"a\\nb\"]}", "t:1:21: filesystem.hide[0]: a control character in a pattern; write ? in its place" },
 	/* contradictions */
 	{ BIND("/a, {host_path: /b, sandbox_path: /a/}"), "t:1:36: filesystem.immutable_paths[1]: /a/ is taken by filesystem.immutable_paths[0] already; keep one" },
 	{ "filesystem: {immutable_paths: [/a], writable_paths: [/a]}", "t:1:54: filesystem.writable_paths[0]: /a is read-only by filesystem.immutable_paths[0] and writable here; keep one" },
