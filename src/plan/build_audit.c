@@ -108,6 +108,10 @@ unsigned build_observe(const struct builder *b)
 		observe |= FO_REFUSED | FO_WRITES | FO_OPENS | FO_CHANGES | FO_EXEC;
 	if (a->classes & (PAC_SYSCALL | PAC_SECURITY))
 		observe |= FO_REFUSED;
+	/* Where a control group holds it, that counts. */
+	if ((a->denials.off || is_asked_for(b, "resource")) &&
+	    b->policy->resources.pids_limit.set && b->head.limits.pids == 0)
+		observe |= FO_FORKS;
 	if (is_asked_for(b, "syscall"))
 		observe |= FO_TRIED;
 	if (a->classes & PAC_SECURITY)
@@ -120,6 +124,6 @@ unsigned build_observe(const struct builder *b)
 		observe |= FO_CONNECTS;
 	/* What the kernel tells of is not told twice. */
 	if (a->flags & PA_EBPF)
-		observe &= FO_REFUSED | FO_TRIED;
+		observe &= FO_REFUSED | FO_TRIED | FO_FORKS;
 	return observe;
 }

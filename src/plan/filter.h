@@ -66,6 +66,7 @@ enum filter_observe {
 	FO_OPENS = 1 << 3,  /* files opened in any way, or asked for by access(2) */
 	FO_CONNECTS = 1 << 4,
 	FO_CHANGES = 1 << 6, /* names made, moved and removed; bits changed */
+	FO_FORKS = 1 << 7,   /* processes and threads made */
 	FO_TRIED = 1 << 5    /* with FO_REFUSED clone3 and openat2 too, where they are ENOSYS */
 };
 

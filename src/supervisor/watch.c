@@ -337,7 +337,11 @@ static void see_open(struct supervisor *s, const struct seccomp_notif *n)
 		t.pid = watch_process((pid_t)n->pid, NULL, NULL);
 		seen = is_there(s, n);
 	}
+	if (seen)
+		watch_limit_files(s, (pid_t)n->pid);
 	answer(s, n, 0);
+	if (writes)
+		watch_limit_scratch(s);
 	if (!seen || watch_is_plain_device(watch.path))
 		return;
 	t.access = creates ? "create" : writes ? "write" : "read";
@@ -385,6 +389,28 @@ static void see_connection(struct supervisor *s, const struct seccomp_notif *n)
 		watch_tell(s, &t);
 }
 
+static bool is_fork(int nr)
+{
+	static const int calls[] = {
+#ifdef SYS_fork
+		SYS_fork, SYS_vfork,
+#endif
+		SYS_clone, 435 /* clone3 */
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
+		if (nr == calls[i])
+			return true;
+	return false;
+}
+
+static void see_fork(struct supervisor *s, const struct seccomp_notif *n)
+{
+	open_root(s, n);
+	watch_limit_processes(s);
+	answer(s, n, 0);
+}
+
 static void see_change(struct supervisor *s, const struct seccomp_notif *n)
 {
 	bool seen = watch_change(n);
@@ -427,6 +453,8 @@ static void handle(struct supervisor *s, const struct seccomp_notif *n)
 			see_execution(s, n);
 		else if (n->data.nr == SYS_connect)
 			see_connection(s, n);
+		else if (is_fork(n->data.nr))
+			see_fork(s, n);
 		else if (is_open(n->data.nr))
 			see_open(s, n);
 		else
@@ -506,6 +534,7 @@ void watch_end(struct supervisor *s)
 	settle(s, 0, UINT64_MAX);
 	watch_kill_due(UINT64_MAX);
 	watch_exits(s, true);
+	watch_limit_end(s);
 	watch_kinds_due(s, 0);
 	sys_close(TAKE_FD(watch.root));
 	s->watched = false;

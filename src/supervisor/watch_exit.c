@@ -25,6 +25,7 @@ static void emit_exit(struct supervisor *s, struct process *p)
 	}
 	event_text(&ev, EF_SOURCE, "seccomp");
 	supervisor_emit(s, &ev);
+	watch_limit_scratch(s);
 }
 
 static void forget(struct process *p)

@@ -13,6 +13,7 @@
  *	watch_change.c	what makes, moves and removes names
  *	watch_connect.c	what is connected to, where there is no network
  *	watch_kill.c	ends the caller, where syscalls.kill is on
+ *	watch_limit.c	limits that the kernel does not tell of
  *	watch_exit.c	waits for what was executed to end
  *
  * What is read may be a lie: another thread of the caller may change memory between
@@ -184,6 +185,16 @@ bool watch_connects(const struct seccomp_notif *n, struct sighting *t, char addr
  */
 void watch_kill(pid_t tid, int pidfd);
 void watch_kill_due(uint64_t now);
+
+/*
+ * watch_limit.c: the first time that a limit is found to be reached it is told, the rest is
+ * counted for the end. Before @tid opens a file, or any makes a process; and now and then: is the
+ * sandbox's tmpfs full? What else takes a descriptor (a pipe, a socket) is not looked at.
+ */
+void watch_limit_files(struct supervisor *s, pid_t tid);
+void watch_limit_processes(struct supervisor *s);
+void watch_limit_scratch(struct supervisor *s);
+void watch_limit_end(struct supervisor *s);
 
 /* watch_exit.c */
 /* @pidfd becomes ours. */

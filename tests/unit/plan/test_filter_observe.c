@@ -55,6 +55,7 @@ static bool is_told(const struct under *u, uint32_t nr, const uint64_t *args, un
 					       "unlink",   "unlinkat",	"rmdir", "rename",
 					       "renameat", "renameat2", "chmod", "fchmodat",
 					       "fchmodat2" };
+	static const char *const forks[] = { "fork", "vfork", "clone", "clone3" };
 	static const char *const accesses[] = { "access", "faccessat", "faccessat2" };
 	bool opens = observe & FO_OPENS, writes = observe & (FO_WRITES | FO_OPENS);
 
@@ -65,6 +66,9 @@ static bool is_told(const struct under *u, uint32_t nr, const uint64_t *args, un
 	for (size_t i = 0; i < ARRAY_SIZE(changes); i++)
 		if (is_call(u, nr, changes[i]))
 			return observe & FO_CHANGES;
+	for (size_t i = 0; i < ARRAY_SIZE(forks); i++)
+		if (is_call(u, nr, forks[i]))
+			return observe & FO_FORKS;
 	for (size_t i = 0; i < ARRAY_SIZE(accesses); i++)
 		if (is_call(u, nr, accesses[i]))
 			return opens;
@@ -137,7 +141,8 @@ static void test_same_answers(void **state)
 					 FO_WRITES,  ALL_OBSERVED,
 					 FO_OPENS,   ALL_OBSERVED | FO_OPENS,
 					 FO_TRIED,   FO_REFUSED | FO_TRIED,
-					 FO_CHANGES, ALL_OBSERVED | FO_CHANGES };
+					 FO_CHANGES, ALL_OBSERVED | FO_CHANGES,
+					 FO_FORKS };
 
 	for (size_t i = 0; i < ARRAY_SIZE(baselines); i++) {
 		for (size_t k = 0; k < ARRAY_SIZE(ways); k++) {
