@@ -16,6 +16,7 @@ static const char *const help[] = {
 	"A file that was changed on the host since the sandbox began is a conflict: it is never",
 	"overwritten, and text is not merged. With one, nothing is applied.",
 	"",
+	"  -i, --interactive     ask for each change, and for each hunk of text",
 	"  -n, --dry-run         say what would be done, and do nothing",
 	"      --except-flagged  not what the host would run or obey (see purple diff)",
 	"      --skip-conflicts  apply the rest",
@@ -165,9 +166,20 @@ static int act(struct apply_run *run, const struct request *q, size_t *left, str
 	struct err late = { 0 };
 	int r = apply_check(&run->apply, e), t;
 
+	if (r == 0 && run->interactive) {
+		bool dry = run->dry;
+
+		/* What cannot be is not asked for. */
+		run->dry = false;
+		apply_show(run);
+		run->dry = dry;
+		r = apply_ask(run, e);
+		if (r == 0)
+			r = apply_check(&run->apply, e);
+	}
 	if (r < 0 || run->dry)
 		return r;
-	if (apply_count(&run->apply, APPLY_CONFLICT) && !q->skip_conflicts)
+	if (apply_count(&run->apply, APPLY_CONFLICT) && !q->skip_conflicts && !run->interactive)
 		return refuse_conflicts(run, e);
 	r = apply_land(&run->apply, e);
 	t = journal_exists(run->review->dir) ? 0 : tidy(run, left, &late);
@@ -218,6 +230,7 @@ int cmd_apply(int argc, char **argv)
 	static struct request q;
 	static struct apply_run run = { .review = &v };
 	const struct option_word options[] = {
+		{ 'i', "interactive", NULL, &run.interactive },
 		{ 'n', "dry-run", NULL, &run.dry },
 		{ 0, "except-flagged", NULL, &q.except_flagged },
 		{ 0, "skip-conflicts", NULL, &q.skip_conflicts },
@@ -234,6 +247,8 @@ int cmd_apply(int argc, char **argv)
 	if (r == 1)
 		return 0;
 	word = r == 0 && words > 0 ? argv[0] : NULL;
+	if (r == 0 && run.interactive && q.json)
+		r = err_set(&e, EPROTO, "usage", "one of --interactive and --json");
 	if (r == 0)
 		r = review_open(&v, &word, &e);
 	if (r == 0)

@@ -27,6 +27,15 @@ void diff_put_path(struct diff *d, const char *prefix, const char *path);
 int diff_patch(struct diff *d);
 int diff_stat(struct diff *d);
 int diff_names(struct diff *d, bool zero);
+/* One change: its head, and with @content what differs. */
+int diff_put_change(struct diff *d, const struct change *c, bool content);
+/* A line of a patch; @origin as patch_lines() has it. */
+void diff_put_line(struct diff *d, char origin, const char *text, size_t n);
+/* A directory of which all is said by what is in it. */
+bool diff_goes_without_saying(const struct changes *all, const struct change *c);
+/* One side: what a link says, a file's content. -EFBIG: not to be shown. */
+int diff_read_side(struct diff *d, const struct change *c, bool after, struct buf *b);
+
 /* diff_json.c */
 int diff_json(struct diff *d);
 /* A member with a text, and where JSON cannot have it, its bytes too. */

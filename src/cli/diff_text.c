@@ -135,8 +135,7 @@ static bool has_text(const struct change_file *f)
 	return S_ISREG(f->mode) || S_ISLNK(f->mode);
 }
 
-/* One side: what a link says, a file's content. -EFBIG: not to be shown. */
-static int read_side(struct diff *d, const struct change *c, bool after, struct buf *b)
+int diff_read_side(struct diff *d, const struct change *c, bool after, struct buf *b)
 {
 	const struct change_file *f = after ? &c->after : &c->before;
 	_cleanup_close_ int fd = -1;
@@ -169,21 +168,14 @@ static void put_side(struct printing *p, const char *mark, bool there, const cha
 		say(p->d, BOLD, "%s/dev/null", mark);
 }
 
-static int print_line(void *data, char origin, const char *text, size_t n)
+void diff_put_line(struct diff *d, char origin, const char *text, size_t n)
 {
-	struct printing *p = data;
-	struct diff *d = p->d;
 	bool newline = n > 0 && text[n - 1] == '\n';
 	enum paint colour = origin == 'H' ? CYAN : origin == '+' ? GREEN : RED;
 
-	if (!p->headed) {
-		p->headed = true;
-		put_side(p, "--- ", has_text(&p->c->before), "a/", p->c->path);
-		put_side(p, "+++ ", has_text(&p->c->after), "b/", p->c->path);
-	}
 	if (origin == '\\') {
 		fputs("\\ No newline at end of file\n", d->out);
-		return ferror(d->out);
+		return;
 	}
 	if (origin != ' ')
 		paint(d, colour);
@@ -193,7 +185,19 @@ static int print_line(void *data, char origin, const char *text, size_t n)
 	if (origin != ' ')
 		paint(d, PLAIN);
 	fputc('\n', d->out);
-	return ferror(d->out);
+}
+
+static int print_line(void *data, char origin, const char *text, size_t n)
+{
+	struct printing *p = data;
+
+	if (!p->headed) {
+		p->headed = true;
+		put_side(p, "--- ", has_text(&p->c->before), "a/", p->c->path);
+		put_side(p, "+++ ", has_text(&p->c->after), "b/", p->c->path);
+	}
+	diff_put_line(p->d, origin, text, n);
+	return ferror(p->d->out);
 }
 
 /* @line: print; NULL: only count. */
@@ -207,9 +211,9 @@ static int compare(struct diff *d, const struct change *c, bool print, struct pa
 	if (c->renamed_from || !(c->what & (CHANGE_CONTENT | CHANGE_TARGET) ||
 				 c->kind == CHANGE_DELETED || c->after.target || c->before.target))
 		return 0;
-	r = read_side(d, c, false, &a);
+	r = diff_read_side(d, c, false, &a);
 	if (r == 0)
-		r = read_side(d, c, true, &b);
+		r = diff_read_side(d, c, true, &b);
 	if (r == -EFBIG) {
 		counts->binary = true;
 		return 0;
@@ -241,8 +245,7 @@ static void put_modes(struct diff *d, const struct change *c)
 		say_path(d, BOLD, "xattr ", "", c->xattrs[i]);
 }
 
-/* A directory of which all is said by what is in it. */
-static bool goes_without_saying(const struct changes *all, const struct change *c)
+bool diff_goes_without_saying(const struct changes *all, const struct change *c)
 {
 	size_t n = strlen(c->path);
 
@@ -258,7 +261,7 @@ static bool goes_without_saying(const struct changes *all, const struct change *
 	return false;
 }
 
-static int put_change(struct diff *d, const struct change *c)
+int diff_put_change(struct diff *d, const struct change *c, bool content)
 {
 	struct patch_counts counts;
 	int r;
@@ -286,6 +289,8 @@ static int put_change(struct diff *d, const struct change *c)
 	}
 	if (c->link_to)
 		say_path(d, BOLD, "hard link to ", "", c->link_to);
+	if (!content)
+		return 0;
 	r = compare(d, c, true, &counts);
 	if (r < 0)
 		say(d, RED, "cannot be read: %s", strerror(-r));
@@ -301,7 +306,7 @@ int diff_patch(struct diff *d)
 
 	for (size_t i = 0; i < d->changes->count && !ferror(d->out); i++) {
 		const struct change *c = &d->changes->items[i];
-		int r = goes_without_saying(d->changes, c) ? 0 : put_change(d, c);
+		int r = diff_goes_without_saying(d->changes, c) ? 0 : diff_put_change(d, c, true);
 
 		worst = r < 0 ? r : worst;
 	}
@@ -351,7 +356,7 @@ int diff_stat(struct diff *d)
 		const struct change *c = &d->changes->items[i];
 		int r;
 
-		if (goes_without_saying(d->changes, c))
+		if (diff_goes_without_saying(d->changes, c))
 			continue;
 		r = put_stat(d, c, &total);
 		worst = r < 0 ? r : worst;
