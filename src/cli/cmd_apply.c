@@ -84,6 +84,20 @@ static int no_change_at(const struct changes *c, const char *path, struct err *e
 	return -ENOENT;
 }
 
+/* Is @i a new directory that is not empty? It goes with what is in it, and with no stub of it. */
+static bool is_filled(const struct changes *c, size_t i)
+{
+	const struct change *d = &c->items[i];
+	size_t n = strlen(d->path);
+
+	if (!S_ISDIR(d->after.mode) || S_ISDIR(d->before.mode))
+		return false;
+	while (++i < c->count && strncmp(c->items[i].path, d->path, n) == 0)
+		if (c->items[i].path[n] == '/')
+			return true;
+	return false;
+}
+
 static int choose(struct apply_run *run, const struct request *q, struct err *e)
 {
 	const struct changes *c = run->apply.changes;
@@ -104,9 +118,9 @@ static int choose(struct apply_run *run, const struct request *q, struct err *e)
 
 		if (!q->count)
 			item->state = APPLY_WANTED;
-		if (q->except_flagged && c->items[i].flag) {
+		if (q->except_flagged && (c->items[i].flag || is_filled(c, i))) {
 			item->state = APPLY_LEFT;
-			item->barred = true;
+			item->barred = c->items[i].flag;
 		}
 	}
 	return 0;

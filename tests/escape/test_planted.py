@@ -10,9 +10,9 @@ import subprocess
 
 import pytest
 
-from reviewing import Review
+from reviewing import Review, settle
 from running import ok
-from trees import untouched
+from trees import listing, untouched
 
 pytestmark = pytest.mark.usefixtures("as_user")
 
@@ -46,11 +46,6 @@ PLANTED = [
 HARMLESS = ["src/main.c", "README", "docs/git.md", "notes/config.txt"]
 # Half of them are there before, so that they are replaced.
 THERE = PLANTED[::2]
-
-
-def parents(names):
-    return sorted({name.rsplit("/", 1)[0] for name in names if "/" in name})
-
 
 PREPARE = """
 import os, subprocess, sys
@@ -111,12 +106,13 @@ def fixture_host(as_user):
         as_user.write(name, "mine\n")
     ok(as_user.run(plant("write", *THERE)))
     ok(as_user.run(["sh", "-c", 'for f; do echo mine > "$f"; done', "sh", *THERE]))
+    settle(as_user)
     return as_user.workspace
 
 
 @pytest.mark.parametrize("how", HOWS)
 def test_each_is_flagged_and_none_is_on_the_host(as_user, host, how):
-    word = untouched(host)
+    before, word = listing(host), untouched(host)
     with Review(as_user) as review:
         ok(review.run(*plant(how, *PLANTED, *HARMLESS), timeout=120))
         assert untouched(host) == word
@@ -125,10 +121,17 @@ def test_each_is_flagged_and_none_is_on_the_host(as_user, host, how):
         assert not set(PLANTED) - found.keys()
         assert not set(PLANTED) - flagged
         assert not flagged & set(HARMLESS)
-        text = review.purple("diff", review.name, "--stat").stdout
-        assert "planted" not in text
+        ok(review.apply("--except-flagged", timeout=120))
+        now = listing(host)
+        for name in PLANTED:
+            assert now.get(name) == before.get(name), name
+        for name in HARMLESS if how != "symlink" else ():
+            assert (host / name).read_text() == "planted\n"
+        waits = review.diff(timeout=120)
+        assert not set(PLANTED) - waits.keys() and not set(HARMLESS) & waits.keys()
         review.discard()
-    assert untouched(host) == word
+    # Nor is there a stub of them: no empty directory.
+    assert now.keys() == before.keys()
 
 
 def test_scratch_leaves_none(as_user, host):
