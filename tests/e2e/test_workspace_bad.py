@@ -9,9 +9,9 @@ import subprocess
 
 import pytest
 
-from reviewing import Review
+from reviewing import Review, settle
 from running import eventually, needs_root, ok, refused
-from trees import untouched
+from trees import differences, listing, untouched
 
 pytestmark = pytest.mark.usefixtures("as_user")
 
@@ -187,13 +187,18 @@ def test_a_sparse_file_of_1_tb(as_user, review):
     """A byte of it written inside, and its holes are still holes."""
     path = as_user.write("sparse", "")
     os.truncate(path, 1 << 40)
+    settle(as_user)
     ok(review.shell("printf x | dd of=sparse bs=1 seek=$((1 << 39)) conv=notrunc status=none",
                     timeout=300))
     change, = review.diff(timeout=300).values()
     assert (change["path"], change["kind"]) == ("sparse", "modified")
     copy = review.store / "layers/1/sparse"
-    assert copy.stat().st_size == 1 << 40 and copy.stat().st_blocks * 512 < 1 << 20
-    assert path.stat().st_blocks * 512 < 1 << 20
+    for one in (copy, path):
+        assert one.stat().st_size == 1 << 40 and one.stat().st_blocks * 512 < 1 << 20
+    ok(review.apply(timeout=300))
+    assert path.stat().st_size == 1 << 40 and path.stat().st_blocks * 512 < 1 << 20
+    with open(path, "rb") as f:
+        assert os.pread(f.fileno(), 3, (1 << 39) - 1) == b"\0x\0"
 
 
 NAMES = [b"new\nline", b"\xff\xfe\x80", b" ", b"-rf", b"\x1b[31mred\x1b[0m", b"\xe2\x80\xaertl",
@@ -207,6 +212,7 @@ def test_names_of_all_kinds(as_user, review):
         with open(os.path.join(top, name), "w", encoding="ascii") as f:
             f.write("mine\n")
         own(as_user, os.path.join(top, name))
+    settle(as_user)
     ok(review.run("python3", "-c", """
 import os
 for name in os.listdir(b"."):
@@ -226,6 +232,12 @@ for name in os.listdir(b"."):
     for words in ((), ("--stat",), ("--name-only",), ("--json",)):
         text = review.purple("diff", review.name, *words).stdout
         assert all(c in "\n\t" or c.isprintable() for c in text), words
+    text = ok(review.apply())
+    assert all(c in "\n\t" or c.isprintable() for c in text), text
+    for name in NAMES:
+        with open(os.path.join(top, name), encoding="ascii") as f:
+            assert f.read() == "edited\n"
+    assert len(os.listdir(top)) == 2 * len(NAMES)
 
 
 def test_sockets_and_fifos_of_the_host(as_user, review):
@@ -235,6 +247,7 @@ def test_sockets_and_fifos_of_the_host(as_user, review):
         s.bind(os.path.relpath(as_user.workspace / "socket"))
         s.listen()
         own(as_user, *as_user.workspace.iterdir())
+        settle(as_user)
         word = untouched(as_user.workspace)
         ok(review.shell("test -p fifo && test -S socket && chmod 600 fifo socket && "
                         "mv socket plain && python3 -c 'import socket; s = socket.socket("
@@ -246,6 +259,11 @@ def test_sockets_and_fifos_of_the_host(as_user, review):
         "made-fifo": "added"}
     for name in ("plain", "made", "made-fifo"):
         assert found[name]["executes_on_host"]["kind"] == "special"
+    done = review.apply()
+    assert done.returncode == 1 and "is a socket" in done.stdout, done
+    now = listing(as_user.workspace)
+    assert not {"plain", "made"} & now.keys(), "no socket is made"
+    assert (now["fifo"]["kind"], now["fifo"]["mode"]) == ("fifo", "0600")
 
 
 @needs_root
@@ -281,3 +299,107 @@ def test_immutable_files_of_the_host(as_user, review):
         assert set(found) <= {"free", "fixed", "fixed/file", "fixed/new"}
     finally:
         subprocess.run(["chattr", "-i", path, path.parent], check=True)
+
+
+# ---- hosts that will not have it ----
+
+@needs_root
+def test_apply_onto_a_full_disk(as_user, review):
+    with tmpfs(as_user, "size=1M") as top:
+        (top / "small").write_text("mine\n")
+        own(as_user, top / "small")
+        settle(as_user, top)
+        ok(review.shell("echo edited > small; head -c 3M /dev/urandom > large; echo new > new",
+                        options=["-w", f"{top}:review"]))
+        before = listing(top)
+        done = review.apply()
+        assert done.returncode in (1, 125), done
+        assert "large" in done.stdout + done.stderr
+        assert "No space left on device" in done.stdout + done.stderr
+        assert not list(top.rglob(".purple-*"))
+        now = listing(top)
+        assert "large" not in now
+        assert differences(before, now) == [] or (top / "small").read_text() == "edited\n"
+        # With room it goes on.
+        subprocess.run(["mount", "-o", "remount,size=16M", top], check=True)
+        ok(review.apply())
+        assert (top / "large").stat().st_size == 3 << 20
+        assert (top / "small").read_text() == "edited\n" and not review.store.exists()
+
+
+@needs_root
+def test_apply_onto_what_is_read_only_by_now(as_user, review):
+    with tmpfs(as_user) as top:
+        (top / "file").write_text("mine\n")
+        own(as_user, top / "file")
+        settle(as_user, top)
+        ok(review.shell("echo edited > file; echo new > new", options=["-w", f"{top}:review"]))
+        subprocess.run(["mount", "-o", "remount,ro", top], check=True)
+        word = untouched(top)
+        done = review.apply()
+        assert done.returncode in (1, 125) and "Read-only file system" in done.stdout + done.stderr
+        assert untouched(top) == word
+        subprocess.run(["mount", "-o", "remount,rw", top], check=True)
+        ok(review.apply())
+        assert (top / "file").read_text() == "edited\n"
+
+
+def test_apply_onto_a_directory_that_became_a_file(as_user, review):
+    as_user.write("dir/file", "mine\n")
+    as_user.write("other", "mine\n")
+    settle(as_user)
+    ok(review.shell("echo edited > dir/file; echo new > dir/new; echo edited > other"))
+    as_user.run(["sh", "-c", "rm -r dir; echo host > dir"])
+    word = untouched(as_user.workspace)
+    done = review.apply()
+    assert done.returncode == 1 and "conflict" in done.stdout and "dir" in done.stdout, done
+    assert untouched(as_user.workspace) == word
+    done = review.apply("--skip-conflicts")
+    assert done.returncode == 1, done
+    assert (as_user.workspace / "dir").read_text() == "host\n"
+    assert (as_user.workspace / "other").read_text() == "edited\n"
+
+
+@needs_root
+def test_apply_onto_an_immutable_file(as_user, review):
+    """Nobody may replace it, root neither; the rest lands or waits, and it is as it was."""
+    path = as_user.write("fixed", "mine\n")
+    as_user.write("free", "mine\n")
+    settle(as_user)
+    ok(review.shell("echo edited > fixed; echo edited > free"))
+    was = listing(as_user.workspace)["fixed"]
+    if subprocess.run(["chattr", "+i", path], check=False, capture_output=True).returncode:
+        pytest.skip("no file can be made immutable here")
+    try:
+        done = review.apply("--skip-conflicts")
+        assert done.returncode in (1, 125) and "fixed" in done.stdout + done.stderr, done
+        assert path.read_text() == "mine\n"
+        assert listing(as_user.workspace)["fixed"]["inode"] == was["inode"]
+        assert not list(as_user.workspace.rglob(".purple-*"))
+        assert review.store.exists() and "fixed" in review.diff()
+    finally:
+        subprocess.run(["chattr", "-i", path], check=True)
+
+
+def test_apply_without_write_permission(as_user, review):
+    if as_user.uid == 0:
+        pytest.skip("root may write all")
+    as_user.write("dir/file", "mine\n")
+    settle(as_user)
+    ok(review.shell("echo edited > dir/file; echo new > dir/new; echo new > new"))
+    (as_user.workspace / "dir").chmod(0o555)
+    word = untouched(as_user.workspace / "dir")
+    done = review.apply()
+    assert done.returncode in (1, 125) and "dir" in done.stdout + done.stderr, done
+    assert untouched(as_user.workspace / "dir") == word
+    (as_user.workspace / "dir").chmod(0o755)
+
+
+def test_apply_of_a_workspace_that_is_gone(as_user, review):
+    (as_user.workspace / "sub").mkdir()
+    own(as_user, as_user.workspace / "sub")
+    ok(review.shell("echo new > new", options=["-w", "sub:review"]))
+    (as_user.workspace / "sub").rmdir()
+    refused(review.apply(), 125, "sub")
+    assert review.store.exists()
+    review.discard()
