@@ -28,6 +28,7 @@ static const char *kind(const struct policy_key *k)
 		return "OPTION_FLAG";
 	case KEY_LIST:
 	case KEY_BINDS:
+	case KEY_OVERLAYS:
 	case KEY_ENVS:
 		return "OPTION_LIST";
 	default:
@@ -39,9 +40,10 @@ static const char *kind(const struct policy_key *k)
 static const char *form(const struct policy_key *k)
 {
 	static const char *const types[KEY_TYPES] = {
-		[KEY_TEXT] = "TEXT",   [KEY_PATH] = "PATH",  [KEY_ENUM] = "WORD",
-		[KEY_COUNT] = "N",     [KEY_SIZE] = "SIZE",  [KEY_RATE] = "RATE",
-		[KEY_CORES] = "CORES", [KEY_BINDS] = "PATH", [KEY_ENVS] = "NAME=VALUE",
+		[KEY_TEXT] = "TEXT",	   [KEY_PATH] = "PATH",		 [KEY_ENUM] = "WORD",
+		[KEY_COUNT] = "N",	   [KEY_SIZE] = "SIZE",		 [KEY_RATE] = "RATE",
+		[KEY_CORES] = "CORES",	   [KEY_OVERLAYS] = "PATH:MODE", [KEY_BINDS] = "PATH",
+		[KEY_ENVS] = "NAME=VALUE",
 	};
 	static const struct {
 		key_check *check;

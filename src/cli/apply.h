@@ -10,6 +10,7 @@ struct apply_run {
 	struct review *review;
 	struct apply apply;
 	bool dry, interactive;
+	bool quit;    /* nothing more is to be asked */
 	bool removed; /* the store, for there is nothing left in it */
 };
 

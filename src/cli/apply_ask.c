@@ -323,5 +323,6 @@ int apply_ask(struct apply_run *run, struct err *e)
 		if (r < 0)
 			err_set(e, r, "workspace", "read %s", all->items[i].path);
 	}
+	run->quit = q.quit;
 	return r;
 }

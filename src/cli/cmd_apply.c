@@ -238,6 +238,37 @@ static int apply(struct review *v, struct request *q, struct apply_run *run, str
 	return r;
 }
 
+/* What the sandbox of the store @done has changed beside its workspace. */
+static int apply_parts(struct review *v, const char *done, struct request *q, struct apply_run *run,
+		       struct err *e)
+{
+	const struct apply_run begin = { .review = v,
+					 .dry = run->dry,
+					 .interactive = run->interactive,
+					 .apply.allow_setid = run->apply.allow_setid };
+	char part[STORE_NAME_MAX + 1];
+	int worst = 0, r = 0;
+
+	for (unsigned n = 1; n <= STORE_PARTS_MAX && r >= 0 && !run->quit; n++) {
+		store_part(done, n, part);
+		if (streq(part, done))
+			continue;
+		*run = begin;
+		r = review_open_part(v, done, n, e);
+		if (r == 0)
+			r = lock(v, e);
+		if (r == 0 && !q->json)
+			printf("%s (%s)\n", v->meta.path, part);
+		if (r == 0)
+			r = apply(v, q, run, e);
+		apply_free(&run->apply);
+		review_close(v);
+		worst = MAX(worst, r);
+		r = r == -ENOENT && !err_is_set(e) ? 0 : r;
+	}
+	return r < 0 ? r : worst;
+}
+
 int cmd_apply(int argc, char **argv)
 {
 	static struct review v = REVIEW_INIT;
@@ -255,7 +286,9 @@ int cmd_apply(int argc, char **argv)
 		help, "purple apply [OPTION…] [NAME] [PATH…]", options, ARRAY_SIZE(options), 0, -1,
 	};
 	struct err e = { 0 };
+	char done[STORE_NAME_MAX + 1];
 	const char *word;
+	bool one;
 	int words, status, r = command_line(&line, argc, argv, &words, &e);
 
 	if (r == 1)
@@ -263,8 +296,11 @@ int cmd_apply(int argc, char **argv)
 	word = r == 0 && words > 0 ? argv[0] : NULL;
 	if (r == 0 && run.interactive && q.json)
 		r = err_set(&e, EPROTO, "usage", "one of --interactive and --json");
+	one = word && strchr(word, ':');
 	if (r == 0)
 		r = review_open(&v, &word, &e);
+	/* Found by where we are: then it is that directory alone. */
+	one |= (words == 0 || word) && strchr(v.meta.name, ':');
 	if (r == 0)
 		r = lock(&v, &e);
 	if (r == 0 && words > 0)
@@ -272,8 +308,14 @@ int cmd_apply(int argc, char **argv)
 			 : take_paths(&q, &v, argv + 1, words - 1, &e);
 	if (r == 0)
 		r = apply(&v, &q, &run, &e);
+	str_copy(done, sizeof(done), v.meta.name);
 	apply_free(&run.apply);
 	review_close(&v);
+	if (r >= 0 && !one && !q.count) {
+		int parts = apply_parts(&v, done, &q, &run, &e);
+
+		r = parts < 0 ? parts : MAX(r, parts);
+	}
 	status = r < 0 ? command_failed(&e) : r;
 	/* A conflict is an answer, as with diff. */
 	return r == -EEXIST ? 1 : status;

@@ -92,6 +92,8 @@ static int print(struct diff *d, const struct request *q, struct err *e)
 
 	if (isatty(STDOUT_FILENO) && !q->no_pager && !q->json && !q->zero && d->changes->count)
 		diff_pager_start(d);
+	if (!q->json && !q->names && !q->raw)
+		diff_heading(d);
 	if (q->json)
 		r = diff_json(d);
 	else if (q->names)
@@ -108,6 +110,44 @@ static int print(struct diff *d, const struct request *q, struct err *e)
 	return r < 0 ? r : 0;
 }
 
+/* 1: something has changed. */
+static int show(struct review *v, struct diff *d, const struct request *q, struct err *e)
+{
+	_cleanup_changes_ struct changes c = { 0 };
+	int r = changes_read(&c, &v->stack, e);
+
+	d->review = v;
+	d->changes = &c;
+	if (r == 0)
+		r = print(d, q, e);
+	d->changes = NULL;
+	return r < 0 ? r : c.count > 0;
+}
+
+/* What the sandbox @name has changed beside its workspace. @shown: the one that was. */
+static int show_parts(struct review *v, const char *shown, struct diff *d, const struct request *q,
+		      struct err *e)
+{
+	char part[STORE_NAME_MAX + 1];
+	int worst = 0, r = 0;
+
+	for (unsigned n = 1; n <= STORE_PARTS_MAX && r >= 0; n++) {
+		store_part(shown, n, part);
+		if (streq(part, shown))
+			continue;
+		r = review_open_part(v, shown, n, e);
+		if (r == 0 && (q->names || q->raw))
+			fprintf(stderr, "purple: workspace: also changed: %s, see purple diff %s\n",
+				v->meta.path, part);
+		else if (r == 0)
+			r = show(v, d, q, e);
+		review_close(v);
+		worst = MAX(worst, r);
+		r = r == -ENOENT && !err_is_set(e) ? 0 : r;
+	}
+	return r < 0 ? r : worst;
+}
+
 int cmd_diff(int argc, char **argv)
 {
 	struct request q = { 0 };
@@ -121,25 +161,34 @@ int cmd_diff(int argc, char **argv)
 		help, "purple diff [OPTION…] [NAME] [PATH…]", options, ARRAY_SIZE(options), 0, -1,
 	};
 	static struct review v = REVIEW_INIT;
-	_cleanup_changes_ struct changes c = { 0 };
-	struct diff d = { .review = &v, .changes = &c, .out = stdout };
+	char shown[STORE_NAME_MAX + 1] = "";
+	struct diff d = { .out = stdout };
 	struct err e = { 0 };
 	const char *word;
-	int words, r = command_line(&line, argc, argv, &words, &e);
+	bool one;
+	int words, r = command_line(&line, argc, argv, &words, &e), parts = 0;
 
 	if (r == 1)
 		return 0;
 	word = r == 0 && words > 0 ? argv[0] : NULL;
+	one = word && strchr(word, ':');
 	if (r == 0)
 		r = check(&q, &d, &e);
 	if (r == 0)
 		r = review_open(&v, &word, &e);
-	if (r == 0 && words > 0)
+	/* Found by where we are: then it is that directory alone. */
+	one |= (words == 0 || word) && strchr(v.meta.name, ':');
+	if (r == 0 && words > (word ? 0 : 1)) {
 		r = word ? narrow(&v, argv, words, &e) : narrow(&v, argv + 1, words - 1, &e);
+		one = true;
+	}
 	if (r == 0)
-		r = changes_read(&c, &v.stack, &e);
-	if (r == 0)
-		r = print(&d, &q, &e);
+		r = show(&v, &d, &q, &e);
+	str_copy(shown, sizeof(shown), v.meta.name);
 	review_close(&v);
-	return r < 0 ? command_failed(&e) : c.count > 0;
+	if (r >= 0 && !one)
+		parts = show_parts(&v, shown, &d, &q, &e);
+	if (r >= 0)
+		r = parts < 0 ? parts : MAX(r, parts);
+	return r < 0 ? command_failed(&e) : r;
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "base/str.h"
 #include "cli/dirs.h"
 #include "cli/review.h"
 #include "cli/sandboxes.h"
@@ -30,7 +32,7 @@ static int tidy(const struct store_meta *m, int dir, struct err *e)
 	return MIN(r, 0);
 }
 
-static int discard(int all, const char *name, struct err *e)
+static int discard_one(int all, const char *name, struct err *e)
 {
 	static struct store_meta m;
 	int dir = store_open(all, name), r;
@@ -57,6 +59,35 @@ static int discard(int all, const char *name, struct err *e)
 	}
 	r = store_remove(all, r == 0 ? m.name : name, dir);
 	return r < 0 ? err_set(e, r, "workspace", "remove what %.80s changed", name) : 0;
+}
+
+/* With what it has changed beside its workspace. */
+static int discard(int all, const char *name, struct err *e)
+{
+	char part[STORE_NAME_MAX + 1], base[STORE_NAME_MAX + 1];
+	int r = -ENOENT, dir;
+
+	base[0] = '\0';
+	dir = store_open(all, name);
+	if (dir >= 0 && !strchr(name, ':')) {
+		static struct store_meta m;
+
+		str_copy(base, sizeof(base), store_read(dir, &m) == 0 ? m.name : name);
+	}
+	sys_close(dir);
+	for (unsigned n = 1; !strchr(name, ':') && n <= STORE_PARTS_MAX; n++) {
+		store_part(*base ? base : name, n, part);
+		dir = store_open(all, part);
+		if (dir < 0)
+			continue;
+		sys_close(dir);
+		r = discard_one(all, part, e);
+		if (r < 0)
+			return r;
+	}
+	if (r == 0 && !*base) /* there is nothing else */
+		return 0;
+	return discard_one(all, name, e);
 }
 
 int cmd_discard(int argc, char **argv)

@@ -15,6 +15,7 @@
 #include "cli/obtain.h"
 #include "cli/options.h"
 #include "cli/outputs.h"
+#include "cli/overlays.h"
 #include "cli/report.h"
 #include "cli/sandbox.h"
 #include "supervisor/run.h"
@@ -112,11 +113,14 @@ static int start(struct report *report, const struct run_options *o, const struc
 		r = outputs_prepare(&launch, plan, &outputs, &request, e);
 	if (r == 0)
 		r = layers_prepare(&launch, plan, o, dirs, &store, &request, e);
+	if (r == 0)
+		r = overlays_prepare(&launch, plan, dirs, &request, e);
 	if (r == 0 && request.kind != SANDBOX_FOREGROUND && ready_fd < 0)
 		r = detach(&ready_fd, not_started, e);
 	request.ready_fd = ready_fd;
 	if (r < 0) {
 		layers_drop(&request);
+		overlays_drop(&request);
 		outputs_drop(&request);
 	}
 	return r < 0 ? r : supervisor_run(plan, &launch, &request, out, e);

@@ -36,6 +36,8 @@ bool diff_goes_without_saying(const struct changes *all, const struct change *c)
 /* One side: what a link says, a file's content. -EFBIG: not to be shown. */
 int diff_read_side(struct diff *d, const struct change *c, bool after, struct buf *b);
 
+/* Which directory it is, of one beside a workspace. */
+void diff_heading(struct diff *d);
 /* diff_json.c */
 int diff_json(struct diff *d);
 /* A member with a text, and where JSON cannot have it, its bytes too. */

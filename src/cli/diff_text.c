@@ -27,6 +27,20 @@ static void paint(struct diff *d, enum paint p)
 		fputc('\n', (d)->out);          \
 	} while (0)
 
+void diff_heading(struct diff *d)
+{
+	const struct store_meta *m = &d->review->meta;
+
+	if (!strchr(m->name, ':') || !d->changes->count)
+		return;
+	paint(d, BOLD);
+	fputs("# ", d->out);
+	diff_put_path(d, "", m->path);
+	fprintf(d->out, " (%s)", m->name);
+	paint(d, PLAIN);
+	fputc('\n', d->out);
+}
+
 /* Characters that turn text around or are not seen: what is read is not what is run. */
 static bool deceives(const char *s)
 {

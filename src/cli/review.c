@@ -70,12 +70,27 @@ static bool lies_here(void *data, const char *name)
 	return true;
 }
 
+/* The first of its overlays that has changes, if its workspace has none. */
+static int open_any_part(const struct review *v, const char *name)
+{
+	char part[STORE_NAME_MAX + 1];
+	int dir = -ENOENT;
+
+	for (unsigned n = 1; dir == -ENOENT && !strchr(name, ':') && n <= STORE_PARTS_MAX; n++) {
+		store_part(name, n, part);
+		dir = store_open(v->all, part);
+	}
+	return dir;
+}
+
 static int choose(struct review *v, const char **word, struct err *e)
 {
 	struct choice c = { .v = v };
 
 	if (v->all >= 0 && *word) {
 		v->dir = store_open(v->all, *word);
+		if (v->dir == -ENOENT)
+			v->dir = open_any_part(v, *word);
 		if (v->dir >= 0) {
 			*word = NULL;
 			return 0;
@@ -165,15 +180,9 @@ int review_recover(const struct store_meta *m, int dir, int host, struct err *e)
 	return r < 0 ? err_set(e, r, "workspace", "tidy up after an apply that was cut off") : 0;
 }
 
-int review_open(struct review *v, const char **word, struct err *e)
+static int open_rest(struct review *v, struct err *e)
 {
-	int r = open_all(v, e);
-
-	if (r == 0)
-		r = choose(v, word, e);
-	if (r < 0)
-		return r;
-	r = store_read(v->dir, &v->meta);
+	int r = store_read(v->dir, &v->meta);
 	if (r == -ENOENT) {
 		/* Who was removing it was killed. */
 		store_sweep(v->all, 0);
@@ -194,6 +203,30 @@ int review_open(struct review *v, const char **word, struct err *e)
 	v->stack.host = v->host;
 	v->stack.layers = v->layers;
 	return r;
+}
+
+int review_open(struct review *v, const char **word, struct err *e)
+{
+	int r = open_all(v, e);
+
+	if (r == 0)
+		r = choose(v, word, e);
+	return r < 0 ? r : open_rest(v, e);
+}
+
+int review_open_part(struct review *v, const char *name, unsigned n, struct err *e)
+{
+	char part[STORE_NAME_MAX + 1];
+	int r = open_all(v, e);
+
+	if (r < 0)
+		return r;
+	store_part(name, n, part);
+	v->dir = v->all < 0 ? -ENOENT : store_open(v->all, part);
+	if (v->dir == -ENOENT)
+		return -ENOENT;
+	return v->dir < 0 ? err_set(e, v->dir, "workspace", "open the changes of %s", part)
+			  : open_rest(v, e);
 }
 
 void review_close(struct review *v)

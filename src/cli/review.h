@@ -28,6 +28,11 @@ struct review {
  * otherwise it becomes NULL. @v is large: not for the stack. review_close() it in any case.
  */
 int review_open(struct review *v, const char **word, struct err *e);
+/*
+ * Likewise those in the overlay @n of the sandbox @name. -ENOENT without an error: there are
+ * none. Who names a sandbox means all of it: its workspace, then these.
+ */
+int review_open_part(struct review *v, const char *name, unsigned n, struct err *e);
 void review_close(struct review *v);
 #define _cleanup_review_ _cleanup_(review_close)
 

@@ -307,6 +307,12 @@ static void bind_line(const struct advice_policy *p, const char *path, bool writ
 	bool above;
 
 	m = mount_of(p, path, &target);
+	if (m && m->kind == PM_OVERLAY) {
+		advice_why(ret,
+			   "%.120s may be written; the owner or the mode of the file refused it",
+			   target);
+		return;
+	}
 	if (m && m->kind == PM_OUTPUT) {
 		advice_why(ret,
 			   "%.150s takes results (filesystem.output_paths): they are read on the "

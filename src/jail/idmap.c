@@ -55,8 +55,9 @@ static int write_maps(struct jail *j)
 	return r < 0 ? r : write_map(j, "gid_map", l->gid, l->host_gid, 1);
 }
 
-/* @store: the layers that @m needs as well. */
-static int open_idmapped(struct jail *j, const struct plan_mount *m, bool store, int userns)
+/* @store: the layers that @m needs as well; NULL: @m itself. */
+static int open_idmapped(struct jail *j, const struct plan_mount *m,
+			 const struct launch_layers *store, int userns)
 {
 	struct mount_attr attr = {
 		.attr_set = m->flags & PMF_IDMAP ? MOUNT_ATTR_IDMAP : 0,
@@ -68,8 +69,8 @@ static int open_idmapped(struct jail *j, const struct plan_mount *m, bool store,
 	int fd = -1, tree, r;
 
 	if (store) {
-		source = j->launch->layers->path;
-		tree = sys_open_tree_clone(j->launch->layers->fd, "", AT_EMPTY_PATH);
+		source = store->path;
+		tree = sys_open_tree_clone(store->fd, "", AT_EMPTY_PATH);
 	} else if (m->kind == PM_WORKSPACE) {
 		tree = sys_open_tree_clone(j->launch->workspace_fd, "",
 					   AT_EMPTY_PATH | AT_RECURSIVE);
@@ -113,15 +114,21 @@ int jail_write_ids(struct jail *j)
 	if (userns < 0)
 		return err_set(&j->err, userns, "ids", "open %s", path);
 	for (uint32_t i = 0; i < j->plan->mounts.count && r >= 0; i++) {
+		const struct launch_layers *layers;
+		const char *place;
+
 		if (!(m[i].flags & (PMF_IDMAP | PMF_OUTSIDE)))
 			continue;
 		if (n >= JAIL_IDMAPS_MAX - 1)
 			r = err_set(&j->err, E2BIG, "ids", "more than %d id-mapped mounts",
 				    JAIL_IDMAPS_MAX - 1);
 		else
-			r = j->idmap_fds[n++] = open_idmapped(j, &m[i], false, userns);
-		if (r >= 0 && m[i].flags & PMF_LAYERED && j->launch->layers->upper)
-			r = j->idmap_fds[n++] = open_idmapped(j, &m[i], true, userns);
+			r = j->idmap_fds[n++] = open_idmapped(j, &m[i], NULL, userns);
+		if (r < 0 || !(m[i].flags & PMF_LAYERED))
+			continue;
+		layers = jail_layers_of(j, &m[i], &place);
+		if (layers->upper)
+			r = j->idmap_fds[n++] = open_idmapped(j, &m[i], layers, userns);
 	}
 	sys_close(userns);
 	return r < 0 ? r : 0;

@@ -57,6 +57,9 @@ int jail_mounts(struct jail *j);
 int jail_root_enter(struct jail *j);
 
 /* layers.c: of a workspace that is not written at once. A descriptor, or -errno. */
+/* Those of @m, which is PMF_LAYERED, and where it is. */
+const struct launch_layers *jail_layers_of(const struct jail *j, const struct plan_mount *m,
+					   const char **place);
 int jail_memory(struct jail *j, int like); /* layers in memory, as @like's mode is */
 int jail_open_store(struct jail *j, const struct launch_layers *l);
 /* An overlay, detached, of the workspace @lower and the layers in @store. */

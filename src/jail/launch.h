@@ -35,7 +35,9 @@ struct launch {
 	const char *workspace;		    /* its path, outside and inside; NULL: none */
 	int workspace_fd;		    /* O_PATH on it, or -1 */
 	const struct launch_layers *layers; /* PMF_LAYERED */
-	const char *init_path;		    /* the purple-init program */
+	/* Of the PM_OVERLAYs, in plan order. */
+	const struct launch_layers *overlays;
+	const char *init_path; /* the purple-init program */
 
 	int keep_fd; /* a descriptor of the launcher's own, of any number; -1: none */
 	int last_fd; /* the highest of its other ones that must stay open; see jail_start() */

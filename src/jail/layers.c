@@ -66,9 +66,28 @@ static int set_layers(const struct launch_layers *l, int fs, int lower, int stor
 	return r;
 }
 
+const struct launch_layers *jail_layers_of(const struct jail *j, const struct plan_mount *m,
+					   const char **place)
+{
+	const struct plan_mount *all = plan_items(j->plan, mounts, struct plan_mount);
+	unsigned n = 0;
+
+	if (m->kind == PM_WORKSPACE) {
+		*place = j->launch->workspace;
+		return j->launch->layers;
+	}
+	for (const struct plan_mount *at = all; at < m; at++)
+		n += at->kind == PM_OVERLAY;
+	*place = plan_string(j->plan, m->target);
+	return &j->launch->overlays[n];
+}
+
 static int failed(struct jail *j, const struct plan_mount *m, int code)
 {
-	err_set(&j->err, code, "workspace", "mount an overlay over %s", j->launch->workspace);
+	const char *place;
+
+	jail_layers_of(j, m, &place);
+	err_set(&j->err, code, "workspace", "mount an overlay over %s", place);
 	if (code == -ENODEV)
 		err_remedy(&j->err, "this kernel has no overlay file system: modprobe overlay");
 	else
@@ -81,6 +100,8 @@ static int failed(struct jail *j, const struct plan_mount *m, int code)
 
 int jail_overlay(struct jail *j, const struct plan_mount *m, int lower, int store)
 {
+	const char *place;
+	const struct launch_layers *layers = jail_layers_of(j, m, &place);
 	int fs = sys_fsopen("overlay"), tree = -1, r;
 
 	if (fs < 0)
@@ -95,7 +116,7 @@ int jail_overlay(struct jail *j, const struct plan_mount *m, int lower, int stor
 	if (r == 0 && m->flags & PMF_DISCARD)
 		r = sys_fsconfig_flag(fs, "volatile");
 	if (r == 0)
-		r = set_layers(j->launch->layers, fs, lower, store);
+		r = set_layers(layers, fs, lower, store);
 	if (r == 0)
 		r = sys_fsconfig_create(fs);
 	tree = r < 0 ? r : sys_fsmount(fs, 0);

@@ -260,15 +260,16 @@ static int mount_bind(struct jail *j, const struct plan_mount *m)
  */
 static int mount_layered(struct jail *j, const struct plan_mount *m, int lower)
 {
-	const struct launch_layers *l = j->launch->layers;
-	int to = open_target(j, j->launch->workspace, false, 0755), store = -1, tree, r = 0;
+	const char *place;
+	const struct launch_layers *l = jail_layers_of(j, m, &place);
+	int to = open_target(j, place, false, 0755), store = -1, tree, r = 0;
 
 	if (to < 0)
 		return fail(j, to, "make the place for", m);
 	if (m->flags & PMF_IDMAP)
 		r = sys_move_mount(lower, to);
 	if (m->flags & PMF_MEMORY) {
-		store = jail_memory(j, j->launch->workspace_fd);
+		store = jail_memory(j, m->kind == PM_WORKSPACE ? j->launch->workspace_fd : lower);
 		r = store < 0 || r < 0 ? r : sys_move_mount(store, to);
 	} else if (m->flags & PMF_IDMAP) {
 		store = j->idmap_fds[j->next_idmap++];
@@ -280,7 +281,17 @@ static int mount_layered(struct jail *j, const struct plan_mount *m, int lower)
 		return fail(j, r, "put the layers in the place of", m);
 	tree = store < 0 ? store : jail_overlay(j, m, lower, store);
 	r = tree < 0 ? tree : set_flags(j, m, tree);
-	return r < 0 ? r : attach(j, m, tree, j->launch->workspace);
+	return r < 0 ? r : attach(j, m, tree, place);
+}
+
+static int mount_overlay(struct jail *j, const struct plan_mount *m)
+{
+	int lower;
+
+	if (m->flags & PMF_IDMAP)
+		return mount_layered(j, m, j->idmap_fds[j->next_idmap++]);
+	lower = sys_open_canonical(plan_string(j->plan, m->source), O_PATH | O_DIRECTORY);
+	return lower < 0 ? fail(j, lower, "open", m) : mount_layered(j, m, lower);
 }
 
 /*
@@ -581,7 +592,7 @@ static int (*const makers[PM_KINDS])(struct jail *, const struct plan_mount *) =
 	[PM_DEVICE] = mount_device,   [PM_MASK_FILE] = mount_mask,
 	[PM_MASK_DIR] = mount_mask,   [PM_DIR] = make_dir,
 	[PM_FILE] = make_file,	      [PM_SYMLINK] = make_symlink,
-	[PM_OUTPUT] = mount_output,
+	[PM_OVERLAY] = mount_overlay, [PM_OUTPUT] = mount_output,
 };
 
 /*

@@ -679,6 +679,22 @@ static int build_outputs_from(struct builder *b)
 	return r == 0 ? build_outputs(b, from) : r;
 }
 
+static int build_overlays_from(struct builder *b)
+{
+	const struct policy_overlays *list = &b->policy->filesystem.overlays;
+	size_t from = b->mounts.len / sizeof(struct plan_mount);
+	int r = 0;
+
+	for (size_t i = 0; i < list->count && r == 0; i++) {
+		const struct policy_bind bind = { .host = list->items[i].path,
+						  .sandbox = list->items[i].path,
+						  .pos = list->items[i].pos };
+
+		r = bind_policy(b, &bind, "filesystem.overlays", RW);
+	}
+	return r == 0 ? build_overlays(b, from) : r;
+}
+
 static void build_workspace(struct builder *b)
 {
 	int mode = b->policy->filesystem.workspace;
@@ -760,6 +776,8 @@ int build_root(struct builder *b)
 		r = bind_all(b, &p->filesystem.writable_paths, "filesystem.writable_paths", RW);
 	if (r == 0)
 		r = build_outputs_from(b);
+	if (r == 0)
+		r = build_overlays_from(b);
 	if (r == 0) {
 		sort_by_target(b, &b->mounts, from);
 		sort_by_target(b, &b->after, 0);
@@ -768,5 +786,7 @@ int build_root(struct builder *b)
 	}
 	if (r == 0)
 		r = build_outputs_check(b);
+	if (r == 0)
+		r = build_overlays_check(b);
 	return r == 0 ? build_working_dir(b) : r;
 }

@@ -43,6 +43,9 @@ int build_root(struct builder *b);
  */
 int build_outputs(struct builder *b, size_t from);
 int build_outputs_check(struct builder *b);
+/* build_overlay.c: the same for filesystem.overlays, one entry each in that order. */
+int build_overlays(struct builder *b, size_t from);
+int build_overlays_check(struct builder *b);
 /* build_layers.c: namespaces, ids, capabilities, Landlock, environment. */
 int build_layers(struct builder *b);
 /* build_limits.c */

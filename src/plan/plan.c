@@ -152,6 +152,7 @@ static const struct mount_kind {
 	[PM_DIR] = { .target = true },
 	[PM_FILE] = { .target = true },
 	[PM_SYMLINK] = { .any_source = true, .target = true },
+	[PM_OVERLAY] = { .source = true, .target = true },
 	[PM_OUTPUT] = { .source = true, .target = true },
 };
 
@@ -168,10 +169,14 @@ static bool check_mount(struct check *c, const struct plan_mount *m)
 		return fail(c, "mount: unknown flag");
 	if ((m->flags & (PMF_IDS | PMF_TOLD)) && m->kind != PM_FILE)
 		return fail(c, "mount: ids where no content is");
-	if (m->flags & (PMF_LAYERED | PMF_MEMORY) && m->kind != PM_WORKSPACE)
+	if (m->flags & (PMF_LAYERED | PMF_MEMORY) && m->kind != PM_WORKSPACE &&
+	    m->kind != PM_OVERLAY)
 		return fail(c, "mount: layers where no workspace is");
-	if (m->flags & PMF_HIDE && m->kind != PM_WORKSPACE && m->kind != PM_BIND)
+	if (m->flags & PMF_HIDE && m->kind != PM_WORKSPACE && m->kind != PM_BIND &&
+	    m->kind != PM_OVERLAY)
 		return fail(c, "mount: nothing is hidden in its kind");
+	if (m->kind == PM_OVERLAY && !(m->flags & PMF_LAYERED))
+		return fail(c, "mount: an overlay without layers");
 	if ((m->flags & PMF_LAYERED) == PMF_LAYERED ||
 	    (m->flags & PMF_MEMORY && !(m->flags & PMF_DISCARD)))
 		return fail(c, "mount: layers of two kinds");
@@ -223,7 +228,7 @@ static bool check_mounts(struct check *c)
 	const struct plan *p = c->p;
 	const struct plan_mount *m = plan_items(p, mounts, struct plan_mount);
 	bool workspace = false;
-	unsigned outputs = 0;
+	unsigned outputs = 0, overlays = 0;
 
 	if (!check_table(c, p->mounts, sizeof(*m), "mounts: bad table"))
 		return false;
@@ -232,9 +237,12 @@ static bool check_mounts(struct check *c)
 			return false;
 		workspace |= m[i].kind == PM_WORKSPACE;
 		outputs += m[i].kind == PM_OUTPUT;
+		overlays += m[i].kind == PM_OVERLAY;
 		if (!workspace && in_workspace(p, m[i].target))
 			return fail(c, "mount: in the workspace, but before it");
 	}
+	if (overlays > PLAN_OVERLAYS_MAX)
+		return fail(c, "mounts: too many overlays");
 	if (outputs > PLAN_OUTPUTS_MAX || (outputs && !p->output_bytes))
 		return fail(c, "mounts: too many outputs, or of no size");
 	return true;

@@ -26,7 +26,7 @@
 #define PLAN_MAGIC 0x4e4c50454c505550ULL /* "PUPLEPLN" */
 #define PLAN_VERSION 1
 #define PLAN_MAX (64 * 1024) /* bytes; a usual plan has 5 KiB */
-enum { PLAN_OUTPUTS_MAX = 8 };
+enum { PLAN_OUTPUTS_MAX = 8, PLAN_OVERLAYS_MAX = 8 };
 
 /* A NUL-terminated string at @off; @len without the NUL. off 0: absent. */
 struct plan_str {
@@ -56,6 +56,7 @@ enum plan_mount_kind {
 	PM_DIR,	      /* a directory of the root tmpfs */
 	PM_FILE,      /* a file of the root tmpfs with content @data */
 	PM_SYMLINK,   /* a symbolic link to @source */
+	PM_OVERLAY,   /* the host's directory @source, with layers: PMF_LAYERED; at the same path */
 	PM_OUTPUT,    /* a tmpfs that is written only; collected at the end into @source */
 	PM_KINDS
 };
@@ -71,7 +72,8 @@ enum plan_mount_flags {
 	PMF_OUTSIDE = 1 << 7,	/* as root: opened by the launcher, which can reach it */
 	PMF_IDS = 1 << 8,	/* PM_FILE: "{uid}" and "{gid}" in @data are the command's ids */
 	PMF_TOLD = 1 << 9,	/* PM_FILE: the supervisor appends to it what was refused */
-	PMF_REVIEW = 1 << 10,	/* PM_WORKSPACE: writes go to layers, which wait for a person … */
+	PMF_REVIEW = 1 << 10,	/* PM_WORKSPACE, PM_OVERLAY: writes go to layers, which wait for a
+				   person … */
 	PMF_DISCARD = 1 << 11,	/* … or are thrown away */
 	PMF_MEMORY = 1 << 12,	/* PMF_DISCARD: they are in memory, not in the state directory */
 	PMF_LAYERED = PMF_REVIEW | PMF_DISCARD,

@@ -85,7 +85,7 @@ const char *const mount_kind_names[PM_KINDS] = {
 	[PM_SCRATCH] = "scratch",   [PM_PROC] = "proc",		  [PM_SYSFS] = "sysfs",
 	[PM_DEVPTS] = "devpts",	    [PM_DEVICE] = "device",	  [PM_MASK_FILE] = "mask_file",
 	[PM_MASK_DIR] = "mask_dir", [PM_DIR] = "dir",		  [PM_FILE] = "file",
-	[PM_SYMLINK] = "symlink",   [PM_OUTPUT] = "output",
+	[PM_SYMLINK] = "symlink",   [PM_OVERLAY] = "overlay",	  [PM_OUTPUT] = "output",
 };
 
 const char *const layer_state_names[LS_STATES] = {

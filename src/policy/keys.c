@@ -60,6 +60,12 @@ const struct policy_key policy_keys[] = {
 		  "of that name, it is not overwritten, and the sandbox's id is put behind the new "
 		  "name. Links are not taken along. A box lies in nothing that may be read: "
 		  "{host_path: ~/results, sandbox_path: /out}." },
+	{ "filesystem.overlays", KEY_OVERLAYS, AT(filesystem.overlays), .option = "overlay",
+	  .help = "Directories of the host that can be written without being changed: {path: "
+		  "/opt/data, mode: review} (--overlay /opt/data:review). review: what is changed "
+		  "is kept, as NAME:1, NAME:2, … beside the workspace's own NAME, for purple diff, "
+		  "apply and discard. scratch: it is thrown away. workspace.max_bytes and "
+		  "max_files are for all in review together." },
 	{ "filesystem.scratch_paths", KEY_LIST, AT(filesystem.scratch_paths),
 	  .check = check_inner_path, .form = "/tmp", .option = "scratch",
 	  .help = "Empty directories in memory that end with the sandbox. /tmp and /var/tmp are "
@@ -464,6 +470,7 @@ const char *policy_key_type_text(const struct policy_key *k)
 		[KEY_CORES] = "a number of cores such as 1.5",
 		[KEY_LIST] = "a list",
 		[KEY_BINDS] = "a list of paths or of {host_path, sandbox_path, optional}",
+		[KEY_OVERLAYS] = "a list of {path, mode}",
 		[KEY_SYSRULES] = "a list of rules",
 		[KEY_ENVS] = "a map of names and values",
 		[KEY_EXTENDS] = "the name of a profile",

@@ -25,6 +25,7 @@ enum key_type {
 	KEY_CORES,    /* struct policy_num, thousandths: 1.5 */
 	KEY_LIST,     /* struct policy_strs, each item passes .check */
 	KEY_BINDS,    /* struct policy_binds */
+	KEY_OVERLAYS, /* struct policy_overlays */
 	KEY_SYSRULES, /* struct policy_sysrules */
 	KEY_ENVS,     /* struct policy_envs: a map */
 	KEY_EXTENDS,  /* no field: the profile to start from */

@@ -7,8 +7,8 @@
 
 static bool is_list(const struct policy_key *k)
 {
-	return k->type == KEY_LIST || k->type == KEY_BINDS || k->type == KEY_SYSRULES ||
-	       k->type == KEY_ENVS;
+	return k->type == KEY_LIST || k->type == KEY_BINDS || k->type == KEY_OVERLAYS ||
+	       k->type == KEY_SYSRULES || k->type == KEY_ENVS;
 }
 
 int policy_set(struct policy *p, const char *assignment, const char *origin, struct diags *d)

@@ -86,6 +86,8 @@ static size_t *list_count(struct policy *p, const struct policy_key *k)
 			       offsetof(struct policy_strs, count) ==
 				       offsetof(struct policy_envs, count) &&
 			       offsetof(struct policy_strs, count) ==
+				       offsetof(struct policy_overlays, count) &&
+			       offsetof(struct policy_strs, count) ==
 				       offsetof(struct policy_sysrules, count),
 		       "lists of one shape");
 	return (size_t *)(void *)(field + offsetof(struct policy_strs, count));
@@ -100,6 +102,8 @@ static void list_add(struct policy *p, const struct policy_key *k, const char *p
 	}
 	if (k->type == KEY_BINDS)
 		bind_add(p, (struct policy_binds *)(void *)((char *)p + k->offset), path, n, d);
+	else if (k->type == KEY_OVERLAYS)
+		overlay_add(p, path, n, d);
 	else if (k->type == KEY_SYSRULES)
 		sysrule_add(p, path, n, d);
 	else
@@ -182,6 +186,7 @@ void policy_apply_key(struct policy *p, const struct policy_key *k, const char *
 	switch ((enum key_type)k->type) {
 	case KEY_LIST:
 	case KEY_BINDS:
+	case KEY_OVERLAYS:
 	case KEY_SYSRULES:
 		apply_list(p, k, path, n, replace, d);
 		break;

@@ -37,6 +37,7 @@ bool node_is_null(const struct node *n);
 /* rules.c: the lists of maps. Each appends one item. */
 void bind_add(struct policy *p, struct policy_binds *to, const char *path, const struct node *n,
 	      struct diags *d);
+void overlay_add(struct policy *p, const char *path, const struct node *n, struct diags *d);
 void sysrule_add(struct policy *p, const char *path, const struct node *n, struct diags *d);
 void env_add(struct policy *p, const char *path, const struct node *name, const struct node *value,
 	     struct diags *d);

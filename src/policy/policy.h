@@ -57,6 +57,18 @@ struct policy_binds {
 	size_t count;
 };
 
+/* `{path: /opt/data, mode: review}`: there, and written elsewhere */
+struct policy_overlay {
+	const char *path; /* as of struct policy_bind */
+	int mode;	  /* WS_REVIEW, WS_SCRATCH */
+	struct pos pos;
+};
+
+struct policy_overlays {
+	struct policy_overlay *items;
+	size_t count;
+};
+
 enum policy_op { OP_EQ, OP_NEQ, OP_LT, OP_LTE, OP_GT, OP_GTE, OP_MASKED_EQ, OP_MASKED_NEQ };
 
 struct policy_cond {
@@ -107,6 +119,7 @@ struct policy {
 		struct policy_binds immutable_paths; /* read-only */
 		struct policy_binds writable_paths;
 		struct policy_binds output_paths;
+		struct policy_overlays overlays;
 		struct policy_strs scratch_paths;
 		struct policy_strs hide;       /* base/pattern.h */
 		struct policy_str working_dir; /* "." is the workspace */

@@ -138,6 +138,72 @@ void bind_add(struct policy *p, struct policy_binds *to, const char *path, const
 	to->items[to->count++] = b;
 }
 
+static const char *const overlay_modes[] = { "review", "scratch", NULL };
+
+static void overlay_keep(struct policy *p, const struct policy_overlay *o, struct diags *d)
+{
+	struct policy_overlays *to = &p->filesystem.overlays;
+	struct policy_overlay *items = arena_grow(&p->arena, to->items, to->count, sizeof(*items));
+
+	if (!items) {
+		policy_too_large(o->pos, d);
+		return;
+	}
+	to->items = items;
+	to->items[to->count++] = *o;
+}
+
+/* On the command line "PATH:MODE". */
+static void overlay_add_arg(struct policy *p, const char *path, const struct node *n,
+			    struct diags *d)
+{
+	struct policy_overlay o = { .pos = n->pos };
+	const char *colon = strrchr(n->text, ':');
+	int mode = colon ? names_index(overlay_modes, colon + 1) : -1;
+	struct node place = *n;
+
+	if (mode < 0) {
+		diag_error(d, n->pos, path, "write PATH:review or PATH:scratch");
+		return;
+	}
+	place.text = arena_strndup(&p->arena, n->text, (size_t)(colon - n->text));
+	o.path = place.text ? bind_path(p, path, &place, d) : NULL;
+	o.mode = WS_REVIEW + mode;
+	if (o.path)
+		overlay_keep(p, &o, d);
+}
+
+void overlay_add(struct policy *p, const char *path, const struct node *n, struct diags *d)
+{
+	static const char *const names[] = { "path", "mode", NULL };
+	const struct node *value[ARRAY_SIZE(names)];
+	struct policy_overlay o = { .pos = n->pos };
+	const char *mode = NULL;
+	char sub[SUBPATH_MAX];
+
+	if (n->kind == NODE_SCALAR && n->style == NODE_ARG) {
+		overlay_add_arg(p, path, n, d);
+		return;
+	}
+	if (!map_take(n, path, names, value, d))
+		return;
+	if (!value[0] || !value[1]) {
+		diag_error(d, n->pos, path, "%s is missing", names[value[0] ? 1 : 0]);
+		return;
+	}
+	sub_path(sub, path, ".path");
+	o.path = bind_path(p, sub, value[0], d);
+	sub_path(sub, path, ".mode");
+	if (value_text(&p->arena, value[1], sub, &mode, d) < 0)
+		return;
+	o.mode = names_index(overlay_modes, mode);
+	if (o.mode < 0)
+		diag_error(d, value[1]->pos, sub, "review or scratch");
+	o.mode += WS_REVIEW;
+	if (o.path && o.mode >= WS_REVIEW)
+		overlay_keep(p, &o, d);
+}
+
 static const char *const op_names[] = { "eq",  "neq",	    "lt",	  "lte", "gt",
 					"gte", "masked_eq", "masked_neq", NULL };
 _Static_assert(ARRAY_SIZE(op_names) == OP_MASKED_NEQ + 2, "enum and names");

@@ -151,6 +151,36 @@ static void check_binds(const struct policy *p, struct places *all, struct diags
 	}
 }
 
+static void check_overlays(const struct policy *p, struct places *all, struct diags *d)
+{
+	const struct policy_overlays *list = &p->filesystem.overlays;
+	const char *key = "filesystem.overlays";
+	char path[128];
+
+	for (size_t i = 0; i < list->count && d->errors < DIAGS_MAX; i++) {
+		const struct policy_bind b = { .host = list->items[i].path,
+					       .sandbox = list->items[i].path,
+					       .pos = list->items[i].pos };
+
+		snprintf(path, sizeof(path), "%s[%zu]", key, i);
+		/* What may be written there may be applied later. */
+		if (!check_host(&b, path, true, d))
+			continue;
+		if (b.host[0] == '.') {
+			diag_error(d, b.pos, path,
+				   "in the workspace, whose mode filesystem.workspace says");
+			continue;
+		}
+		add_place(all,
+			  (struct place){ .key = key,
+					  .index = i,
+					  .text = b.sandbox,
+					  .write = true,
+					  .pos = b.pos },
+			  b.host);
+	}
+}
+
 static void check_scratch(const struct policy *p, struct places *all, struct diags *d)
 {
 	const struct policy_strs *scratch = &p->filesystem.scratch_paths;
@@ -178,6 +208,7 @@ static void check_filesystem(const struct policy *p, struct diags *d)
 	struct places all = { .arena = ARENA_INIT(4 * POLICY_ARENA_MAX) };
 
 	check_binds(p, &all, d);
+	check_overlays(p, &all, d);
 	check_scratch(p, &all, d);
 	for (size_t i = 0; i < all.count && d->errors < DIAGS_MAX; i++)
 		check_conflict(&all, &all.items[i], d);

@@ -321,6 +321,12 @@ void workspace_end(struct supervisor *s);
  */
 void workspace_look(struct supervisor *s, uint64_t now);
 
+/* overlays.c: the same of filesystem.overlays; and how much there is, added to @u. */
+void overlays_end(struct supervisor *s);
+struct usage;
+struct usage_limits;
+void overlays_usage(const struct supervisor *s, const struct usage_limits *limits, struct usage *u);
+
 /*
  * outputs.c: move what is in the boxes out of them, and say what it was. After the sandbox
  * has ended; without boxes nothing.

@@ -436,6 +436,11 @@ static int highest_fd(const struct supervisor *s)
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		last = MAX(last, fds[i]);
+	for (unsigned i = 0; i < s->request->overlays_count; i++) {
+		const struct run_store *t = &s->request->overlays[i];
+
+		last = MAX(last, MAX(MAX(t->all, t->dir), MAX(t->layer, t->lower)));
+	}
 	for (unsigned i = 0; outputs && i < outputs->count; i++)
 		last = MAX(last, outputs->fds[i]);
 	if (s->events.on)
@@ -561,6 +566,7 @@ int supervisor_run(const struct plan *plan, struct launch *launch,
 	ebpf_end(&s);
 	refused_log(&s);
 	workspace_end(&s);
+	overlays_end(&s);
 	outputs_collect(&s);
 	output_close(&s);
 	group_end(&s, request->count || by_kill(ret) || s.events.on);

@@ -32,6 +32,7 @@ struct run_store {
 	int all, dir; /* workspace/store.h; @dir is locked. The supervisor closes both. */
 	const char *name;
 	int layer;	 /* that is written */
+	int lower;	 /* of an overlay: what is below, O_PATH; the workspace's has launch.h */
 	unsigned layers; /* and how many there are with those that it lies on */
 	uint32_t mode_bits;
 	uint64_t below_bytes, below_files; /* what lies in those, if that is limited */
@@ -68,10 +69,13 @@ struct run_request {
 	const char *id;		     /* made already, for @store; NULL: not yet */
 	struct run_store *store;     /* NULL: none */
 	struct run_outputs *outputs; /* NULL: none */
-	const char *runtime;	     /* directory of live state; NULL: there is none */
-	bool totals;		     /* keep a file of them there: it goes with the session */
-	bool plan_cached;	     /* for a trace: it was not made now */
-	uint64_t began_us;	     /* CLOCK_MONOTONIC, when the caller began; 0: unknown */
+	/* Of filesystem.overlays, those that are in the state directory. */
+	struct run_store *overlays;
+	unsigned overlays_count;
+	const char *runtime; /* directory of live state; NULL: there is none */
+	bool totals;	     /* keep a file of them there: it goes with the session */
+	bool plan_cached;    /* for a trace: it was not made now */
+	uint64_t began_us;   /* CLOCK_MONOTONIC, when the caller began; 0: unknown */
 	/* Detached: a socket for a struct run_ready when the command runs; closed then. */
 	int ready_fd; /* -1: none */
 };

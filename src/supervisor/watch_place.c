@@ -289,7 +289,8 @@ bool watch_refused(const struct supervisor *s, const char *path, bool creates, s
 	if (!p.mount || p.mount->kind == PM_DIR || p.mount->kind == PM_FILE)
 		return refused_in_root(s, real, &p, creates, t);
 	if (p.mount->kind != PM_BIND && p.mount->kind != PM_WORKSPACE &&
-	    p.mount->kind != PM_SCRATCH && p.mount->kind != PM_OUTPUT)
+	    p.mount->kind != PM_SCRATCH && p.mount->kind != PM_OUTPUT &&
+	    p.mount->kind != PM_OVERLAY)
 		return false;
 	if (!reads && p.mount->flags & PMF_RDONLY)
 		return refuse(t, EROFS, "mount");

@@ -35,13 +35,19 @@ void workspace_look(struct supervisor *s, uint64_t now)
 	struct usage_limits limits;
 	struct usage u;
 
-	if (!t || (!all.bytes && !all.files))
+	if ((!t && !s->request->overlays_count) || (!all.bytes && !all.files))
 		return;
 	/* What lies below counts, too; 0 would be no limit. */
-	limits.bytes = all.bytes ? all.bytes - MIN(t->below_bytes, all.bytes - 1) : 0;
-	limits.files = all.files ? all.files - MIN(t->below_files, all.files - 1) : 0;
-	if (now && usage_of_layer(t->layer, -1, t->mode_bits, &limits, &u) == 0)
+	limits = all;
+	if (t && all.bytes)
+		limits.bytes -= MIN(t->below_bytes, all.bytes - 1);
+	if (t && all.files)
+		limits.files -= MIN(t->below_files, all.files - 1);
+	u = (struct usage){ 0 };
+	if (now && (!t || usage_of_layer(t->layer, -1, t->mode_bits, &limits, &u) == 0)) {
+		overlays_usage(s, &limits, &u);
 		blind = u.full ? BLIND_MAX : u.more ? blind + 1 : 0;
+	}
 	if (blind == BLIND_MAX) {
 		blind = 0;
 		supervisor_stop(s, SIGTERM, FULL_GRACE_MS, "workspace full", -1);

@@ -8,7 +8,7 @@
 #include "workspace/store.h"
 
 /* store.c */
-bool store_name_ok(const char *name); /* [a-z0-9][a-z0-9._-]{0,63} */
+bool store_name_ok(const char *name); /* [a-z0-9][a-z0-9._-]{0,63}(:[1-8])? */
 int store_open_entry(int all, const char *name);
 /* What the layer @l of @m is called where others share it. */
 void store_format_shared(char path[STORE_LAYER_PATH], const struct store_meta *m,

@@ -19,7 +19,20 @@ bool store_name_ok(const char *name)
 	static const char more[] = "abcdefghijklmnopqrstuvwxyz0123456789._-";
 	size_t n = strspn(name, more);
 
-	return n > 0 && n <= STORE_NAME_MAX && name[n] == '\0' && !strchr("._-", name[0]);
+	if (n == 0 || n > STORE_NAME_MAX - 2 || strchr("._-", name[0]))
+		return false;
+	return name[n] == '\0' || (name[n] == ':' && name[n + 1] >= '1' &&
+				   name[n + 1] <= '0' + STORE_PARTS_MAX && name[n + 2] == '\0');
+}
+
+void store_part(const char *name, unsigned n, char ret[STORE_NAME_MAX + 1])
+{
+	int len = (int)(strchrnul(name, ':') - name);
+
+	if (n)
+		snprintf(ret, STORE_NAME_MAX + 1, "%.*s:%u", MIN(len, STORE_NAME_MAX - 2), name, n);
+	else
+		snprintf(ret, STORE_NAME_MAX + 1, "%.*s", MIN(len, STORE_NAME_MAX), name);
 }
 
 int store_open_all(const char *state, bool make)
@@ -199,10 +212,11 @@ static int in_use(const char *name, bool live, struct err *e)
 	if (live)
 		err_remedy(e, "use another name");
 	else
-		err_remedy(e,
-			   "`purple diff %s` shows them, --resume goes on in them; `purple apply %s` "
-			   "or `purple discard %s`",
-			   name, name, name);
+		err_remedy(
+			e,
+			"`purple diff %s` shows them, --resume goes on in them; `purple apply %s` "
+			"or `purple discard %s`",
+			name, name, name);
 	return -EEXIST;
 }
 
@@ -257,7 +271,7 @@ static bool has_id(void *data, const char *name)
 {
 	static _cold_data_ struct store_meta m;
 	struct by_id *b = data;
-	int dir = store_open_entry(b->all, name);
+	int dir = strchr(name, ':') ? -ENOENT : store_open_entry(b->all, name);
 
 	if (dir >= 0 && store_read(dir, &m) == 0 && streq(m.id, b->id)) {
 		b->dir = dir;

@@ -2,7 +2,8 @@
 /*
  * What a sandbox did to its workspace, where it may not do it at once: on disk,
  * a directory for each sandbox in STATE/workspaces (STATE: see struct dirs),
- * mode 0700, named as the sandbox is (or by its id, if it was given no name).
+ * mode 0700, named as the sandbox is (or by its id, if it was given no name). Of the
+ * sandbox NAME's other directories (filesystem.overlays) NAME:1, NAME:2, …
  *
  *	meta       struct store_meta as text: key=value lines, control characters,
  *	           '%' and bytes above 0x7e as %XX, then a checksum; replaced by
@@ -76,7 +77,7 @@
 
 enum {
 	STORE_VERSION = 1,
-	STORE_NAME_MAX = 64,   /* as SANDBOX_NAME_MAX */
+	STORE_NAME_MAX = 66,   /* as SANDBOX_NAME_MAX, and ":8" */
 	STORE_ID_LEN = 12,     /* as SANDBOX_ID_LEN */
 	STORE_LAYERS_MAX = 480 /* overlayfs takes 500: OVL_MAX_STACK, fs/overlayfs/params.h */
 };
@@ -126,6 +127,13 @@ int store_open_all(const char *state, bool make);
  * process that holds it; -EEXIST with @e set if the name has one already.
  */
 int store_make(int all, struct store_meta *m, struct err *e);
+
+/*
+ * The name of the store of @name's overlay @n, from 1 to STORE_PARTS_MAX; with @n 0 the
+ * sandbox's own, which @name may be such a name of. Also for one that is not there.
+ */
+enum { STORE_PARTS_MAX = 8 };
+void store_part(const char *name, unsigned n, char ret[STORE_NAME_MAX + 1]);
 
 /* Open the store @name, or of the sandbox whose id it is. Not locked. -ENOENT. */
 int store_open(int all, const char *name);
