@@ -14,14 +14,13 @@
  *			was; @count is a number for the answer
  *	NET_SHOW	say what there is, in the memfd that comes with it (net/live.h); @count
  *			likewise
- *	purple-net → supervisor
- *	NET_READY	it has confined itself and read the configuration
- *	NET_FAILED	it cannot; @error, @text says why. Then it exits
- *	NET_DENIED	something was refused; at most NET_DENIED_PER_SECOND or _AUDITED, the
- *			others are counted in the next one's @count; at the end in one
- *			whose @verdict is 0, and which tells of no other
- *	NET_ALLOWED	what went out, as far as the configuration asks for it (enum
- *			net_tell): a connection, the first datagram of a flow, a name that
+ *	NET_TRIED	inside, somebody sends datagrams to @address, @port; where no rule lists
+ *that port, nothing of them arrives here: say what the rules say (NET_DENIED) purple-net →
+ *supervisor NET_READY	it has confined itself and read the configuration NET_FAILED	it cannot;
+ *@error, @text says why. Then it exits NET_DENIED	something was refused; at most
+ *NET_DENIED_PER_SECOND or _AUDITED, the others are counted in the next one's @count; at the end in
+ *one whose @verdict is 0, and which tells of no other NET_ALLOWED	what went out, as far as the
+ *configuration asks for it (enum net_tell): a connection, the first datagram of a flow, a name that
  *			was answered (@port 0), a request of plain HTTP (@method is not
  *			empty). What there was no room for is counted in the next one's @count
  *	NET_CHANGED	the rules are in force; @count as it was asked, @error: how many flows
@@ -58,7 +57,8 @@ enum net_message_type {
 	NET_CHANGED,
 	NET_SHOW,
 	NET_SHOWN,
-	NET_ALLOWED
+	NET_ALLOWED,
+	NET_TRIED
 };
 
 /* What NET_ALLOWED tells of; of struct net_block. */
@@ -90,14 +90,15 @@ struct net_message {
 	int32_t error;	 /* FAILED, SHOWN: -errno; CHANGED: a count */
 	uint8_t udp;	 /* DENIED, ALLOWED */
 	uint8_t verdict; /* DENIED: enum net_verdict */
-	uint16_t port;	 /* DENIED, ALLOWED */
+	uint16_t port;	 /* DENIED, ALLOWED, TRIED */
 	union {
 		struct net_socket sockets[NET_SOCKETS_MAX];
 		struct {
 			/* FAILED: why; DENIED, ALLOWED: the name or address. NUL-terminated */
 			char text[256];
 			/*
-			 * Where the name leads: DENIED, for SPECIAL or BLOCKED; ALLOWED.
+			 * Where the name leads: DENIED, for SPECIAL or BLOCKED; ALLOWED. TRIED: as
+			 * it is inside.
 			 * NUL-terminated
 			 */
 			char address[46];

@@ -24,6 +24,7 @@
 #include "net/report.h"
 #include "net/resolver.h"
 #include "net/tally.h"
+#include "net/tried.h"
 #include "net/udp.h"
 
 enum {
@@ -154,6 +155,10 @@ static int take_request(struct serve *s, const struct net_message *m, int *fds, 
 
 	if (m->type == NET_SOCKETS)
 		return take_sockets(s, m, fds, count);
+	if (m->type == NET_TRIED && count == 0) {
+		tried(&s->rules, &s->names, &s->report, m->address, m->port);
+		return 0;
+	}
 	if (m->type == NET_RULES && count == 1)
 		r = live_change(&s->live, fds[0], &s->rules, s->flows, s->udp);
 	answer.error = r;

@@ -99,6 +99,18 @@ static bool is_asked_for(const struct builder *b, const char *detail)
 	return false;
 }
 
+/* With a network purple-net tells of them, but for datagrams that do not reach it. */
+static bool wants_connections(const struct builder *b)
+{
+	const struct plan_audit *a = &b->head.audit;
+
+	if (!(b->head.namespaces & CLONE_NEWNET))
+		return false;
+	if (b->head.network.flags & PN_ON)
+		return a->denials.off || is_asked_for(b, "network");
+	return a->denials.off || a->classes & PAC_NETWORK;
+}
+
 unsigned build_observe(const struct builder *b)
 {
 	const struct plan_audit *a = &b->head.audit;
@@ -118,12 +130,11 @@ unsigned build_observe(const struct builder *b)
 		observe |= FO_EXEC;
 	if (a->classes & PAC_FILESYSTEM)
 		observe |= a->flags & PA_OPENS ? FO_WRITES | FO_OPENS | FO_CHANGES : FO_WRITES;
-	/* Where no purple-net tells of them. */
-	if ((a->denials.off || a->classes & PAC_NETWORK) && !(b->head.network.flags & PN_ON) &&
-	    b->head.namespaces & CLONE_NEWNET)
+	if (wants_connections(b))
 		observe |= FO_CONNECTS;
 	/* What the kernel tells of is not told twice. */
 	if (a->flags & PA_EBPF)
-		observe &= FO_REFUSED | FO_TRIED | FO_FORKS;
+		observe &= FO_REFUSED | FO_TRIED | FO_FORKS |
+			   (b->head.network.flags & PN_ON ? FO_CONNECTS : 0);
 	return observe;
 }

@@ -324,7 +324,7 @@ static void settle(const struct calls *c, struct call *call)
 static const struct observed {
 	const char *syscall;
 	unsigned by;			/* enum filter_observe: any of these */
-	const struct policy_cond *only; /* without FO_OPENS */
+	const struct policy_cond *only; /* unless FO_OPENS is one of @by, and asked for */
 } observed[] = {
 	{ "execve", FO_EXEC, NULL },
 	{ "execveat", FO_EXEC, NULL },
@@ -333,6 +333,7 @@ static const struct observed {
 	{ "creat", FO_WRITES | FO_OPENS, NULL },
 	{ "truncate", FO_WRITES | FO_OPENS, NULL },
 	{ "connect", FO_CONNECTS, NULL },
+	{ "sendto", FO_CONNECTS, &(const struct policy_cond){ .arg = 4, .op = OP_NEQ } },
 	{ "clone", FO_FORKS, NULL },
 	{ "clone3", FO_FORKS, NULL },
 	{ "fork", FO_FORKS, NULL },
@@ -385,7 +386,7 @@ static void observe(struct calls *c)
 		if (nr < 0 || nr >= SYSCALL_LIMIT || !(observed[i].by & c->observe))
 			continue;
 		call = &c->of[nr];
-		if (observed[i].only && !(c->observe & FO_OPENS)) {
+		if (observed[i].only && !(observed[i].by & c->observe & FO_OPENS)) {
 			call->observed = observed[i].only;
 			continue;
 		}

@@ -62,12 +62,12 @@
 enum filter_observe {
 	FO_REFUSED = 1 << 0, /* what would end the process, or be an errno; but FO_TRIED */
 	FO_EXEC = 1 << 1,
-	FO_WRITES = 1 << 2, /* files opened for writing, or made by opening them */
-	FO_OPENS = 1 << 3,  /* files opened in any way, or asked for by access(2) */
-	FO_CONNECTS = 1 << 4,
-	FO_CHANGES = 1 << 6, /* names made, moved and removed; bits changed */
-	FO_FORKS = 1 << 7,   /* processes and threads made */
-	FO_TRIED = 1 << 5    /* with FO_REFUSED clone3 and openat2 too, where they are ENOSYS */
+	FO_WRITES = 1 << 2,   /* files opened for writing, or made by opening them */
+	FO_OPENS = 1 << 3,    /* files opened in any way, or asked for by access(2) */
+	FO_CONNECTS = 1 << 4, /* and datagrams sent to an address by sendto(2) */
+	FO_CHANGES = 1 << 6,  /* names made, moved and removed; bits changed */
+	FO_FORKS = 1 << 7,    /* processes and threads made */
+	FO_TRIED = 1 << 5     /* with FO_REFUSED clone3 and openat2 too, where they are ENOSYS */
 };
 
 /* What the plan adds to the policy's own words. */

@@ -385,7 +385,9 @@ static void see_connection(struct supervisor *s, const struct seccomp_notif *n)
 	bool seen = watch_connects(n, &t, address) && is_there(s, n);
 
 	answer(s, n, 0);
-	if (seen)
+	if (seen && s->plan->network.flags & PN_ON)
+		watch_connect_ask(s, &t);
+	else if (seen)
 		watch_tell(s, &t);
 }
 
@@ -451,7 +453,7 @@ static void handle(struct supervisor *s, const struct seccomp_notif *n)
 		settle(s, (pid_t)n->pid, supervisor_now());
 		if (executes)
 			see_execution(s, n);
-		else if (n->data.nr == SYS_connect)
+		else if (n->data.nr == SYS_connect || n->data.nr == SYS_sendto)
 			see_connection(s, n);
 		else if (is_fork(n->data.nr))
 			see_fork(s, n);

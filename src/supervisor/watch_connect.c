@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/str.h"
 #include "supervisor/watch_internal.h"
 #include "sys/files.h"
 
@@ -44,21 +45,44 @@ static bool put_v6(const struct in6_addr *a, char address[WATCH_ADDRESS])
 	return !IN6_IS_ADDR_LOOPBACK(a) && !IN6_IS_ADDR_UNSPECIFIED(a);
 }
 
+enum { TRIED_PER_SECOND = 64 };
+
+void watch_connect_ask(const struct supervisor *s, const struct sighting *t)
+{
+	static uint64_t since;
+	static unsigned asked;
+	struct net_message m = { .type = NET_TRIED, .udp = true, .port = (uint16_t)t->nr };
+	uint64_t now = supervisor_now();
+
+	/* What purple-net relays it sees itself. */
+	if (s->net < 0 || !t->access || !streq(t->access, "udp"))
+		return;
+	if (now >= since + 1000) {
+		since = now;
+		asked = 0;
+	}
+	if (asked++ >= TRIED_PER_SECOND)
+		return;
+	str_copy(m.address, sizeof(m.address), t->path);
+	network_send(s, &m, NULL, 0);
+}
+
 /* To loopback there are connections; without network.loopback there is no such socket. */
 bool watch_connects(const struct seccomp_notif *n, struct sighting *t, char address[WATCH_ADDRESS])
 {
-	const __u64 *a = n->data.args;
+	/* sendto(2) has it behind what is sent. */
+	const __u64 *a = n->data.args, *where = n->data.nr == SYS_connect ? a + 1 : a + 4;
 	const pid_t tid = (pid_t)n->pid;
 	union {
 		sa_family_t family;
 		struct sockaddr_in v4;
 		struct sockaddr_in6 v6;
 	} to = { 0 };
-	size_t size = MIN((size_t)a[2], sizeof(to));
+	size_t size = MIN((size_t)where[1], sizeof(to));
 	bool outside = false;
 	int pidfd = -1;
 
-	if (a[2] > sizeof(struct sockaddr_storage) || watch_bytes(tid, a[1], &to, size) < 0)
+	if (where[1] > sizeof(struct sockaddr_storage) || watch_bytes(tid, where[0], &to, size) < 0)
 		return false;
 	if (to.family == AF_INET && size >= sizeof(to.v4))
 		outside = put_v4(&to.v4.sin_addr, address);

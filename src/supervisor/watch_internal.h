@@ -177,6 +177,8 @@ void watch_change_tell(struct supervisor *s);
 /* watch_connect.c: true: in @t, whose path is @address, what to tell once it is answered. */
 enum { WATCH_ADDRESS = 48 };
 bool watch_connects(const struct seccomp_notif *n, struct sighting *t, char address[WATCH_ADDRESS]);
+/* With a network: ask purple-net to tell of it, if it is a datagram that it will never see. */
+void watch_connect_ask(const struct supervisor *s, const struct sighting *t);
 
 /*
  * watch_kill.c: what the kernel's filter would have done. End the process of @tid by SIGSYS, as

@@ -360,6 +360,9 @@ NO_LINE = [
     ("no network", "192.0.2.1:9/udp", "two lines: network.isolated: false; "
      'network.allow_outgoing: ["192.0.2.1:9/udp"]',
      "socket.socket(type=socket.SOCK_DGRAM).connect(('192.0.2.1', 9))", ""),
+    ("no network, by sendto", "192.0.2.1:9/udp", "two lines: network.isolated: false; "
+     'network.allow_outgoing: ["192.0.2.1:9/udp"]',
+     "socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('192.0.2.1', 9))", ""),
 ]
 
 

@@ -25,6 +25,7 @@ class Row:
     rules: tuple = ("example.com:8000",)
     block: tuple = ()
     extra: str = ""
+    detail: str = ""
 
 
 def served(host, port=8000):
@@ -50,6 +51,15 @@ ROWS = [
     Row("datagram", "net.denied", f"{SERVER}:9000/udp", "not listed",
         f'network.allow_outgoing: ["{SERVER}:9000/udp"]', f"datagram({SERVER!r}, 9000)",
         (f"{OTHER}:9000/udp",)),
+    Row("datagram, port of no rule", "net.denied", f"{SERVER}:9000/udp", "not listed",
+        f'network.allow_outgoing: ["{SERVER}:9000/udp"]', f"datagram({SERVER!r}, 9000)",
+        detail="network"),
+    Row("datagram to a name", "net.denied", "example.com:9000/udp", "not listed",
+        'network.allow_outgoing: ["example.com:9000/udp"]', "datagram('example.com', 9000)",
+        detail="network"),
+    Row("datagram by sendto", "net.denied", "example.com:9000/udp", "not listed",
+        'network.allow_outgoing: ["example.com:9000/udp"]', "sent('example.com', 9000)",
+        detail="network"),
     Row("too many connections", "net.denied", "a connection", "too many connections",
         "network.max_connections: 2", "both('example.com', 9000)", ("example.com:9000",),
         extra="  max_connections: 1\n"),
@@ -64,6 +74,14 @@ def datagram(host, port):
     s.connect((host, port))
     try:
         s.send(b"x")
+        return s.recv(10) == b"x"
+    except OSError:
+        return False
+def sent(host, port):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.settimeout(3)
+    try:
+        s.sendto(b"x", (host, port))
         return s.recv(10) == b"x"
     except OSError:
         return False
@@ -107,7 +125,8 @@ class Lesson:
         return json.loads(told)["denials"]
 
     def policy(self, row, *lines):
-        audit = f"audit: {{enabled: true, log_path: '{self.trail}'}}\n"
+        audit = f"audit: {{enabled: true, log_path: '{self.trail}', " \
+            f"detail_level: [{row.detail}]}}\n"
         return self.box.policy(row.rules, row.block,
                                row.extra + audit + "".join(line + "\n" for line in lines))
 

@@ -63,6 +63,8 @@ static bool is_told(const struct under *u, uint32_t nr, const uint64_t *args, un
 		return observe & FO_EXEC;
 	if (is_call(u, nr, "connect"))
 		return observe & FO_CONNECTS;
+	if (is_call(u, nr, "sendto"))
+		return observe & FO_CONNECTS && args[4] != 0;
 	for (size_t i = 0; i < ARRAY_SIZE(changes); i++)
 		if (is_call(u, nr, changes[i]))
 			return observe & FO_CHANGES;
