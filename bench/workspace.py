@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 A workspace in review: what it adds to the start, what a git clone of a local repository and a
-build of a C project (this one) take in it, and what purple diff takes in large trees.
+build of a C project (this one) take in it, what purple diff takes in large trees, and snapshot,
+rollback and fork of many changes.
 """
 import contextlib
 import os
@@ -20,7 +21,8 @@ CHANGED, FAN = 10, 100
 START_TARGET, WORK_TARGET = 1.15, 0.9
 # What 50 ms are where the target was set, in starts of a bare process (0.92 ms there).
 DIFF_TARGET, GROWTH_TARGET = 54, 1.5
-DIFF_ROUNDS = 15
+LAYER_TARGET = 22  # 20 ms there
+ROUNDS = 15
 
 
 class Failed(Exception):
@@ -157,7 +159,7 @@ def diffs(place, uid, count):
             name = stack.enter_context(changed_tree(place, uid, size))
             rows[size] = [place.purple, "diff", name]
         taken = {key: [] for key in rows}
-        for _ in range(DIFF_ROUNDS):
+        for _ in range(ROUNDS):
             for key, argv in rows.items():
                 taken[key].append(1000 * call(place, uid, argv, place.base,
                                               (0,) if key == "bare" else (1,)))
@@ -165,12 +167,30 @@ def diffs(place, uid, count):
     return {"files": count, "bare_ms": bare, "small_ms": small, "large_ms": large}
 
 
+def layers(place, uid, count):
+    """ms of each command on a sandbox that has changed @count files and has ended."""
+    name = f"bench-{os.getpid()}-layers"
+    taken = {what: [] for what in ("bare", "snapshot", "rollback", "fork")}
+    with directory(place, uid, "layers") as top, contextlib.ExitStack() as stack:
+        stack.callback(discard, place, uid, name)
+        call(place, uid, run(place, "review", name, ["python3", "-c", TREE, count]), top)
+        for i in range(ROUNDS):
+            fork = f"{name}-{i}"
+            stack.callback(discard, place, uid, fork)
+            for what, words in (("bare", None), ("snapshot", [name, f"s{i}"]),
+                                ("rollback", [name, "s0"]), ("fork", [name, fork])):
+                argv = [place.purple, what, *words] if words else [place.work / "tiny"]
+                taken[what].append(1000 * call(place, uid, argv, place.base))
+    return {"files": count, **{what: statistics.median(v) for what, v in taken.items()}}
+
+
 def measure(place, uid, rounds, build_rounds, files):
     if not place.purple:
         return {"error": "purple is not there"}
     result = {"start": starts(place, uid, rounds)}
     for key, part in (("work", lambda: work(place, uid, build_rounds)),
-                      ("diff", lambda: diffs(place, uid, files))):
+                      ("diff", lambda: diffs(place, uid, files)),
+                      ("layers", lambda: layers(place, uid, files))):
         try:
             result[key] = part()
         except Failed as e:
@@ -200,6 +220,10 @@ def show(who, result):
         print(f"  purple diff, {CHANGED} changed of {d['files']:,} files: {d['large_ms']:.1f} ms; "
               f"of {max(d['files'] // FAN, CHANGED):,}: {d['small_ms']:.1f} ms; "
               f"bare {d['bare_ms']:.1f}")
+    lay = result["layers"]
+    print("  snapshot, rollback, fork: " + (lay.get("error") or (
+        f"{lay['snapshot']:.1f}, {lay['rollback']:.1f}, {lay['fork']:.1f} ms with "
+        f"{lay['files']:,} files changed; bare {lay['bare']:.1f}")))
 
 
 def targets(who, result):
@@ -219,3 +243,8 @@ def targets(who, result):
                      d["large_ms"] / d["bare_ms"], DIFF_TARGET)
         yield Target(f"the same / in a tree of a hundredth, as {who}",
                      d["large_ms"] / d["small_ms"], GROWTH_TARGET)
+    lay = result["layers"]
+    if "error" not in lay:
+        for what in ("snapshot", "rollback", "fork"):
+            yield Target(f"purple {what} / bare spawn, {lay['files']:,} changed, as {who}",
+                         lay[what] / lay["bare"], LAYER_TARGET)
