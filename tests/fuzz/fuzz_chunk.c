@@ -4,20 +4,12 @@
  * end alike. What was accepted is then read once more, plainly, and must end
  * at the same place.
  */
-#include <stdint.h>
-#include <stdlib.h>
+#include "fuzz.h"
+
 #include <string.h>
 
 #include "base/macros.h"
 #include "net/http_chunk.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 static enum http_result read_exact(struct http_chunks *c, const uint8_t *data, size_t len,
 				   uint64_t *pass)

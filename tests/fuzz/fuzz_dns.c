@@ -5,21 +5,13 @@
  * to a query for A, AAAA, SRV, HTTPS of "example.org" (its id is set right).
  * 'f': the data of an HTTPS record.
  */
+#include "fuzz.h"
+
 #include <errno.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/macros.h"
 #include "net/dns.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 static void answer(const struct dns_query *q, unsigned rcode, bool tcp)
 {

@@ -3,20 +3,12 @@
  * Any bytes as the start of a connection: at once, and one byte more at each
  * call (or a 64th of a long input). Both must end alike.
  */
-#include <stdint.h>
-#include <stdlib.h>
+#include "fuzz.h"
+
 #include <string.h>
 
 #include "base/macros.h"
 #include "net/hello.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 static enum hello_result read_exact(struct hello_reader *r, const uint8_t *data, size_t len,
 				    struct hello *ret)

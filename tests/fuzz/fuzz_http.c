@@ -4,21 +4,13 @@
  * call (or a 64th of a long input). Both must end alike. What was accepted is
  * then held against a plain reading of the same head.
  */
-#include <stdint.h>
-#include <stdlib.h>
+#include "fuzz.h"
+
 #include <string.h>
 #include <strings.h>
 
 #include "base/macros.h"
 #include "net/http.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 static enum http_result read_exact(struct http_reader *r, const uint8_t *data, size_t len,
 				   struct http_head *ret)

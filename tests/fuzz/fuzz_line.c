@@ -3,22 +3,14 @@
  * Any bytes as a line of an audit trail, and as a moment. What is taken is told to
  * people without a byte that a screen would obey, as OCSF, and by a report.
  */
-#include <stdint.h>
-#include <stdlib.h>
+#include "fuzz.h"
+
 #include <string.h>
 
 #include "base/str.h"
 #include "cli/audit_report.h"
 #include "cli/line_filter.h"
 #include "cli/ocsf.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 static void printable(const struct buf *b)
 {

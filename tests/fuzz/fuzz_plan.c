@@ -5,14 +5,13 @@
  * 16-bit offset and an 8-byte value. Size and checksum are set right, or
  * nothing would get past them.
  */
-#include <stdint.h>
+#include "fuzz.h"
+
 #include <string.h>
 
 #include "../unit/plan/plan_sample.h"
 #include "plan/plan.h"
 #include "plan/print.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void patch(struct buf *b, const uint8_t *data, size_t size)
 {

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Any bytes as a policy file: never a crash, a leak or a success with errors. */
-#include <stdint.h>
-#include <stdlib.h>
+#include "fuzz.h"
 
 #include "policy/policy.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -4,21 +4,13 @@
  * strictly as the gate reads: it is one request, for the same host, with the
  * same body, whose end is the connection's.
  */
-#include <stdint.h>
-#include <stdlib.h>
+#include "fuzz.h"
+
 #include <string.h>
 #include <strings.h>
 
 #include "base/macros.h"
 #include "net/proxy.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 static bool has_field(const char *head, const char *name)
 {

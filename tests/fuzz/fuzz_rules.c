@@ -5,22 +5,14 @@
  * an allowing rule nothing is allowed, a blocking rule for the very host
  * blocks, IPv4 in IPv6 clothes is judged as IPv4.
  */
-#include <stdint.h>
-#include <stdlib.h>
+#include "fuzz.h"
+
 #include <string.h>
 
 #include "base/macros.h"
 #include "net/rules.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 enum { RULES_MAX = 32 };
-
-static void require(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 static struct net_rule block_of(const struct host *h)
 {

@@ -4,20 +4,12 @@
  * must be what is read of the whole: once an end is reached, more bytes
  * change nothing.
  */
-#include <stdint.h>
-#include <stdlib.h>
+#include "fuzz.h"
+
 #include <string.h>
 
 #include "base/macros.h"
 #include "net/socks.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 static enum socks_result greet(const uint8_t *data, size_t size, size_t *used)
 {

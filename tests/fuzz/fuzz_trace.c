@@ -4,20 +4,12 @@
  * span. What is taken can be passed on: it is read the same again, and holds nothing
  * that would end a line, a header or a string.
  */
-#include <stdint.h>
-#include <stdlib.h>
+#include "fuzz.h"
+
 #include <string.h>
 
 #include "event/span.h"
 #include "policy/endpoint.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 static void printable(const char *s)
 {

@@ -6,9 +6,10 @@
  * had counted is still there; a second writer has nothing to settle. A trail that was
  * good before is good afterwards.
  */
+#include "fuzz.h"
+
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,18 +20,10 @@
 #include "event/trail_json.h"
 #include "event/trail_line.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 enum { SIZE_MAX_INPUT = 64 * 1024 };
 
 static char top[] = "/tmp/purple-fuzz-trail-XXXXXX";
 static char path[sizeof(top) + 32], head_path[sizeof(top) + 32];
-
-static void require(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 static void clean(void)
 {

@@ -3,17 +3,16 @@
  * Runs one fuzz target over every file of the given directories, so that a
  * corpus is a regression test with any compiler. Usage: replay DIR…
  */
+#include "fuzz.h"
+
 #include <dirent.h>
 #include <fcntl.h>
-#include <stdint.h>
 #include <stdio.h>
 
 #include "base/buf.h"
 #include "base/fd.h"
 
 enum { INPUT_MAX = 8 << 20 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void closedirp(DIR **d)
 {
