@@ -12,6 +12,7 @@
 #include "cli/dirs.h"
 #include "cli/launch.h"
 #include "cli/layers.h"
+#include "cli/mounts_below.h"
 #include "cli/obtain.h"
 #include "cli/options.h"
 #include "cli/outputs.h"
@@ -115,6 +116,8 @@ static int start(struct report *report, const struct run_options *o, const struc
 		r = layers_prepare(&launch, plan, o, dirs, &store, &request, e);
 	if (r == 0)
 		r = overlays_prepare(&launch, plan, dirs, &request, e);
+	if (r == 0 && plan->idmap == IDMAP_RANGE && (launch.layers || launch.overlays))
+		r = mounts_below(&launch, plan, e);
 	if (r == 0 && request.kind != SANDBOX_FOREGROUND && ready_fd < 0)
 		r = detach(&ready_fd, not_started, e);
 	request.ready_fd = ready_fd;
@@ -123,7 +126,12 @@ static int start(struct report *report, const struct run_options *o, const struc
 		overlays_drop(&request);
 		outputs_drop(&request);
 	}
-	return r < 0 ? r : supervisor_run(plan, &launch, &request, out, e);
+	if (r < 0)
+		return r;
+	r = supervisor_run(plan, &launch, &request, out, e);
+	if (r == -EINVAL && streq(e->stage, "workspace"))
+		r = MIN(mounts_below(&launch, plan, e), r);
+	return r;
 }
 
 /*

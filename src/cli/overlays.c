@@ -120,13 +120,13 @@ int overlays_prepare(struct launch *l, const struct plan *p, const struct dirs *
 	unsigned n = 0;
 	int r = 0;
 
-	l->overlays = all.layers;
 	for (uint32_t i = 0; i < p->mounts.count && r == 0; i++) {
 		const char *target = plan_string(p, m[i].target);
 		const char *rest = l->workspace && target ? str_after(l->workspace, target) : NULL;
 
 		if (m[i].kind != PM_OVERLAY)
 			continue;
+		l->overlays = all.layers;
 		if (rest && (*rest == '/' || *rest == '\0'))
 			return err_set(e, EPROTO, "workspace",
 				       "%s lies in %s (filesystem.overlays)", l->workspace, target);

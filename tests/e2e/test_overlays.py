@@ -7,7 +7,7 @@ import pathlib
 
 import pytest
 
-from running import ok, refused, run, shell
+from running import needs_root, ok, refused, run, shell
 from test_workspace import fingerprint
 
 pytestmark = pytest.mark.usefixtures("as_user")
@@ -241,3 +241,19 @@ def test_what_is_hidden_is_hidden_there_too(as_user, data, name, mode):
     if mode == "review":
         names = as_user.run([as_user.purple, "diff", box, "--json"]).stdout
         assert [c["path"] for c in json.loads(names)["changes"]] == ["file"]
+
+
+@needs_root
+@pytest.mark.parametrize("options", [["--workspace=review"], ["--workspace=scratch"],
+                                     ["--workspace=review", "--detach"],
+                                     ["--workspace=none", "--overlay", "{work}:review"]])
+def test_a_mount_below_is_named(as_user, options):
+    """As it would not be seen inside, that is refused; who reads it knows which one it is."""
+    as_user.write("sub/a b/file", "x\n")
+    words = [o.format(work=as_user.workspace) for o in options]
+    script = f"mount -t tmpfs none 'sub/a b' && exec setpriv --reuid {as_user.uid} " \
+             f"--regid {as_user.uid} --clear-groups \"$@\""
+    done = as_user.run(["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh",
+                        as_user.purple, "run", *words, "--", "cat", "sub/a b/file"],
+                       user=0, group=0)
+    refused(done, 125, f"{as_user.workspace}/sub/a b is mounted below", "unmount it")
