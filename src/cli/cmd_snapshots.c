@@ -37,21 +37,40 @@ static void put_time(struct buf *b, uint64_t ns)
 	buf_puts(b, text);
 }
 
-static void put_table(struct buf *b, const struct store_meta *m)
+/* The snapshots by their age; how many. A copy of what a sandbox does is behind its layer. */
+static unsigned sort(const struct store_meta *m, const struct store_layer **ret)
 {
-	const struct store_layer *now = snapshot_at(m, m->top);
-	size_t widest = sizeof("LABEL") - 1;
+	unsigned count = 0;
 
-	for (unsigned i = 0; i < m->layers_count; i++)
-		widest = MAX(widest, cell_width(m->layers[i].label));
-	buf_puts(b, "  ");
-	put_cell(b, "LABEL", widest, true);
-	buf_puts(b, "  CREATED              ON\n");
 	for (unsigned i = 0; i < m->layers_count; i++) {
-		const struct store_layer *l = &m->layers[i], *on = snapshot_at(m, l->parent);
+		const struct store_layer *l = &m->layers[i];
+		unsigned at = count;
 
 		if (!l->label[0])
 			continue;
+		for (; at > 0 && ret[at - 1]->created_ns > l->created_ns; at--)
+			ret[at] = ret[at - 1];
+		ret[at] = l;
+		count++;
+	}
+	return count;
+}
+
+static void put_table(struct buf *b, const struct store_meta *m)
+{
+	const struct store_layer *now = snapshot_at(m, m->top);
+	const struct store_layer *all[STORE_LAYERS_MAX];
+	const unsigned count = sort(m, all);
+	size_t widest = sizeof("LABEL") - 1;
+
+	for (unsigned i = 0; i < count; i++)
+		widest = MAX(widest, cell_width(all[i]->label));
+	buf_puts(b, "  ");
+	put_cell(b, "LABEL", widest, true);
+	buf_puts(b, "  CREATED              ON\n");
+	for (unsigned i = 0; i < count; i++) {
+		const struct store_layer *l = all[i], *on = snapshot_at(m, l->parent);
+
 		buf_puts(b, l == now ? "* " : "  ");
 		put_cell(b, l->label, widest, true);
 		buf_puts(b, "  ");
@@ -63,7 +82,8 @@ static void put_table(struct buf *b, const struct store_meta *m)
 static void put_json(struct buf *b, const struct store_meta *m, bool live)
 {
 	const struct store_layer *now = snapshot_at(m, m->top);
-	bool first = true;
+	const struct store_layer *all[STORE_LAYERS_MAX];
+	const unsigned count = sort(m, all);
 
 	buf_puts(b, "{\"version\": 1, \"name\": ");
 	buf_json_string(b, m->name);
@@ -73,13 +93,10 @@ static void put_json(struct buf *b, const struct store_meta *m, bool live)
 	else
 		buf_puts(b, "null");
 	buf_puts(b, ", \"snapshots\": [");
-	for (unsigned i = 0; i < m->layers_count; i++) {
-		const struct store_layer *l = &m->layers[i], *on = snapshot_at(m, l->parent);
+	for (unsigned i = 0; i < count; i++) {
+		const struct store_layer *l = all[i], *on = snapshot_at(m, l->parent);
 
-		if (!l->label[0])
-			continue;
-		buf_puts(b, first ? "\n{\"label\": " : ",\n{\"label\": ");
-		first = false;
+		buf_puts(b, i ? ",\n{\"label\": " : "\n{\"label\": ");
 		buf_json_string(b, l->label);
 		buf_printf(b, ", \"created_ns\": %" PRIu64 ", \"on\": ", l->created_ns);
 		if (on)
@@ -88,7 +105,7 @@ static void put_json(struct buf *b, const struct store_meta *m, bool live)
 			buf_puts(b, "null");
 		buf_puts(b, "}");
 	}
-	buf_puts(b, first ? "]}\n" : "\n]}\n");
+	buf_puts(b, count ? "\n]}\n" : "]}\n");
 }
 
 int cmd_snapshots(int argc, char **argv)

@@ -86,9 +86,9 @@ static int lock(struct held *h, const char *name, struct err *e)
 		nanosleep(&(struct timespec){ .tv_nsec = STEP_MS * 1000000 }, NULL);
 	}
 	if (r == -EWOULDBLOCK) {
-		err_set(e, EBUSY, "workspace", "another command is at work in %.80s", name);
+		err_set(e, EPROTO, "workspace", "another command is at work in %.80s", name);
 		err_remedy(e, "try it again when that has ended");
-		return -EBUSY;
+		return -EPROTO;
 	}
 	return r < 0 ? err_set(e, r, "workspace", "lock the changes of %.80s", name) : 0;
 }
@@ -102,9 +102,9 @@ int held_open(struct held *h, const char *name, bool live_ok, struct err *e)
 	if (r == 0)
 		r = lock(h, name, e);
 	if (r == 0 && h->live && !live_ok) {
-		err_set(e, EBUSY, "workspace", "the sandbox %.80s is running in it", name);
+		err_set(e, EPROTO, "workspace", "the sandbox %.80s is running", name);
 		err_remedy(e, "`purple stop %.80s` ends it; its changes stay", name);
-		return -EBUSY;
+		return -EPROTO;
 	}
 	return r < 0 ? r : read_meta(h, e);
 }

@@ -25,13 +25,19 @@ struct held {
 /*
  * Hold what the sandbox @name changed, a review in layers. While another command has it
  * this waits, at most some seconds. If its sandbox lives: with @live_ok it is left open
- * without the lock, otherwise this is -EBUSY. @h is large: not for the stack. held_close()
+ * without the lock, otherwise this is an error. @h is large: not for the stack. held_close()
  * it in any case.
  */
 int held_open(struct held *h, const char *name, bool live_ok, struct err *e);
 /* The same without a lock, to look at it. */
 int held_look(struct held *h, const char *name, struct err *e);
 void held_close(struct held *h);
+
+/*
+ * snapshot_live.c: of a live one. Nothing in it runs meanwhile, and the layer on top is copied.
+ * @label: "": the next number; what it is called in @made.
+ */
+int snapshot_live(struct held *h, const char *label, char made[STORE_NAME_MAX + 1], struct err *e);
 
 int cmd_snapshot(int argc, char **argv);
 int cmd_snapshots(int argc, char **argv);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * purple-workspace: `purple diff`: what a sandbox changed and the host does not have yet;
- * `purple apply` lands it; `purple discard` drops it; `purple snapshot`, `snapshots`,
- * `rollback` and `fork` keep states of it, and go back to them.
+ * `purple apply` lands it; `purple discard` drops it.
  *
  * Runs as:  the caller, with the caller's rights, outside any sandbox.
  * Reads:    the layers in the state directory: names, links, modes and contents are a
@@ -14,7 +13,6 @@
 #include "base/macros.h"
 #include "base/str.h"
 #include "cli/caller.h"
-#include "cli/held.h"
 #include "cli/review.h"
 #include "cli/sandboxes.h"
 
@@ -25,10 +23,6 @@ static const struct {
 	{ "apply", cmd_apply },
 	{ "diff", cmd_diff },
 	{ "discard", cmd_discard },
-	{ "fork", cmd_fork },
-	{ "rollback", cmd_rollback },
-	{ "snapshot", cmd_snapshot },
-	{ "snapshots", cmd_snapshots },
 };
 
 int main(int argc, char **argv)

@@ -44,6 +44,12 @@
  *	                           its NUL
  *	DENIALS   -                -                             DENIALS_ARE; by SCM_RIGHTS a
  *	                                                         memfd: struct denials
+ *	SNAPSHOT  -                a label; "": the next number  SNAPSHOT_IS, value: the layer
+ *	                                                         to copy the one on top to;
+ *	                                                         payload: the label. Until then,
+ *	                                                         or the end of the connection,
+ *	                                                         nothing inside runs
+ *	COPIED    that layer       -                             OK: it is the snapshot
  *	any       -                -                             ERROR: struct err
  *
  * `purple stop` sends STOP and WAIT. When the client of an EXEC is gone, its
@@ -81,6 +87,8 @@ enum control_type {
 	CONTROL_NET_DENY,
 	CONTROL_INTENT,
 	CONTROL_DENIALS,
+	CONTROL_SNAPSHOT,
+	CONTROL_COPIED,
 	CONTROL_REQUESTS, /* below: requests */
 
 	CONTROL_OK = 64,
@@ -91,7 +99,8 @@ enum control_type {
 	CONTROL_STATS_ARE,
 	CONTROL_ENDED,
 	CONTROL_NET_IS,
-	CONTROL_DENIALS_ARE
+	CONTROL_DENIALS_ARE,
+	CONTROL_SNAPSHOT_IS
 };
 
 /* EXEC: bit n: descriptor n shall be the sandbox's own new terminal. */

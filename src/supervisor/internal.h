@@ -20,6 +20,7 @@
  *	events.c    what has happened: counts, and the audit trail
  *	refused.c   what of it was refused, and what would allow it
  *	workspace.c  changes that it may not make at once
+ *	snapshot.c  and a copy of them
  *	stay.c      commands that purple-init starts for us
  *	output.c    what a detached command writes: log, attached client
  *	tally.c     what of it goes into the totals of all
@@ -113,6 +114,15 @@ struct told {
 	uint64_t size; /* bytes so far */
 };
 
+/* A client copies what was changed, while nothing inside runs. */
+struct snapshot {
+	int client; /* -1: none */
+	uint32_t number;
+	bool thaw; /* it ran before */
+	bool torn; /* something inside has run meanwhile */
+	char label[SANDBOX_NAME_MAX + 1];
+};
+
 struct supervisor {
 	const struct plan *plan;
 	struct launch *launch;
@@ -166,6 +176,7 @@ struct supervisor {
 	 */
 	struct sandbox_state state;
 	struct client clients[CONTROL_CLIENTS_MAX];
+	struct snapshot snapshot;
 	unsigned polled;      /* of them, server_prepare() to server_handle() */
 	uint64_t heard;	      /* requests and connections so far */
 	uint64_t cpu_told[3]; /* tally_keep(): all, user, system */
@@ -332,6 +343,17 @@ void overlays_usage(const struct supervisor *s, const struct usage_limits *limit
  * has ended; without boxes nothing.
  */
 void outputs_collect(struct supervisor *s);
+
+/*
+ * snapshot.c: SNAPSHOT and COPIED of the client @n. The layer on top is mounted, so a copy of it
+ * becomes the snapshot; the client makes it, so that the loop goes on. -errno with @e set:
+ * -EBUSY: it may be asked again. snapshot_begin() gives the answer.
+ */
+int snapshot_begin(struct supervisor *s, int n, const char *label, size_t len,
+		   struct control_message *answer, struct err *e);
+int snapshot_end(struct supervisor *s, int n, uint32_t number, struct err *e);
+void snapshot_abandon(struct supervisor *s, int n); /* the client is gone */
+bool snapshot_is_made(const struct supervisor *s);
 
 /* register.c */
 int register_claim(struct supervisor *s, struct err *e);

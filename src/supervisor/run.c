@@ -72,8 +72,10 @@ int supervisor_event(struct supervisor *s, enum life_event event)
 	}
 	if (step.actions & LIFE_DO_FREEZE)
 		r = group_freeze(s, true);
-	if (step.actions & LIFE_DO_THAW)
+	if (step.actions & LIFE_DO_THAW) {
+		s->snapshot.torn = true;
 		r = group_freeze(s, false);
+	}
 	if (r < 0 && (step.actions & LIFE_DO_FREEZE)) {
 		group_freeze(s, false);
 		return r;

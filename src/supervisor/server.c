@@ -18,6 +18,7 @@ enum { SIGNAL_MAX = 64 }; /* SIGRTMAX of the kernel, signal(7) */
 void server_init(struct supervisor *s)
 {
 	s->served = true;
+	s->snapshot.client = -1;
 	for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
 		s->clients[i] = (struct client){ .fd = -1, .command = NO_COMMAND };
 }
@@ -34,6 +35,7 @@ void client_close(struct supervisor *s, int n)
 		s->output.stuck_since = 0;
 	}
 	network_forget(s, n);
+	snapshot_abandon(s, n);
 	sys_close(c->fd);
 	*c = (struct client){ .fd = -1, .command = NO_COMMAND };
 }
@@ -85,7 +87,7 @@ static const char *phase_now(const struct supervisor *s)
 		[SANDBOX_ENDED] = "the sandbox has ended",
 	};
 
-	return texts[s->phase];
+	return snapshot_is_made(s) ? "a snapshot of it is being made" : texts[s->phase];
 }
 
 static void on_stop(struct supervisor *s, int n, const struct control_message *m)
@@ -122,9 +124,12 @@ static void on_kill(struct supervisor *s, int n, const struct control_message *m
 
 static void on_pause(struct supervisor *s, int n, enum life_event event)
 {
-	int r = supervisor_event(s, event);
 	struct err e = { 0 };
+	int r;
 
+	if (snapshot_is_made(s))
+		return refuse(s, n, "a snapshot of it is being made", "try it again");
+	r = supervisor_event(s, event);
 	if (r == -EBUSY)
 		return refuse(s, n, phase_now(s), NULL);
 	if (r == 0)
@@ -185,7 +190,9 @@ static void on_exec(struct supervisor *s, int n, const struct control_message *m
 	/* Starting: the first command may have spoken before we heard that it runs. */
 	if (s->phase != SANDBOX_RUNNING && !(s->phase == SANDBOX_STARTING && s->ready))
 		return refuse(s, n, phase_now(s),
-			      s->phase == SANDBOX_PAUSED ? "`purple resume` lets it go on" : NULL);
+			      snapshot_is_made(s)	   ? "try it again"
+			      : s->phase == SANDBOX_PAUSED ? "`purple resume` lets it go on"
+							   : NULL);
 	if (nfds != CONTROL_FDS_MAX || m->head.value & ~(uint32_t)CONTROL_TTY_MASK ||
 	    s->clients[n].command != NO_COMMAND)
 		return refuse(s, n, "a request that makes no sense", NULL);
@@ -246,6 +253,27 @@ static void on_intent(struct supervisor *s, int n, const char *text, size_t len)
 		reply_ok(s, n, 0);
 }
 
+static void on_snapshot(struct supervisor *s, int n, const char *label, size_t len)
+{
+	struct control_message m;
+	struct err e = { 0 };
+
+	if (snapshot_begin(s, n, label, len, &m, &e) < 0)
+		client_error(s, n, &e);
+	else
+		reply(s, n, &m);
+}
+
+static void on_copied(struct supervisor *s, int n, uint32_t number)
+{
+	struct err e = { 0 };
+
+	if (snapshot_end(s, n, number, &e) < 0)
+		client_error(s, n, &e);
+	else
+		reply_ok(s, n, 0);
+}
+
 static void on_request(struct supervisor *s, int n, const struct control_message *m, const int *fds,
 		       unsigned nfds)
 {
@@ -283,6 +311,10 @@ static void on_request(struct supervisor *s, int n, const struct control_message
 		return on_intent(s, n, m->bytes, len);
 	case CONTROL_DENIALS:
 		return on_denials(s, n);
+	case CONTROL_SNAPSHOT:
+		return on_snapshot(s, n, m->bytes, len);
+	case CONTROL_COPIED:
+		return on_copied(s, n, m->head.value);
 	case CONTROL_RESIZE:
 		return on_resize(s, n, m->head.value);
 	default:
@@ -322,7 +354,7 @@ static int make_room(struct supervisor *s)
 
 		if (c->fd < 0)
 			return i;
-		if (c->command == NO_COMMAND && !c->waits &&
+		if (c->command == NO_COMMAND && !c->waits && i != s->snapshot.client &&
 		    (idle < 0 || c->heard < s->clients[idle].heard))
 			idle = i;
 	}

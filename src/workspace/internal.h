@@ -29,11 +29,6 @@ int store_write_new(int dir, const struct store_meta *m);
 
 /* store_remove.c */
 
-/*
- * Remove @name below @dir and all that is in it, whatever it is. No recursion, and a
- * bounded number of open files: trees may be deeper than any path is long.
- */
-int store_remove_tree(int dir, const char *name);
 /* Remove the store @name if nobody holds it and nobody waits for it. -EEXIST: else; @live: held. */
 int store_sweep_one(int all, const char *name, bool *live);
 /* As store_each(), of all names in @dir. */

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/macros.h"
 #include "base/str.h"
@@ -13,59 +12,9 @@
 #include "workspace/journal.h"
 #include "workspace/usage.h"
 
-bool snapshot_label_ok(const char *label)
-{
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "0123456789._:+@-";
-	size_t n = strspn(label, letters);
-
-	return n > 0 && n <= STORE_NAME_MAX && label[n] == '\0' && !strchr("._:+@-", label[0]);
-}
-
-int snapshot_check_label(const struct store_meta *m, const char *label, struct err *e)
-{
-	if (!snapshot_label_ok(label)) {
-		err_set(e, EINVAL, "snapshot", "that is no label of a snapshot");
-		err_remedy(e,
-			   "letters, digits and . _ : + @ -, the first one a letter or a digit, "
-			   "at most %d",
-			   STORE_NAME_MAX);
-		return -EINVAL;
-	}
-	if (!store_labelled(m, label))
-		return 0;
-	err_set(e, EEXIST, "snapshot", "%s has a snapshot %s already", m->name, label);
-	err_remedy(e, "use another label; `purple snapshots %s` lists them", m->name);
-	return -EEXIST;
-}
-
-void snapshot_new_label(const struct store_meta *m, char label[STORE_NAME_MAX + 1])
-{
-	uint64_t highest = 0, n;
-
-	for (unsigned i = 0; i < m->layers_count; i++) {
-		const char *s = m->layers[i].label;
-
-		/* Not those that people have made of a date. */
-		if (s[0] && strspn(s, "0123456789") == strlen(s) && parse_u64(s, &n) == 0 &&
-		    n < 1000000)
-			highest = MAX(highest, n);
-	}
-	snprintf(label, STORE_NAME_MAX + 1, "%llu", (unsigned long long)highest + 1);
-}
-
 static struct store_layer *layer_of(struct store_meta *m, uint32_t number)
 {
 	return (struct store_layer *)(uintptr_t)store_layer(m, number);
-}
-
-static void put_label(struct store_layer *l, const char *label)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	l->created_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-	str_copy(l->label, sizeof(l->label), label);
 }
 
 static int failed(const struct store_meta *m, int code, const char *what, struct err *e)
@@ -121,7 +70,7 @@ int snapshot_take(int dir, struct store_meta *m, const char *label, struct err *
 	r = store_add_layer(dir, m, top);
 	if (r < 0)
 		return failed(m, r, "put a layer on the snapshot", e);
-	put_label(layer_of(m, top), label);
+	snapshot_label(layer_of(m, top), label);
 	r = store_write(dir, m);
 	return r < 0 ? failed(m, r, "write down the snapshot", e) : 0;
 }
@@ -193,7 +142,7 @@ int snapshot_roll_back(int dir, struct store_meta *m, const char *label,
 		forget_layer(m, top);
 	} else {
 		snapshot_new_label(m, kept);
-		put_label(layer_of(m, top), kept);
+		snapshot_label(layer_of(m, top), kept);
 	}
 	r = store_write(dir, m);
 	if (r < 0)

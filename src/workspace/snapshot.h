@@ -22,6 +22,16 @@ int snapshot_check_label(const struct store_meta *m, const char *label, struct e
 /* A label that @m does not have: the number behind the highest one. */
 void snapshot_new_label(const struct store_meta *m, char label[STORE_NAME_MAX + 1]);
 
+/* @l is now the snapshot @label. */
+void snapshot_label(struct store_layer *l, const char *label);
+/*
+ * The same for a sandbox that runs: a copy of the layer on top is the layer @number, the next
+ * free one, and becomes the snapshot @label beside it. The meta is written.
+ */
+int snapshot_add_copy(int dir, struct store_meta *m, uint32_t number, const char *label);
+/* The number of the next layer. -ENOSPC. */
+int snapshot_next(const struct store_meta *m, uint32_t *number);
+
 /* What is on top becomes the snapshot @label; what is written from now on lies on it. */
 int snapshot_take(int dir, struct store_meta *m, const char *label, struct err *e);
 

@@ -199,6 +199,12 @@ int store_remove(int all, const char *name, int dir);
 int store_empty(int dir);
 
 /*
+ * Remove @name below @dir and all that is in it, whatever it is. No recursion, and a
+ * bounded number of open files: trees may be deeper than any path is long.
+ */
+int store_remove_tree(int dir, const char *name);
+
+/*
  * Remove what killed supervisors left that nobody waits for, looking at no more
  * than @most stores (0: all). Returns how many were removed.
  */

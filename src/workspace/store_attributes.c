@@ -42,7 +42,7 @@ static int copy_xattrs(int from, int to, bool overlay)
 int store_copy_attributes(int from, int to, bool overlay)
 {
 	struct timespec times[2];
-	struct stat st;
+	struct stat st = { 0 };
 	long r = sys_call(SYS_newfstatat, from, "", &st, AT_EMPTY_PATH);
 
 	if (r == 0)

@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "workspace/layer_copy.h"
 #include "workspace/snapshot.h"
 
 static char top[] = "/tmp/purple-snapshot-XXXXXX";
@@ -361,6 +362,49 @@ static void test_meta(void **state)
 	check_written(dir, m);
 }
 
+static int run(const char *script)
+{
+	char command[1024];
+
+	snprintf(command, sizeof(command), "cd %s/workspaces/one/layers && %s", top, script);
+	return system(command);
+}
+
+static void test_copy(void **state)
+{
+	int layers = openat(dir, STORE_LAYERS, O_RDONLY | O_DIRECTORY), from, to, links;
+	struct err e = { 0 };
+	struct stat a, b;
+
+	assert_int_equal(run("cd 1 && mkdir -p d/e gone && echo x > d/e/f && ln d/e/f d/g && "
+			     "ln d/g h && ln -s d/e/f l && mkfifo p && chmod 700 d/e && "
+			     "truncate -s 100M holes && echo y >> holes && "
+			     "chmod 4751 h && touch -d @7.5 d h && touch -h -d @8 l"),
+			 0);
+	assert_int_equal(mkdirat(layers, "2", 0700), 0);
+	assert_int_equal(mkdirat(layers, "2.links", 0700), 0);
+	from = openat(layers, "1", O_RDONLY | O_DIRECTORY);
+	to = openat(layers, "2", O_RDONLY | O_DIRECTORY);
+	links = openat(layers, "2.links", O_RDONLY | O_DIRECTORY);
+	fsetxattr(from, "user.overlay.opaque", "y", 1, 0);
+	assert_int_equal(layer_copy(from, to, links, &e), 0);
+	assert_int_equal(store_remove_tree(layers, "2.links"), 0);
+	assert_int_equal(run("L='-printf %P,%y,%m,%s,%n,%u,%g,%T@,%l\\n'; "
+			     "test \"$(find 1 -not -type d $L | sed s,^1,, | sort)\" = "
+			     "\"$(find 2 -not -type d $L | sed s,^2,, | sort)\" && "
+			     "test \"$(find 1 -type d -printf '%P,%m,%T@\\n' | sort)\" = "
+			     "\"$(find 2 -type d -printf '%P,%m,%T@\\n' | sort)\" && "
+			     "cmp 1/holes 2/holes && cmp 1/d/g 2/d/e/f && test 2/h -ef 2/d/g"),
+			 0);
+	assert_int_equal(fstatat(from, "holes", &a, 0), 0);
+	assert_int_equal(fstatat(to, "holes", &b, 0), 0);
+	assert_true(b.st_blocks <= a.st_blocks + 16 && b.st_ino != a.st_ino);
+	close(from);
+	close(to);
+	close(links);
+	close(layers);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -375,6 +419,7 @@ int main(void)
 		TEST(test_fork_that_was_killed),
 		TEST(test_many_shared),
 		TEST(test_meta),
+		TEST(test_copy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
