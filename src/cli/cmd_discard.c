@@ -44,7 +44,7 @@ static int discard_one(int all, const char *name, struct err *e)
 	}
 	if (dir < 0)
 		return err_set(e, dir, "workspace", "open what %.80s changed", name);
-	r = store_lock(dir, true);
+	r = store_lock_soon(dir);
 	if (r < 0) {
 		err_set(e, r == -EWOULDBLOCK ? EBUSY : -r, "workspace", "%.80s is in use", name);
 		err_remedy(e, "`purple stop %.80s` ends its sandbox", name);

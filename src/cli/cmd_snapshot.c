@@ -21,7 +21,7 @@ static const char *const snapshot_help[] = {
 
 static int snapshot(struct held *h, const char *name, const char *label, struct err *e)
 {
-	char made[STORE_NAME_MAX + 1];
+	char made[STORE_LABEL_MAX + 1];
 	int r;
 
 	if (label && !snapshot_label_ok(label))
@@ -95,7 +95,7 @@ int cmd_rollback(int argc, char **argv)
 	static const struct command_line line = {
 		rollback_help, "purple rollback NAME LABEL", NULL, 0, 2, 2,
 	};
-	char kept[STORE_NAME_MAX + 1] = "";
+	char kept[STORE_LABEL_MAX + 1] = "";
 	struct err e = { 0 };
 	int words, r = command_line(&line, argc, argv, &words, &e);
 
@@ -122,7 +122,7 @@ static const char *const fork_help[] = {
 };
 
 /* What a live one is now, as a snapshot; and its meta again, with that in it. */
-static int freeze_live(struct held *h, const char *name, char label[STORE_NAME_MAX + 1],
+static int freeze_live(struct held *h, const char *name, char label[STORE_LABEL_MAX + 1],
 		       struct err *e)
 {
 	int there = store_open(h->all, name), r;
@@ -141,7 +141,7 @@ static int freeze_live(struct held *h, const char *name, char label[STORE_NAME_M
 static int make_fork(struct held *h, char **words, const char *at, struct err *e)
 {
 	static struct store_meta made;
-	char label[STORE_NAME_MAX + 1];
+	char label[STORE_LABEL_MAX + 1];
 	int r;
 
 	if (!sandbox_name_ok(words[1])) {

@@ -2,6 +2,7 @@
 #include "cli/held.h"
 
 #include <errno.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/str.h"
@@ -25,6 +26,11 @@ static int open_all(struct held *h, struct err *e)
 
 static int open_store(struct held *h, const char *name, struct err *e)
 {
+	if (strchr(name, ':')) {
+		err_set(e, EPROTO, "snapshot",
+			"%.80s: snapshots are of workspaces, not of overlays", name);
+		return -EPROTO;
+	}
 	h->dir = h->all < 0 ? -ENOENT : store_open(h->all, name);
 	if (h->dir != -ENOENT)
 		return h->dir < 0

@@ -37,7 +37,7 @@ void held_close(struct held *h);
  * snapshot_live.c: of a live one. Nothing in it runs meanwhile, and the layer on top is copied.
  * @label: "": the next number; what it is called in @made.
  */
-int snapshot_live(struct held *h, const char *label, char made[STORE_NAME_MAX + 1], struct err *e);
+int snapshot_live(struct held *h, const char *label, char made[STORE_LABEL_MAX + 1], struct err *e);
 
 int cmd_snapshot(int argc, char **argv);
 int cmd_snapshots(int argc, char **argv);

@@ -90,19 +90,19 @@ int layers_resume(struct run_options *o, const struct dirs *dirs, struct err *e)
 /* What is locked is a live sandbox's, or a command is at work. */
 static int lock_changes(int dir, const char *name, struct err *e)
 {
-	int r = store_lock(dir, true);
+	int r = store_lock_soon(dir);
 
 	if (r == 0)
 		return 0;
 	if (r == -ESTALE)
 		return no_changes(name, e);
-	err_set(e, r == -EWOULDBLOCK ? EBUSY : -r, "workspace", "the changes of %s are in use",
+	err_set(e, r == -EWOULDBLOCK ? EPROTO : -r, "workspace", "the changes of %s are in use",
 		name);
 	err_remedy(e,
 		   "`purple ps` says whether a sandbox is running in them; `purple fork %s NEW` "
 		   "makes others of them",
 		   name);
-	return -EBUSY;
+	return -EPROTO;
 }
 
 /* Is the store @m what the sandbox that is described as @now may go on in? */
@@ -117,8 +117,7 @@ static int check_changes(const struct store_meta *m, const struct store_meta *no
 	return -ESTALE;
 }
 
-/* The store that waits, locked; @m says before who shall go on in it. */
-static int open_changes(struct store_meta *m, struct run_store *store, struct err *e)
+int layers_reopen(struct store_meta *m, struct run_store *store, struct err *e)
 {
 	static _cold_data_ struct store_meta now;
 	int r;
@@ -257,7 +256,7 @@ int layers_prepare(struct launch *l, const struct plan *p, const struct run_opti
 		r = open_all(dirs, store, e);
 	store->name = meta.name;
 	if (r == 0)
-		r = (o->resume ? open_changes : make_changes)(&meta, store, e);
+		r = (o->resume ? layers_reopen : make_changes)(&meta, store, e);
 	if (r == 0)
 		r = list_layers(&meta, store, &layers, e);
 	if (r == 0)

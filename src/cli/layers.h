@@ -12,6 +12,7 @@
 #include "jail/launch.h"
 #include "plan/plan.h"
 #include "supervisor/run.h"
+#include "workspace/store.h"
 
 /*
  * After launch_prepare(): fill in @l->layers, and @store, @request->store and
@@ -24,6 +25,12 @@ int layers_prepare(struct launch *l, const struct plan *p, const struct run_opti
 
 /* Of --resume, before there is a plan: let @o have the workspace of the store @o->name. */
 int layers_resume(struct run_options *o, const struct dirs *dirs, struct err *e);
+
+/*
+ * Open and lock the store of the name @m->name in @store->all, in which a sandbox described
+ * by @m shall go on; @m is then what it is.
+ */
+int layers_reopen(struct store_meta *m, struct run_store *store, struct err *e);
 
 /* It comes to no start: remove what layers_prepare() made, if it did. */
 void layers_drop(struct run_request *request);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "cli/layers.h"
 #include "sys/files.h"
 #include "workspace/store.h"
 
@@ -46,7 +47,7 @@ static int describe(struct store_meta *m, const char *source, int lower, bool re
 }
 
 static int make(struct run_store *t, const char *source, bool review, const char *state,
-		const char *id, struct err *e)
+		const char *id, bool resume, struct err *e)
 {
 	static _cold_data_ struct store_meta m;
 	int r;
@@ -63,9 +64,17 @@ static int make(struct run_store *t, const char *source, bool review, const char
 		err_remedy(e, "set XDG_STATE_HOME or HOME");
 		return t->all;
 	}
-	t->dir = store_make(t->all, &m, e);
-	if (t->dir < 0)
-		return t->dir;
+	if (resume)
+		t->dir = store_open(t->all, m.name);
+	if (t->dir >= 0) {
+		sys_close(TAKE_FD(t->dir));
+		r = layers_reopen(&m, t, e);
+	} else {
+		t->dir = store_make(t->all, &m, e);
+		r = MIN(t->dir, 0);
+	}
+	if (r < 0)
+		return r;
 	t->layer = store_open_layer(t->dir, &m, m.top);
 	t->mode_bits = m.mode_bits;
 	t->keep = review;
@@ -100,7 +109,8 @@ static int prepare(unsigned n, const struct plan *p, const struct plan_mount *m,
 	store_part(request->name ? request->name : request->id, n + 1, o->name);
 	request->overlays = all.stores;
 	request->overlays_count++;
-	r = make(t, source, m->flags & PMF_REVIEW, dirs->state, request->id, e);
+	r = make(t, source, m->flags & PMF_REVIEW, dirs->state, request->id,
+		 request->store && request->store->resumed, e);
 	if (r < 0)
 		return r;
 	r = resolve(t->dir, o->path);
@@ -148,7 +158,9 @@ void overlays_drop(struct run_request *request)
 
 		sys_close(TAKE_FD(t->layer));
 		sys_close(TAKE_FD(t->lower));
-		if (t->dir >= 0)
+		if (t->resumed)
+			sys_close(TAKE_FD(t->dir));
+		else if (t->dir >= 0)
 			store_remove(t->all, t->name, TAKE_FD(t->dir));
 		sys_close(TAKE_FD(t->all));
 	}

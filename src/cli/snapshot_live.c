@@ -153,7 +153,7 @@ static int begin(int fd, const char *name, const char *label, struct control_mes
 	return r;
 }
 
-int snapshot_live(struct held *h, const char *label, char made[STORE_NAME_MAX + 1], struct err *e)
+int snapshot_live(struct held *h, const char *label, char made[STORE_LABEL_MAX + 1], struct err *e)
 {
 	static struct control_message m;
 	const char *name = h->sandbox.sandbox.state.name;
@@ -167,8 +167,8 @@ int snapshot_live(struct held *h, const char *label, char made[STORE_NAME_MAX + 
 	if (r < 0)
 		return r;
 	number = m.head.value;
-	m.bytes[STORE_NAME_MAX] = '\0';
-	str_copy(made, STORE_NAME_MAX + 1, m.bytes);
+	m.bytes[STORE_LABEL_MAX] = '\0';
+	str_copy(made, STORE_LABEL_MAX + 1, m.bytes);
 	r = copy_top(h, number, e);
 	if (r < 0)
 		return r;

@@ -56,6 +56,7 @@
 #include "supervisor/state.h"
 #include "supervisor/totals.h"
 #include "supervisor/trace.h"
+#include "workspace/store.h"
 
 /* A command that purple-init starts, or has started. */
 struct command {
@@ -120,7 +121,7 @@ struct snapshot {
 	uint32_t number;
 	bool thaw; /* it ran before */
 	bool torn; /* something inside has run meanwhile */
-	char label[SANDBOX_NAME_MAX + 1];
+	char label[STORE_LABEL_MAX + 1];
 };
 
 struct supervisor {

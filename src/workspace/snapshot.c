@@ -122,7 +122,7 @@ static void forget_layer(struct store_meta *m, uint32_t number)
 }
 
 int snapshot_roll_back(int dir, struct store_meta *m, const char *label,
-		       char kept[STORE_NAME_MAX + 1], struct err *e)
+		       char kept[STORE_LABEL_MAX + 1], struct err *e)
 {
 	const struct store_layer *to = find(m, label, e);
 	uint32_t top = m->top;

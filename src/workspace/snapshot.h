@@ -20,7 +20,7 @@ bool snapshot_label_ok(const char *label);
 /* Is it that, and does @m not have it yet? -EINVAL, -EEXIST. */
 int snapshot_check_label(const struct store_meta *m, const char *label, struct err *e);
 /* A label that @m does not have: the number behind the highest one. */
-void snapshot_new_label(const struct store_meta *m, char label[STORE_NAME_MAX + 1]);
+void snapshot_new_label(const struct store_meta *m, char label[STORE_LABEL_MAX + 1]);
 
 /* @l is now the snapshot @label. */
 void snapshot_label(struct store_layer *l, const char *label);
@@ -40,7 +40,7 @@ int snapshot_take(int dir, struct store_meta *m, const char *label, struct err *
  * becomes one of its own, with a label in @kept, or "" if there is nothing.
  */
 int snapshot_roll_back(int dir, struct store_meta *m, const char *label,
-		       char kept[STORE_NAME_MAX + 1], struct err *e);
+		       char kept[STORE_LABEL_MAX + 1], struct err *e);
 
 /*
  * Make the store @f, whose name and id are set, as @m, open as @dir, is; or was at @label,

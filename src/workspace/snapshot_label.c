@@ -16,7 +16,7 @@ bool snapshot_label_ok(const char *label)
 				      "0123456789._:+@-";
 	size_t n = strspn(label, letters);
 
-	return n > 0 && n <= STORE_NAME_MAX && label[n] == '\0' && !strchr("._:+@-", label[0]);
+	return n > 0 && n <= STORE_LABEL_MAX && label[n] == '\0' && !strchr("._:+@-", label[0]);
 }
 
 int snapshot_check_label(const struct store_meta *m, const char *label, struct err *e)
@@ -26,7 +26,7 @@ int snapshot_check_label(const struct store_meta *m, const char *label, struct e
 		err_remedy(e,
 			   "letters, digits and . _ : + @ -, the first one a letter or a digit, "
 			   "at most %d",
-			   STORE_NAME_MAX);
+			   STORE_LABEL_MAX);
 		return -EINVAL;
 	}
 	if (!store_labelled(m, label))
@@ -36,7 +36,7 @@ int snapshot_check_label(const struct store_meta *m, const char *label, struct e
 	return -EEXIST;
 }
 
-void snapshot_new_label(const struct store_meta *m, char label[STORE_NAME_MAX + 1])
+void snapshot_new_label(const struct store_meta *m, char label[STORE_LABEL_MAX + 1])
 {
 	uint64_t highest = 0, n;
 
@@ -48,7 +48,7 @@ void snapshot_new_label(const struct store_meta *m, char label[STORE_NAME_MAX + 
 		    n < 1000000)
 			highest = MAX(highest, n);
 	}
-	snprintf(label, STORE_NAME_MAX + 1, "%llu", (unsigned long long)highest + 1);
+	snprintf(label, STORE_LABEL_MAX + 1, "%llu", (unsigned long long)highest + 1);
 }
 
 void snapshot_label(struct store_layer *l, const char *label)

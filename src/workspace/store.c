@@ -12,7 +12,7 @@
 #include "sys/files.h"
 #include "workspace/internal.h"
 
-enum { MAKE_TRIES = 100 };
+enum { MAKE_TRIES = 100, SOON_MS = 300 };
 
 bool store_name_ok(const char *name)
 {
@@ -163,6 +163,17 @@ int store_lock(int dir, bool exclusive)
 
 	if (r == 0 && (fstat(dir, &st) < 0 || st.st_nlink == 0))
 		return -ESTALE;
+	return r;
+}
+
+int store_lock_soon(int dir)
+{
+	int r = store_lock(dir, true);
+
+	for (int ms = 0; r == -EWOULDBLOCK && ms < SOON_MS; ms += 5) {
+		nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+		r = store_lock(dir, true);
+	}
 	return r;
 }
 

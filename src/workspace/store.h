@@ -77,7 +77,8 @@
 
 enum {
 	STORE_VERSION = 1,
-	STORE_NAME_MAX = 66,   /* as SANDBOX_NAME_MAX, and ":8" */
+	STORE_NAME_MAX = 66, /* as SANDBOX_NAME_MAX, and ":8" */
+	STORE_LABEL_MAX = 64,
 	STORE_ID_LEN = 12,     /* as SANDBOX_ID_LEN */
 	STORE_LAYERS_MAX = 480 /* overlayfs takes 500: OVL_MAX_STACK, fs/overlayfs/params.h */
 };
@@ -89,9 +90,9 @@ enum store_form { STORE_OVERLAY, STORE_COPY, STORE_FORMS };
 extern const char *const store_form_names[STORE_FORMS]; /* "overlay", "copy" */
 
 struct store_layer {
-	uint32_t number, parent;	/* parent < number; 0: the workspace */
-	char label[STORE_NAME_MAX + 1]; /* of a snapshot, whose last layer this is; "" */
-	uint64_t created_ns;		/* that snapshot, CLOCK_REALTIME; 0: none, or unknown */
+	uint32_t number, parent;	 /* parent < number; 0: the workspace */
+	char label[STORE_LABEL_MAX + 1]; /* of a snapshot, whose last layer this is; "" */
+	uint64_t created_ns;		 /* that snapshot, CLOCK_REALTIME; 0: none, or unknown */
 	/* Another store's, of which this one is a fork: .shared/TREE-NUMBER. "": our own. */
 	char tree[STORE_ID_LEN + 1];
 	uint32_t tree_number;
@@ -140,6 +141,8 @@ int store_open(int all, const char *name);
 
 /* Lock it, without waiting. -EWOULDBLOCK: a live sandbox's. -ESTALE: it was removed meanwhile. */
 int store_lock(int dir, bool exclusive);
+/* Exclusively, after some tenths of a second at most: whoever sweeps has it for moments. */
+int store_lock_soon(int dir);
 /* Does somebody hold it exclusively? */
 bool store_is_live(int dir);
 

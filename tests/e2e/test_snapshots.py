@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from running import ok, refused, run
+from running import eventually, ok, refused, run
 from test_workspace import fingerprint, stores
 
 pytestmark = pytest.mark.usefixtures("as_user")
@@ -180,6 +180,24 @@ def test_who_has_none(as_user, project, name):
     assert resume(as_user, name, "cat x") == "x\n"
 
 
+def test_overlays_go_on_too(as_user, project, name):
+    data = as_user.base / "home/data"
+    as_user.run(["mkdir", "-p", data])
+    as_user.run(["sh", "-c", f"echo one > {data}/file"])
+    overlay = ["--overlay", f"{data}:review"]
+    begin(as_user, name, f"echo x > x; echo two >> {data}/file", *overlay)
+    refused(purple(as_user, "snapshot", name + ":1"), 125, "not of overlays")
+    ok(purple(as_user, "snapshot", name))
+    done = run(as_user, "sh", "-c", f"cat x {data}/file; echo three >> {data}/file",
+               options=["--name", name, "--resume", *overlay])
+    assert ok(done) == "x\none\ntwo\n"
+    done = run(as_user, "cat", data / "file", options=["--name", name, "--resume", *overlay])
+    assert ok(done) == "one\ntwo\nthree\n"
+    assert (data / "file").read_text() == "one\n"
+    ok(purple(as_user, "discard", name))
+    assert not [s for s in stores(as_user) if s.startswith(name)]
+
+
 def test_forks_are_independent(as_user, project, name):
     fork, both = name + "-fork", {}
     begin(as_user, name, "echo two >> file; mkdir -p a/b; echo c > a/b/c; setfattr -n user.x -v y file || true")
@@ -265,7 +283,8 @@ def test_what_is_killed_leaves_it_usable(as_user, project, name):
         # A fork that is not whole is one that a sweep removes.
         if (path / "meta").exists() and "mode=review" in (path / "meta").read_text():
             assert view(as_user, other) == want
-        ok(purple(as_user, "discard", other))
+        purple(as_user, "discard", other)
+        assert eventually(lambda path=path: not path.exists())
     assert view(as_user, name) == want
 
 

@@ -110,7 +110,7 @@ static int fork_as(const char *name, const char *id, const char *at, struct err 
 
 static void test_take_and_roll_back(void **state)
 {
-	char kept[STORE_NAME_MAX + 1];
+	char kept[STORE_LABEL_MAX + 1];
 	struct err e = { 0 };
 
 	put(dir, &meta, "a");
@@ -134,7 +134,7 @@ static void test_take_and_roll_back(void **state)
 static void test_labels(void **state)
 {
 	static const char *const bad[] = { "", " ", ".", "-x", "a b", "a\n", "a/b", "\xc3\xa4" };
-	char label[STORE_NAME_MAX + 2], most[STORE_NAME_MAX + 1];
+	char label[STORE_LABEL_MAX + 2], most[STORE_LABEL_MAX + 1];
 	struct err e = { 0 };
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -197,7 +197,7 @@ static void test_left_over(void **state)
 
 static void test_most(void **state)
 {
-	char label[16], kept[STORE_NAME_MAX + 1];
+	char label[16], kept[STORE_LABEL_MAX + 1];
 	struct err e = { 0 };
 
 	while (meta.layers_count < STORE_LAYERS_MAX) {
