@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "cli/diff.h"
 #include "cli/sandboxes.h"
+#include "workspace/similar.h"
 
 enum { PATHS_MAX = 1024 };
 
@@ -118,6 +119,11 @@ static int show(struct review *v, struct diff *d, const struct request *q, struc
 
 	d->review = v;
 	d->changes = &c;
+	/* Neither patch(1) nor a list of names knows of them. */
+	if (r == 0 && (q->raw || q->names))
+		changes_forget_renames(&c);
+	else if (r == 0 && changes_find_similar(&c, &v->stack) < 0)
+		r = err_set(e, ENOMEM, "workspace", "find what was renamed");
 	if (r == 0)
 		r = print(d, q, e);
 	d->changes = NULL;

@@ -88,6 +88,10 @@ static void put_change(struct buf *b, const struct change *c)
 	put_file(b, "after", &c->after);
 	if (c->renamed_from)
 		diff_json_member(b, "renamed_from", c->renamed_from);
+	if (c->renamed_from)
+		buf_printf(b, ", \"similarity\": %u", c->similarity);
+	if (c->renamed_to)
+		diff_json_member(b, "renamed_to", c->renamed_to);
 	if (c->link_to)
 		diff_json_member(b, "link_to", c->link_to);
 	if (c->xattrs_count) {

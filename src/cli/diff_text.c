@@ -167,6 +167,19 @@ int diff_read_side(struct diff *d, const struct change *c, bool after, struct bu
 	return fd < 0 ? fd : read_all(fd, b);
 }
 
+/* The host's, of one that has another name now and is not quite the same. */
+static int read_old_name(struct diff *d, const struct change *c, struct buf *b)
+{
+	_cleanup_close_ int fd = layer_open(d->review->stack.host, c->renamed_from);
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return -ESTALE;
+	return st.st_size > PATCH_SIZE_MAX ? -EFBIG : read_all(fd, b);
+}
+
 struct printing {
 	struct diff *d;
 	const struct change *c;
@@ -207,7 +220,8 @@ static int print_line(void *data, char origin, const char *text, size_t n)
 
 	if (!p->headed) {
 		p->headed = true;
-		put_side(p, "--- ", has_text(&p->c->before), "a/", p->c->path);
+		put_side(p, "--- ", p->c->renamed_from || has_text(&p->c->before), "a/",
+			 p->c->renamed_from ? p->c->renamed_from : p->c->path);
 		put_side(p, "+++ ", has_text(&p->c->after), "b/", p->c->path);
 	}
 	diff_put_line(p->d, origin, text, n);
@@ -222,10 +236,11 @@ static int compare(struct diff *d, const struct change *c, bool print, struct pa
 	int r;
 
 	*counts = (struct patch_counts){ 0 };
-	if (c->renamed_from || !(c->what & (CHANGE_CONTENT | CHANGE_TARGET) ||
-				 c->kind == CHANGE_DELETED || c->after.target || c->before.target))
+	if (c->similarity == 100 || c->renamed_to ||
+	    !(c->what & (CHANGE_CONTENT | CHANGE_TARGET) || c->kind == CHANGE_DELETED ||
+	      c->after.target || c->before.target))
 		return 0;
-	r = diff_read_side(d, c, false, &a);
+	r = c->renamed_from ? read_old_name(d, c, &a) : diff_read_side(d, c, false, &a);
 	if (r == 0)
 		r = diff_read_side(d, c, true, &b);
 	if (r == -EFBIG) {
@@ -295,12 +310,14 @@ int diff_put_change(struct diff *d, const struct change *c, bool content)
 		return -c->error;
 	}
 	if (c->renamed_from) {
-		say(d, BOLD, "similarity index 100%%");
+		say(d, BOLD, "similarity index %u%%", c->similarity);
 		say_path(d, BOLD, "rename from ", "", c->renamed_from);
 		say_path(d, BOLD, "rename to ", "", c->path);
 	} else {
 		put_modes(d, c);
 	}
+	if (c->renamed_to)
+		say_path(d, BOLD, "renamed to ", "", c->renamed_to);
 	if (c->link_to)
 		say_path(d, BOLD, "hard link to ", "", c->link_to);
 	if (!content)
@@ -347,8 +364,10 @@ static int put_stat(struct diff *d, const struct change *c, struct patch_counts 
 			(unsigned long long)c->after.size);
 	else
 		fprintf(d->out, "%s +%zu -%zu",
-			c->renamed_from ? "renamed" : change_kind_names[c->kind], counts.added,
-			counts.removed);
+			c->renamed_from ? "renamed"
+			: c->renamed_to ? "renamed away"
+					: change_kind_names[c->kind],
+			counts.added, counts.removed);
 	if (c->flag) {
 		paint(d, YELLOW);
 		fprintf(d->out, " ! executes-on-host (%s)", c->flag->kind);

@@ -61,7 +61,9 @@ struct change {
 	int error;	/* CHANGE_UNREADABLE: a positive errno */
 	unsigned layer; /* index in the stack, if after.mode: where layer_open() finds it */
 	struct change_file before, after;
-	const char *renamed_from; /* of what was added: a path that is gone, same content */
+	const char *renamed_from; /* of what was added: a path that is gone, and like it … */
+	unsigned similarity;	  /* … by so many percent; 100: the same content */
+	const char *renamed_to;	  /* of a file that is gone: where it went, by that */
 	const char *link_to;	  /* the same inode as this path, changed or not, inside */
 	const char *const *xattrs;
 	unsigned xattrs_count; /* names of those that differ */

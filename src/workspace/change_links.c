@@ -120,6 +120,8 @@ static bool search_files(const struct search *s, struct change *added)
 				continue;
 			g->taken = true;
 			added->renamed_from = g->change->path;
+			added->similarity = 100;
+			g->change->renamed_to = added->path;
 			return true;
 		}
 	return false;
@@ -137,6 +139,7 @@ static int search_dirs(struct search *s, struct change *added)
 			if (strlen(path) >= PATH_MAX || !has_content_of(s, added, path))
 				continue;
 			added->renamed_from = arena_strdup(&s->c->memory, path);
+			added->similarity = 100;
 			return added->renamed_from ? 0 : -ENOMEM;
 		}
 	return 0;

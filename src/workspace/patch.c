@@ -34,21 +34,29 @@ static int each(const git_diff_delta *delta, const git_diff_hunk *hunk, const gi
 	return l->result;
 }
 
+int patch_ready(void)
+{
+	static bool ready;
+
+	/* Once, and never undone: each time it takes 5 ms, for its TLS. */
+	if (!ready && git_libgit2_init() < 0)
+		return -ENOMEM;
+	ready = true;
+	return 0;
+}
+
 int patch_lines(const struct buf *a, const struct buf *b, unsigned context,
 		int (*line)(void *data, char origin, const char *text, size_t n), void *data,
 		struct patch_counts *counts)
 {
 	git_diff_options options = GIT_DIFF_OPTIONS_INIT;
 	struct lines lines = { .line = line, .data = data };
-	static bool ready;
 	git_patch *patch = NULL;
 	int r;
 
 	*counts = (struct patch_counts){ 0 };
-	/* Once, and never undone: each time it takes 5 ms, for its TLS. */
-	if (!ready && git_libgit2_init() < 0)
+	if (patch_ready() < 0)
 		return -ENOMEM;
-	ready = true;
 	options.context_lines = context;
 	r = git_patch_from_buffers(&patch, a->data ? a->data : "", a->len, "a",
 				   b->data ? b->data : "", b->len, "b", &options);

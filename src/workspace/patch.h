@@ -18,6 +18,9 @@ struct patch_counts {
 	bool binary;	       /* then no lines */
 };
 
+/* libgit2 is there. 0, or -ENOMEM. */
+int patch_ready(void);
+
 /*
  * Compare @a with @b, both at most PATCH_SIZE_MAX, and call @line (unless NULL) for each
  * line: @origin is 'H' for a hunk's head, ' ', '+' or '-', or '\\' for "no newline at the

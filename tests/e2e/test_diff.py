@@ -186,3 +186,62 @@ def test_what_cannot_be_read_is_said(as_user, review):
     assert done.returncode == 125 and "not all could be read" in done.stderr
     assert done.stdout.count("cannot be read: Permission denied") == 2
     assert "+2" in done.stdout
+
+
+LINES = "".join(f"line {i} of the file\n" for i in range(100))
+
+
+def test_a_file_that_moved_and_was_edited(as_user, review):
+    as_user.write("moves", LINES)
+    as_user.write("other", "".join(f"something else {i * 7}\n" for i in range(100)))
+    as_user.write("tree/a/one", LINES.replace("line", "row"))
+    name = review("""
+        set -e
+        mv moves moved && sed -i '10s/.*/edited/' moved
+        mv tree bush && sed -i '20s/.*/edited/' bush/a/one
+        rm other
+        seq 1 100 > unlike
+    """)
+    found = changes(as_user, name)
+    moved, one = found["moved"], found["bush/a/one"]
+    assert moved["renamed_from"] == "moves" and 50 <= moved["similarity"] < 100
+    assert found["moves"]["renamed_to"] == "moved"
+    assert one["renamed_from"] == "tree/a/one" and 50 <= one["similarity"] < 100
+    assert "renamed_from" not in found["unlike"] and "renamed_to" not in found["other"]
+    text = diff(as_user, name)
+    assert f"similarity index {moved['similarity']}%\nrename from moves\nrename to moved" in text
+    assert "--- a/moves\n+++ b/moved\n" in text
+    shown = text[text.index("rename to moved"):].split("diff --git")[0]
+    assert shown.count("\n-") == 2 and shown.count("\n+") == 2 and "+edited" in shown
+    assert "renamed to moved" in text
+    stat = diff(as_user, name, "--stat")
+    assert "moves => moved | renamed +1 -1\n" in stat
+
+
+def test_a_rename_in_a_patch_that_git_takes(as_user, review):
+    """There a rename is a file that is gone and one that is new."""
+    as_user.write("moves", LINES)
+    as_user.write("same", "the same\n" * 20)
+    name = review("mv same samer; mv moves moved; sed -i 1d moved")
+    raw = as_user.run([as_user.purple, "diff", name, "--raw"])
+    assert raw.returncode == 1 and "rename" not in raw.stdout
+    ok(as_user.run(["git", "apply"], input=raw.stdout, stdin=None))
+    assert not (as_user.workspace / "moves").exists()
+    assert (as_user.workspace / "samer").read_text() == "the same\n" * 20
+    assert diff(as_user, name) == ""
+
+
+def test_many_files_are_compared_in_bounds(as_user, review):
+    """As many as there may be, and more: none is lost, and it takes no long."""
+    for i in range(260):
+        as_user.write(f"f/{i}", "".join(f"{i} {k}\n" for k in range(40)))
+    name = review("""
+        mkdir g; for i in f/*; do sed '1s/.*/new/' $i > g/new-${i#f/}; rm $i; done; rmdir f
+        mkdir f; touch f/keep
+    """)
+    found = changes(as_user, name)
+    added = [c for p, c in found.items() if p.startswith("g/")]
+    assert len(added) == 260
+    pairs = {c["path"]: c["renamed_from"] for c in added if "renamed_from" in c}
+    assert len(pairs) >= 100 and len(set(pairs.values())) == len(pairs)
+    assert all(new.replace("g/new-", "f/") == old for new, old in pairs.items())
