@@ -330,3 +330,25 @@ def test_the_store_is_private(as_user, project, name):
     ok(purple(as_user, "fork", name, name + "-2"))
     top = stores(as_user)[name].parent
     assert stat.S_IMODE((top / ".shared").stat().st_mode) == 0o700
+
+
+def test_beside_an_apply(as_user, project, name):
+    """One has the lock and the other waits: all is applied, and the snapshots are whole."""
+    begin(as_user, name, "for i in $(seq 200); do echo $i > f$i; done; echo two >> file")
+    want = view(as_user, name)
+    with concurrent.futures.ThreadPoolExecutor(5) as pool:
+        taken = [pool.submit(purple, as_user, "snapshot", name, f"n{i}") for i in range(3)]
+        fork = pool.submit(purple, as_user, "fork", name, name + "-fork")
+        done = pool.submit(purple, as_user, "apply", name, "file").result()
+    # An apply does not wait: it may have met one of the others.
+    assert done.returncode == 0 or "in use" in done.stderr or "lives" in done.stderr, done.stderr
+    for one in [*taken, fork]:
+        ok(one.result())
+    assert sorted(labels(as_user, name)) == ["n0", "n1", "n2"]
+    assert view(as_user, name) == want == view(as_user, name + "-fork")
+    applied = (project / "file").read_text()
+    assert applied == ("one\ntwo\n" if done.returncode == 0 else "one\n")
+    # What its parent has applied is no conflict for the fork.
+    ok(purple(as_user, "apply", name + "-fork"))
+    assert (project / "file").read_text() == "one\ntwo\n"
+    assert (project / "f200").read_text() == "200\n"
