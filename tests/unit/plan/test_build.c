@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "plan/print.h"
 #include "policy/keys.h"
+#include "sys/landlock.h"
 
 #include "built.h"
 
@@ -544,6 +545,44 @@ static void test_order(void **state)
 	expect_refused("filesystem: {scratch_paths: [./x]}\n", &h, "inside the workspace", NULL);
 }
 
+static void test_outputs_and_overlays(void **state)
+{
+	const struct host h = a_user();
+	const struct plan_mount *m;
+	struct built t;
+
+	build(&t, "filesystem:\n  output_paths: [{host_path: /srv/data, sandbox_path: /out}]\n",
+	      &h);
+	assert_non_null(t.plan);
+	m = find_mount(&t, "/out");
+	assert_int_equal(m->kind, PM_OUTPUT);
+	assert_int_equal(m->landlock & (LL_READ | LL_MAKE_SYM | LL_REFER), 0);
+	/* It would hold in the box as well. */
+	assert_int_equal(t.plan->landlock_root, 0);
+	assert_int_equal(t.plan->output_bytes, 512 << 20);
+	done(&t);
+	build(&t, "filesystem: {overlays: [{path: /srv/data, mode: review}]}\n", &h);
+	assert_non_null(t.plan);
+	m = find_mount(&t, "/srv/data");
+	assert_int_equal(m->kind, PM_OVERLAY);
+	assert_int_equal(m->flags & PMF_LAYERED, PMF_REVIEW);
+	assert_int_equal(t.plan->output_bytes, 0);
+	assert_int_not_equal(t.plan->landlock_root, 0);
+	done(&t);
+	expect_refused(
+		"filesystem: {output_paths: [{host_path: /srv/data, sandbox_path: /tmp/o}]}\n", &h,
+		"may be read", "sandbox_path: /out");
+	expect_refused("filesystem:\n  output_paths: [{host_path: /srv/data, sandbox_path: /out}]\n"
+		       "  immutable_paths: [{host_path: /srv/data, sandbox_path: /out/x}]\n",
+		       &h, "would be in the box", NULL);
+	expect_refused("filesystem:\n  overlays: [{path: /srv/data, mode: review}]\n"
+		       "  writable_paths: [{host_path: /srv/data, sandbox_path: /x}]\n",
+		       &h, "makes writable", NULL);
+	expect_refused("filesystem:\n  overlays: [{path: /srv/data, mode: review}]\n"
+		       "  scratch_paths: [/srv/data/x]\n",
+		       &h, "lies in", NULL);
+}
+
 static void test_host_fails(void **state)
 {
 	struct fault fault = { .look = "/usr" };
@@ -684,6 +723,7 @@ int main(void)
 		cmocka_unit_test(test_optional),
 		cmocka_unit_test(test_no_home),
 		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_outputs_and_overlays),
 		cmocka_unit_test(test_host_fails),
 		cmocka_unit_test(test_capabilities),
 		cmocka_unit_test(test_environment),

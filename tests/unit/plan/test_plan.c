@@ -221,6 +221,12 @@ static void test_mounts(void **state)
 	expect(&b, "mount: bad mode");
 	ITEM(&b, mounts, struct plan_mount, 1)->source.off = 0;
 	expect(&b, "mount: bad source");
+	ITEM(&b, mounts, struct plan_mount, 1)->kind = PM_OVERLAY;
+	expect(&b, "mount: an overlay without layers");
+	ITEM(&b, mounts, struct plan_mount, 1)->flags |= PMF_REVIEW;
+	expect(&b, "mount: layers where no workspace is");
+	ITEM(&b, mounts, struct plan_mount, 1)->kind = PM_OUTPUT;
+	expect(&b, "mounts: too many outputs, or of no size");
 	ITEM(&b, mounts, struct plan_mount, 1)->landlock = 1 << 16;
 	expect(&b, "mount: unknown Landlock right");
 	ITEM(&b, mounts, struct plan_mount, 4)->rdev = 0;

@@ -101,6 +101,21 @@ static void test_lists(void **state)
 	assert_int_equal(policy_where(&p, "network.isolated").line, 10);
 }
 
+static void test_overlays(void **state)
+{
+	_cleanup_policy_ struct policy p;
+
+	parse_good(&p, "filesystem:\n  overlays:\n    - {path: /srv/a, mode: review}\n"
+		       "    - {mode: scratch, path: ~/b}\n  output_bytes: 2M\n");
+	assert_int_equal(p.filesystem.overlays.count, 2);
+	assert_string_equal(p.filesystem.overlays.items[0].path, "/srv/a");
+	assert_int_equal(p.filesystem.overlays.items[0].mode, WS_REVIEW);
+	assert_string_equal(p.filesystem.overlays.items[1].path, "~/b");
+	assert_int_equal(p.filesystem.overlays.items[1].mode, WS_SCRATCH);
+	assert_int_equal(p.filesystem.overlays.items[1].pos.line, 4);
+	assert_int_equal(p.filesystem.output_bytes.v, 2 << 20);
+}
+
 static void test_aliases(void **state)
 {
 	_cleanup_policy_ struct policy p;
@@ -292,10 +307,11 @@ static void test_table(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),  cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_lists),	  cmocka_unit_test(test_aliases),
-		cmocka_unit_test(test_set),	  cmocka_unit_test(test_locked),
-		cmocka_unit_test(test_net_rules), cmocka_unit_test(test_table),
+		cmocka_unit_test(test_defaults), cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_overlays), cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_aliases),	 cmocka_unit_test(test_set),
+		cmocka_unit_test(test_locked),	 cmocka_unit_test(test_net_rules),
+		cmocka_unit_test(test_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
