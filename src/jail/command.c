@@ -118,7 +118,7 @@ static int enter_working_dir(struct jail *j, char buf[PATH_MAX])
 /* All that is only needed here. Few open files may leave no number for the listener. */
 static void close_others(const struct jail *j, int slave)
 {
-	int keep[] = { j->task_socket, j->ruleset_fd, slave };
+	int keep[] = { j->task_socket, j->ruleset_fd, j->guard_fd, slave };
 	unsigned from = 3;
 
 	for (;;) {

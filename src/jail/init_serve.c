@@ -12,13 +12,16 @@
 #include <sys/wait.h>
 
 #include "base/err.h"
+#include "jail/init_door.h"
 #include "jail/init_protocol.h"
 #include "jail/init_serve.h"
 #include "jail/search.h"
 #include "sys/files.h"
+#include "sys/landlock.h"
 #include "sys/process.h"
 
-void init_untrace(long pid, int status)
+/* A child has stopped: it made us its tracer (PTRACE_TRACEME), and we will not be. */
+static void untrace(long pid, int status)
 {
 	sys_call(SYS_ptrace, 17 /* PTRACE_DETACH */, pid, 0, WSTOPSIG(status));
 }
@@ -29,6 +32,7 @@ struct start {
 	uint32_t flags;
 	char *dir, **argv, **envp;
 	char *file; /* room for a path */
+	int guard;  /* a ruleset of Landlock's to take on; -1 */
 
 	/* What the child says; it runs in our memory, and we wait for its exec. */
 	enum init_stage stage;
@@ -36,7 +40,7 @@ struct start {
 };
 
 struct server {
-	int socket;
+	int socket, guard;
 	unsigned count;
 	struct {
 		int pid;
@@ -44,33 +48,11 @@ struct server {
 	} commands[INIT_COMMANDS_MAX];
 };
 
-/* As the kernel takes it, rt_sigaction(2); one layout on x86_64 and aarch64. */
-struct action {
-	void (*handler)(int sig);
-	unsigned long flags;
-	void (*restorer)(void);
-	uint64_t mask;
-};
-
 struct control {
 	struct cmsghdr head;
 	int fds[4];
 };
 _Static_assert(sizeof(struct cmsghdr) == 16, "descriptors follow the header without a gap");
-
-static void on_child(int sig)
-{
-}
-
-/* What to go back through after a signal; aarch64 has it in its vDSO. */
-#if defined(__x86_64__)
-#define HAS_RESTORER 0x04000000ul
-void init_restore(void);
-__asm__("init_restore:\n\tmov $15, %eax\n\tsyscall\n");
-#else
-#define HAS_RESTORER 0ul
-#define init_restore NULL
-#endif
 
 /* @pidfd goes with it, unless -1. The supervisor's end closed: nothing to live for. */
 static void tell(const struct server *s, struct init_message m, int pidfd)
@@ -119,7 +101,7 @@ static void reap(struct server *s)
 
 	while ((pid = sys_call(SYS_wait4, -1, &status, WNOHANG, 0)) > 0) {
 		if (WIFSTOPPED(status))
-			init_untrace(pid, status);
+			untrace(pid, status);
 		else
 			ended(s, (int)pid, status);
 	}
@@ -153,6 +135,10 @@ static int command_main(void *arg)
 		r = sys_call(SYS_setsid);
 		if (r >= 0 && (c->flags & INIT_TTY))
 			r = sys_call(SYS_ioctl, 0, TIOCSCTTY, 0);
+	}
+	if (r >= 0 && c->guard >= 0) {
+		c->stage = INIT_AT_START;
+		r = sys_landlock_restrict(c->guard);
 	}
 	if (r >= 0) {
 		c->stage = INIT_AT_DIRECTORY;
@@ -277,6 +263,7 @@ static void receive(struct server *s)
 	for (size_t i = 0; i < n; i++)
 		c.fds[i] = control.fds[i];
 	c.flags = m.flags;
+	c.guard = s->guard;
 	if (n == ARRAY_SIZE(c.fds))
 		start(s, &c, m.token);
 	else /* the kernel gives fewer when our limit of open files is reached */
@@ -285,27 +272,90 @@ static void receive(struct server *s)
 		sys_close(c.fds[i]);
 }
 
-void init_serve(int socket)
+/* What is open beside @keep, in order, is the launcher's, who may wait for its end. */
+static void close_others(const int *keep, unsigned count)
 {
+	unsigned from = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		if (keep[i] < (int)from)
+			continue;
+		if (keep[i] > (int)from)
+			sys_close_range(from, (unsigned)keep[i] - 1, 0);
+		from = (unsigned)keep[i] + 1;
+	}
+	sys_close_range(from, ~0u, 0);
+}
+
+void init_serve(int socket, int door, int guard)
+{
+	int keep[] = { socket, door, guard };
+	const int wait[] = { socket, door };
 	struct server s;
-	struct action action = { on_child, HAS_RESTORER, init_restore, ~0ull };
-	struct pollfd p = { .fd = socket, .events = POLLIN };
-	uint64_t all = ~0ull, but_child = ~(1ull << (SIGCHLD - 1));
 
 	s.socket = socket;
+	s.guard = guard;
 	s.count = 0;
-	/* SIGCHLD comes while ppoll waits, and at no other time. */
-	sys_call(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, &all, 0, sizeof(all));
-	sys_call(SYS_rt_sigaction, SIGCHLD, &action, 0, sizeof(all));
-	sys_call(SYS_fcntl, socket, F_SETFD, FD_CLOEXEC);
-	/* What is open beside it is the launcher's, who may wait for its end. */
-	sys_close_range(0, (unsigned)socket - 1, 0);
-	sys_close_range((unsigned)socket + 1, ~0u, 0);
+	init_watch_children();
+	for (unsigned i = 0; i < ARRAY_SIZE(keep); i++) {
+		if (keep[i] >= 0)
+			sys_call(SYS_fcntl, keep[i], F_SETFD, FD_CLOEXEC);
+		for (unsigned k = i; k > 0 && keep[k] < keep[k - 1]; k--) {
+			int less = keep[k];
+
+			keep[k] = keep[k - 1];
+			keep[k - 1] = less;
+		}
+	}
+	close_others(keep, ARRAY_SIZE(keep));
 	tell(&s, (struct init_message){ INIT_READY, 0, 0, 0 }, -1);
 	for (;;) {
-		p.revents = 0;
-		if (sys_call(SYS_ppoll, &p, 1, 0, &but_child, sizeof(but_child)) > 0)
+		unsigned ready = init_wait(wait);
+
+		if (ready & 1)
 			receive(&s);
+		if (ready & 2)
+			init_door(door);
 		reap(&s);
+	}
+}
+
+/* Waits for a child, and does meanwhile what is asked for at @door. */
+static long wait_child(int *status, int door)
+{
+	const int wait[] = { door, -1 };
+
+	for (;;) {
+		long pid = sys_call(SYS_wait4, -1, status, door < 0 ? 0 : WNOHANG, 0);
+
+		if (pid != 0)
+			return pid;
+		if (init_wait(wait))
+			init_door(door);
+	}
+}
+
+void init_await(int command, int status_fd, int door)
+{
+	int status = 0;
+
+	if (door >= 0)
+		init_watch_children();
+	for (;;) {
+		long pid = wait_child(&status, door);
+
+		if (pid > 0 && WIFSTOPPED(status)) {
+			untrace(pid, status);
+			continue;
+		}
+		if (pid == command) {
+			uint64_t report = (uint64_t)(uint32_t)status + 1;
+
+			sys_write(status_fd, &report, sizeof(report));
+			sys_exit(WIFEXITED(status) ? WEXITSTATUS(status)
+						   : EXIT_SIGNAL_BASE + WTERMSIG(status));
+		}
+		if (pid < 0 && pid != -EINTR)
+			sys_exit(EXIT_PURPLE); /* ECHILD: the command is gone, unseen */
 	}
 }

@@ -22,6 +22,11 @@ static inline bool jail_lends_listener(const struct jail *j)
 	return jail_is_observed(j) && j->launch->init_socket >= 0;
 }
 
+static inline bool jail_has_door(const struct jail *j)
+{
+	return j->door_theirs >= 0;
+}
+
 /* Decimal, without the machinery of printf: this is on the start path. */
 char *jail_decimal(char buf[12], unsigned n);
 
@@ -67,6 +72,11 @@ int jail_overlay(struct jail *j, const struct plan_mount *m, int lower, int stor
 
 /* hide.c: cover what the plan hides, in all that is mounted by now. */
 int jail_hide(struct jail *j);
+
+/* guard.c: what commands may write only by asking PID 1 (door.h). */
+int jail_make_door(struct jail *j);
+/* A rule of Landlock's beneath @fd, for PID 1 and for commands. 0 or -errno. */
+int jail_allow(struct jail *j, int fd, uint64_t rights, bool guarded);
 
 /* network.c */
 int jail_make_network(struct jail *j); /* a namespace, and lo up in it */

@@ -101,6 +101,7 @@ int jail_start(struct jail *j, const struct plan *plan, const struct launch *lau
 	j->root_fd = j->ruleset_fd = j->init_fd = j->slave_fd = -1;
 	j->task_fd = j->command_socket = j->notify_event = -1;
 	j->notify_socket = j->notify_fd = j->told_fd = -1;
+	j->guard_fd = j->door_fd = j->door_theirs = -1;
 	memset(j->idmap_fds, -1, sizeof(j->idmap_fds));
 	memset(j->output_fds, -1, sizeof(j->output_fds));
 
@@ -133,6 +134,9 @@ int jail_start(struct jail *j, const struct plan *plan, const struct launch *lau
 		if (j->notify_event < 0)
 			return err_set(&j->err, j->notify_event, "start", "watch for calls");
 	}
+	r = jail_make_door(j);
+	if (r < 0)
+		return r;
 	j->pid1_here = 1;
 	j->pid1 = sys_clone3_fn(&args, jail_pid1, j);
 	if (j->pid1 < 0) {
@@ -156,8 +160,9 @@ void jail_close_network(struct jail *j)
 /* The table was shared: what PID 1 opened before it execed is ours too. */
 void jail_settle(struct jail *j)
 {
-	int *const fds[] = { &j->parent_fd, &j->root_fd, &j->ruleset_fd,    &j->init_fd,
-			     &j->parent.fd, &j->task_fd, &j->command_socket };
+	int *const fds[] = { &j->parent_fd,	 &j->root_fd,	&j->ruleset_fd,
+			     &j->init_fd,	 &j->parent.fd, &j->task_fd,
+			     &j->command_socket, &j->guard_fd,	&j->door_theirs };
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		sys_close(TAKE_FD(*fds[i]));
@@ -169,7 +174,8 @@ void jail_close(struct jail *j)
 {
 	int *const fds[] = { &j->pid1_fd,      &j->status_fd, &j->command_fd,	 &j->pty_fd,
 			     &j->pty_event,    &j->slave_fd,  &j->devpts_fd,	 &j->net_event,
-			     &j->notify_event, &j->notify_fd, &j->notify_socket, &j->told_fd };
+			     &j->notify_event, &j->notify_fd, &j->notify_socket, &j->told_fd,
+			     &j->door_fd };
 
 	jail_settle(j);
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)

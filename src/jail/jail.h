@@ -90,6 +90,7 @@ struct jail {
 	 * process that is heard of, name strings of ours and not of the sandbox's.
 	 */
 	uint32_t exec_tries;
+	int door_fd; /* to PID 1, which carries out calls: door.h; -1: nothing is protected */
 	int told_fd; /* of the plan's PMF_TOLD file, to append to; once the table is ours */
 
 	int output_fds[PLAN_OUTPUTS_MAX]; /* roots of the PM_OUTPUTs, in plan order; -1 */
@@ -105,6 +106,8 @@ struct jail {
 	/* PID 1's own while it sets up. */
 	int root_fd;	    /* the root tmpfs */
 	int ruleset_fd;	    /* Landlock */
+	int guard_fd;	    /* the same for commands, where something is protected; -1 */
+	int door_theirs;    /* PID 1's end of door_fd */
 	int init_fd;	    /* purple-init */
 	int slave_fd;	    /* the terminal for the command */
 	pid_t command;	    /* as PID 1 sees it */
@@ -174,6 +177,16 @@ int jail_open_pty(const struct jail *j, int *slave, struct err *e);
 
 /* Fill @e for execve(2) of @name having failed with @code: 126 or 127, and what to do. */
 void jail_exec_failed(struct err *e, int code, const char *name);
+
+/*
+ * May commands write beneath @m only through the door? The workspace, and what else is
+ * writable and holds it or lies in it, by the paths outside.
+ */
+bool jail_is_guarded(const struct plan *p, const struct launch *l, const struct plan_mount *m);
+
+/* Where @m is inside, in @buf of PATH_MAX bytes or not; NULL: nowhere. */
+const char *jail_target(const struct plan *p, const struct launch *l, const struct plan_mount *m,
+			char *buf);
 
 /* Close net_fds: purple-net has them, or the sandbox has ended. */
 void jail_close_network(struct jail *j);

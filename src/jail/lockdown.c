@@ -132,7 +132,7 @@ int jail_landlock_stdio(struct jail *j)
 			rights |= LL_WRITE_FILE | LL_TRUNCATE;
 		rights &= j->plan->landlock_fs;
 		if (rights)
-			r = sys_landlock_add_path(j->ruleset_fd, fd, rights);
+			r = jail_allow(j, fd, rights, false);
 		if (r < 0 && r != -EBADFD) /* a file that no path leads to: memfd_create(2) */
 			return err_set(&j->err, r, "landlock", "add the rule for descriptor %d",
 				       fd);
@@ -147,22 +147,35 @@ int jail_landlock_open(struct jail *j)
 		.handled_access_net = j->plan->landlock_net,
 		.scoped = j->plan->landlock_scoped,
 	};
+	struct landlock_ruleset_attr_v6 guard = attr;
 
 	if (!(attr.handled_access_fs | attr.handled_access_net | attr.scoped))
 		return 0;
 	j->ruleset_fd = sys_landlock_create(&attr);
 	if (j->ruleset_fd < 0)
 		return err_set(&j->err, j->ruleset_fd, "landlock", "create the ruleset");
+	if (!jail_has_door(j))
+		return 0;
+	/*
+	 * Commands of a sandbox that stays each take it on, beneath PID 1's. They are then of
+	 * domains beside one another, which must not keep signals and sockets apart.
+	 */
+	if (jail_lends_listener(j))
+		guard = (struct landlock_ruleset_attr_v6){ .handled_access_fs =
+								   j->plan->landlock_fs };
+	j->guard_fd = sys_landlock_create(&guard);
+	if (j->guard_fd < 0)
+		return err_set(&j->err, j->guard_fd, "landlock", "create the commands' ruleset");
 	return 0;
 }
 
-static int restrict_files(struct jail *j)
+static int restrict_files(struct jail *j, int ruleset)
 {
 	int r;
 
-	if (j->ruleset_fd < 0)
+	if (ruleset < 0)
 		return 0;
-	r = sys_landlock_restrict(j->ruleset_fd);
+	r = sys_landlock_restrict(ruleset);
 	return r < 0 ? err_set(&j->err, r, "landlock", "enforce the ruleset") : 0;
 }
 
@@ -181,7 +194,7 @@ static int load_filter(struct jail *j)
 
 int jail_lock(struct jail *j)
 {
-	int r = restrict_files(j);
+	int r = restrict_files(j, j->ruleset_fd);
 
 	return r < 0 ? r : load_filter(j);
 }
@@ -193,7 +206,9 @@ int jail_lock_observed(struct jail *j, int *listener)
 	*listener = -1;
 	if (!jail_is_observed(j))
 		return jail_lock(j);
-	r = restrict_files(j);
+	/* Where PID 1 is the caller, its commands take on the other by themselves. */
+	r = restrict_files(j, jail_has_door(j) && !jail_lends_listener(j) ? j->guard_fd
+									  : j->ruleset_fd);
 	if (r < 0)
 		return r;
 	r = sys_seccomp_listen(plan_items(j->plan, observer, struct sock_filter),
@@ -207,6 +222,6 @@ int jail_lock_observed(struct jail *j, int *listener)
 	if (r == -EBUSY)
 		err_remedy(&j->err, "Purple itself is observed by seccomp, and the kernel has one "
 				    "observer for each process; run it outside of that, or "
-				    "without audit.enabled and denials.file");
+				    "without audit.enabled, denials.file and filesystem.protect");
 	return r;
 }

@@ -51,7 +51,7 @@ static void stamp(struct jail *j, int (*step)(struct jail *))
 		enum jail_time time;
 	} ends[] = {
 		{ NULL, JT_NAMESPACES },      { jail_ids, JT_IDS },
-		{ jail_hide, JT_MOUNTS },   { jail_join_network, JT_NETWORK },
+		{ jail_hide, JT_MOUNTS },     { jail_join_network, JT_NETWORK },
 		{ jail_root_enter, JT_ROOT }, { jail_undumpable, JT_LOCKED },
 	};
 	struct timespec t;
@@ -75,17 +75,25 @@ char *jail_decimal(char buf[12], unsigned n)
 
 static void become_init(struct jail *j)
 {
-	char name[] = "purple-init", status_fd[12], command[12], socket[12];
+	char name[] = "purple-init", status_fd[12], command[12], socket[12], door[12], guard[12];
 	int init_socket = j->launch->init_socket;
-	bool stays = init_socket >= 0;
-	char *const argv[] = { name, jail_decimal(status_fd, (unsigned)j->status_fd),
+	bool stays = init_socket >= 0, has_door = jail_has_door(j), lends = stays && has_door;
+	char *const argv[] = { name,
+			       jail_decimal(status_fd, (unsigned)j->status_fd),
 			       jail_decimal(command, (unsigned)j->command),
-			       stays ? jail_decimal(socket, (unsigned)init_socket) : NULL, NULL };
+			       jail_decimal(socket, stays ? (unsigned)init_socket : 0),
+			       jail_decimal(door, has_door ? (unsigned)j->door_theirs : 0),
+			       jail_decimal(guard, lends ? (unsigned)j->guard_fd : 0),
+			       NULL };
 	char *const envp[] = { NULL };
 
 	j->exec_tries += stays;
 	/* The command was cloned with a copy of the table: only we keep this one. */
 	sys_call(SYS_fcntl, stays ? init_socket : j->status_fd, F_SETFD, 0);
+	if (has_door)
+		sys_call(SYS_fcntl, j->door_theirs, F_SETFD, 0);
+	if (lends)
+		sys_call(SYS_fcntl, j->guard_fd, F_SETFD, 0);
 	err_set(&j->err, (int)sys_call(SYS_execveat, j->init_fd, "", argv, envp, AT_EMPTY_PATH),
 		"init", "execute %s", j->launch->init_path);
 }
@@ -104,12 +112,13 @@ enum { LINGER_MS = 10 };
 
 static void linger(struct jail *j)
 {
-	struct pollfd p = { .fd = j->command_fd, .events = POLLIN };
+	struct pollfd p[] = { { .fd = j->command_fd, .events = POLLIN },
+			      { .fd = j->door_theirs, .events = POLLIN } }; /* somebody asks */
 	struct timespec limit = { .tv_nsec = LINGER_MS * 1000000L };
 	uint64_t report;
 	int status;
 
-	if (sys_call(SYS_ppoll, &p, 1, &limit, 0, 0) != 1 ||
+	if (sys_call(SYS_ppoll, p, ARRAY_SIZE(p), &limit, 0, 0) < 1 || !p[0].revents ||
 	    sys_call(SYS_wait4, j->command, &status, 0, 0) != j->command)
 		return;
 	report = (uint64_t)(uint32_t)status + 1;

@@ -162,11 +162,12 @@ static int grant(struct jail *j, const struct plan_mount *m, int fd)
 
 	if (m->landlock == 0 || j->ruleset_fd < 0)
 		return 0;
-	r = sys_landlock_add_path(j->ruleset_fd, fd, m->landlock & j->plan->landlock_fs);
+	r = jail_allow(j, fd, m->landlock & j->plan->landlock_fs,
+		       jail_is_guarded(j->plan, j->launch, m));
 	/* Of a path in the workspace nobody knew that it is a file, which takes fewer rights. */
 	if (r == -EINVAL)
-		r = sys_landlock_add_path(j->ruleset_fd, fd,
-					  m->landlock & j->plan->landlock_fs & LL_FILE_RIGHTS);
+		r = jail_allow(j, fd, m->landlock & j->plan->landlock_fs & LL_FILE_RIGHTS,
+			       jail_is_guarded(j->plan, j->launch, m));
 	return r < 0 ? fail(j, r, "Landlock rule for", m) : 0;
 }
 
@@ -610,6 +611,7 @@ static void close_batch(struct jail *j)
 	if (!(j->plan->steps & STEP_CLOSE_FDS)) /* some may be the caller's */
 		return;
 	/* The launcher opens nothing while PID 1 is here; what it has is below these. */
+	last = MAX(last, MAX(j->guard_fd, MAX(j->door_fd, j->door_theirs)));
 	last = MAX(last, MAX(j->status_fd, MAX(j->parent_fd, j->pid1_fd)));
 	last = MAX(last, MAX(j->net_event, MAX(j->notify_event, j->told_fd)));
 	last = MAX(last, MAX(j->pty_event, MAX(j->launch->last_fd, j->launch->init_socket)));
@@ -651,7 +653,7 @@ int jail_init_open(struct jail *j)
 	j->init_fd = sys_open_canonical(j->launch->init_path, O_PATH);
 	r = j->init_fd;
 	if (r >= 0 && j->ruleset_fd >= 0)
-		r = sys_landlock_add_path(j->ruleset_fd, j->init_fd, LL_EXECUTE | LL_READ_FILE);
+		r = jail_allow(j, j->init_fd, LL_EXECUTE | LL_READ_FILE, false);
 	return r < 0 ? err_set(&j->err, r, "init", "open %s", j->launch->init_path) : 0;
 }
 
@@ -688,7 +690,7 @@ int jail_root_open(struct jail *j)
 		return err_set(&j->err, r, "rootfs", "mount an empty root");
 	j->root_dev = st.st_dev;
 	if (j->ruleset_fd >= 0 && j->plan->landlock_root)
-		r = sys_landlock_add_path(j->ruleset_fd, j->root_fd, j->plan->landlock_root);
+		r = jail_allow(j, j->root_fd, j->plan->landlock_root, false);
 	return r < 0 ? err_set(&j->err, r, "landlock", "add the rule for the root") : 0;
 }
 

@@ -81,13 +81,13 @@ static int assemble(struct builder *b, struct buf *out)
 {
 	struct plan *h = &b->head;
 	struct plan_network *n = &h->network;
-	const struct buf *const parts[] = { &b->strings,       &b->mounts,	&b->after,
-					    &b->rlimits,       &b->env_set,	&b->env_pass,
-					    &b->layers,	       &b->downgrades,	&b->facts,
-					    &b->sources,       &b->filter,	&b->net_allow,
-					    &b->net_block,     &b->net_servers, &b->net_sockets,
-					    &b->net_listeners, &b->net_batch,	&b->observer,
-					    &b->causes,	       &b->rules,	&b->hide };
+	const struct buf *const parts[] = {
+		&b->strings,	   &b->mounts,	  &b->after,	  &b->rlimits,	   &b->env_set,
+		&b->env_pass,	   &b->layers,	  &b->downgrades, &b->facts,	   &b->sources,
+		&b->filter,	   &b->net_allow, &b->net_block,  &b->net_servers, &b->net_sockets,
+		&b->net_listeners, &b->net_batch, &b->observer,	  &b->causes,	   &b->rules,
+		&b->hide,	   &b->protect
+	};
 
 	buf_add(&b->mounts, b->after.data, b->after.len);
 	buf_add(out, h, sizeof(*h));
@@ -103,6 +103,7 @@ static int assemble(struct builder *b, struct buf *out)
 	lay(out, &h->facts, &b->facts, sizeof(struct plan_fact));
 	lay(out, &h->sources, &b->sources, sizeof(struct plan_source));
 	lay(out, &h->observer, &b->observer, sizeof(struct sock_filter));
+	lay(out, &h->protect, &b->protect, sizeof(struct plan_str));
 	if (b->causes.len > 0) {
 		lay(out, &h->audit.causes, &b->causes, sizeof(struct sock_filter));
 		lay(out, &h->audit.rules, &b->rules, sizeof(struct plan_str));
@@ -144,7 +145,7 @@ int plan_build(const struct policy *p, const struct host *h, const uint8_t key[3
 				     &b.facts,	   &b.sources,	   &b.filter,	   &b.net_allow,
 				     &b.net_block, &b.net_servers, &b.net_sockets, &b.net_listeners,
 				     &b.net_batch, &b.observer,	   &b.causes,	   &b.rules,
-				     &b.hide };
+				     &b.hide,	   &b.protect };
 	struct filter_options options = { .root = h->root };
 	int r;
 
@@ -162,6 +163,8 @@ int plan_build(const struct policy *p, const struct host *h, const uint8_t key[3
 		r = build_layers(&b);
 	if (r == 0)
 		r = build_root(&b);
+	if (r == 0)
+		r = build_protect(&b);
 	if (r == 0)
 		r = build_limits(&b);
 	if (r == 0)

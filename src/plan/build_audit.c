@@ -136,5 +136,7 @@ unsigned build_observe(const struct builder *b)
 	if (a->flags & PA_EBPF)
 		observe &= FO_REFUSED | FO_TRIED | FO_FORKS |
 			   (b->head.network.flags & PN_ON ? FO_CONNECTS : 0);
+	if (b->protect.len > 0)
+		observe |= FO_PROTECT;
 	return observe;
 }

@@ -20,7 +20,7 @@ struct builder {
 	struct buf strings;
 	struct buf mounts, after; /* @after: mounts that come after the workspace */
 	struct buf rlimits, env_set, env_pass, layers, downgrades, facts, sources, filter;
-	struct buf hide;
+	struct buf hide, protect;
 	struct buf observer, causes, rules;
 	struct buf net_allow, net_block, net_servers, net_sockets, net_listeners, net_batch;
 	struct err *e;
@@ -46,6 +46,8 @@ int build_outputs_check(struct builder *b);
 /* build_overlay.c: the same for filesystem.overlays, one entry each in that order. */
 int build_overlays(struct builder *b, size_t from);
 int build_overlays_check(struct builder *b);
+/* build_protect.c: after the two. */
+int build_protect(struct builder *b);
 /* build_layers.c: namespaces, ids, capabilities, Landlock, environment. */
 int build_layers(struct builder *b);
 /* build_limits.c */

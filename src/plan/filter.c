@@ -328,10 +328,12 @@ static const struct observed {
 } observed[] = {
 	{ "execve", FO_EXEC, NULL },
 	{ "execveat", FO_EXEC, NULL },
-	{ "open", FO_WRITES | FO_OPENS, &(const struct policy_cond)OPENED_TO_WRITE(1) },
-	{ "openat", FO_WRITES | FO_OPENS, &(const struct policy_cond)OPENED_TO_WRITE(2) },
-	{ "creat", FO_WRITES | FO_OPENS, NULL },
-	{ "truncate", FO_WRITES | FO_OPENS, NULL },
+	{ "open", FO_WRITES | FO_OPENS | FO_PROTECT,
+	  &(const struct policy_cond)OPENED_TO_WRITE(1) },
+	{ "openat", FO_WRITES | FO_OPENS | FO_PROTECT,
+	  &(const struct policy_cond)OPENED_TO_WRITE(2) },
+	{ "creat", FO_WRITES | FO_OPENS | FO_PROTECT, NULL },
+	{ "truncate", FO_WRITES | FO_OPENS | FO_PROTECT, NULL },
 	{ "connect", FO_CONNECTS, NULL },
 	{ "sendto", FO_CONNECTS, &(const struct policy_cond){ .arg = 4, .op = OP_NEQ } },
 	{ "clone", FO_FORKS, NULL },
@@ -341,25 +343,25 @@ static const struct observed {
 	{ "access", FO_OPENS, NULL },
 	{ "faccessat", FO_OPENS, NULL },
 	{ "faccessat2", FO_OPENS, NULL },
-	{ "mkdir", FO_CHANGES, NULL },
-	{ "mkdirat", FO_CHANGES, NULL },
-	{ "mknod", FO_CHANGES, NULL },
-	{ "mknodat", FO_CHANGES, NULL },
-	{ "symlink", FO_CHANGES, NULL },
-	{ "symlinkat", FO_CHANGES, NULL },
-	{ "link", FO_CHANGES, NULL },
-	{ "linkat", FO_CHANGES, NULL },
-	{ "unlink", FO_CHANGES, NULL },
-	{ "unlinkat", FO_CHANGES, NULL },
-	{ "rmdir", FO_CHANGES, NULL },
-	{ "rename", FO_CHANGES, NULL },
-	{ "renameat", FO_CHANGES, NULL },
-	{ "renameat2", FO_CHANGES, NULL },
+	{ "mkdir", FO_CHANGES | FO_PROTECT, NULL },
+	{ "mkdirat", FO_CHANGES | FO_PROTECT, NULL },
+	{ "mknod", FO_CHANGES | FO_PROTECT, NULL },
+	{ "mknodat", FO_CHANGES | FO_PROTECT, NULL },
+	{ "symlink", FO_CHANGES | FO_PROTECT, NULL },
+	{ "symlinkat", FO_CHANGES | FO_PROTECT, NULL },
+	{ "link", FO_CHANGES | FO_PROTECT, NULL },
+	{ "linkat", FO_CHANGES | FO_PROTECT, NULL },
+	{ "unlink", FO_CHANGES | FO_PROTECT, NULL },
+	{ "unlinkat", FO_CHANGES | FO_PROTECT, NULL },
+	{ "rmdir", FO_CHANGES | FO_PROTECT, NULL },
+	{ "rename", FO_CHANGES | FO_PROTECT, NULL },
+	{ "renameat", FO_CHANGES | FO_PROTECT, NULL },
+	{ "renameat2", FO_CHANGES | FO_PROTECT, NULL },
 	{ "chmod", FO_CHANGES, NULL },
 	{ "fchmodat", FO_CHANGES, NULL },
 	{ "fchmodat2", FO_CHANGES, NULL },
 	/* Its flags are in memory, out of the filter's sight. */
-	{ "openat2", FO_WRITES | FO_OPENS, NULL },
+	{ "openat2", FO_WRITES | FO_OPENS | FO_PROTECT, NULL },
 };
 
 /* What C libraries and tar try at each thread and each file, and do without. */
@@ -403,7 +405,9 @@ static int refuse_observed(struct err *e, const char *list, const char *what, co
 {
 	err_set(e, EPROTO, "seccomp", "%s%s: %s where the sandbox is observed: %s",
 		place_of(pos).text, list, what, why);
-	err_remedy(e, "leave it out, or audit.enabled and denials.file");
+	err_remedy(
+		e,
+		"leave it out, or audit.enabled and denials.file, and set filesystem.protect: []");
 	return -EPROTO;
 }
 
@@ -437,6 +441,18 @@ static int check_observed(struct calls *c, const struct policy *p, struct err *e
 	return 0;
 }
 
+/* A command of a sandbox that stays takes rights from itself: jail/door.h. */
+static void allow_lock(struct calls *c)
+{
+	int nr = syscall_number("landlock_restrict_self", c->arch);
+
+	if (nr < 0 || nr >= SYSCALL_LIMIT)
+		return;
+	c->of[nr].allowed = true;
+	c->of[nr].denied = false;
+	c->of[nr].clauses_count = 0;
+}
+
 /* NULL: @e says why. */
 static struct calls *decide(const struct policy *p, const struct filter_options *o, struct err *e)
 {
@@ -466,6 +482,8 @@ static struct calls *decide(const struct policy *p, const struct filter_options 
 	    apply_rules(c, p, true, e) < 0 || apply_guards(c, p, e) < 0 ||
 	    check_observed(c, p, e) < 0)
 		return NULL;
+	if (o->observe & FO_PROTECT)
+		allow_lock(c);
 	for (size_t nr = 0; nr < SYSCALL_LIMIT; nr++)
 		settle(c, &c->of[nr]);
 	observe(c);

@@ -67,6 +67,7 @@ enum filter_observe {
 	FO_CONNECTS = 1 << 4, /* and datagrams sent to an address by sendto(2) */
 	FO_CHANGES = 1 << 6,  /* names made, moved and removed; bits changed */
 	FO_FORKS = 1 << 7,    /* processes and threads made */
+	FO_PROTECT = 1 << 8,  /* files opened for writing; names made, moved and removed */
 	FO_TRIED = 1 << 5     /* with FO_REFUSED clone3 and openat2 too, where they are ENOSYS */
 };
 

@@ -45,11 +45,12 @@ enum {
 	RESOURCES = 16,	   /* RLIM_NLIMITS */
 	MODE_ALL = 07777,
 	UMASK_ALL = 0777,
-	SECUREBITS_ALL = 0xff,	  /* four bits and their locks; SECUREBITS of capabilities(7) */
-	LANDLOCK_FS_ALL = 0xffff, /* up to IOCTL_DEV, ABI 5 to 7 */
-	LANDLOCK_NET_ALL = 3,	  /* bind and connect, ABI 4 */
-	LANDLOCK_SCOPED_ALL = 3,  /* abstract sockets and signals, ABI 6 */
-	STRINGS_FACTOR = 8,	  /* all strings together, in sizes of the block */
+	SECUREBITS_ALL = 0xff,	     /* four bits and their locks; SECUREBITS of capabilities(7) */
+	LANDLOCK_FS_ALL = 0xffff,    /* up to IOCTL_DEV, ABI 5 to 7 */
+	LANDLOCK_TRUNCATE = 1 << 14, /* ABI 3 */
+	LANDLOCK_NET_ALL = 3,	     /* bind and connect, ABI 4 */
+	LANDLOCK_SCOPED_ALL = 3,     /* abstract sockets and signals, ABI 6 */
+	STRINGS_FACTOR = 8,	     /* all strings together, in sizes of the block */
 };
 
 /* The check in progress. @why is set once something is wrong. */
@@ -180,6 +181,11 @@ static bool check_mount(struct check *c, const struct plan_mount *m)
 	if ((m->flags & PMF_LAYERED) == PMF_LAYERED ||
 	    (m->flags & PMF_MEMORY && !(m->flags & PMF_DISCARD)))
 		return fail(c, "mount: layers of two kinds");
+	if (m->flags & PMF_PROTECT &&
+	    (m->kind != PM_WORKSPACE || m->flags & (PMF_LAYERED | PMF_RDONLY) ||
+	     !c->p->protect.count || !c->p->observer.count ||
+	     !(c->p->landlock_fs & LANDLOCK_TRUNCATE)))
+		return fail(c, "mount: protected without what protects it");
 	if (m->landlock & ~(uint64_t)LANDLOCK_FS_ALL)
 		return fail(c, "mount: unknown Landlock right");
 	if (k->rdev != (m->rdev != 0))
@@ -521,6 +527,27 @@ static bool check_tracing(struct check *c)
 	return check_str(c, t->endpoint, OPTIONAL, "tracing: bad endpoint");
 }
 
+static bool check_protect(struct check *c)
+{
+	const struct plan *p = c->p;
+	const struct plan_str *s = plan_items(p, protect, struct plan_str);
+	struct path_pattern compiled;
+
+	if (p->protect.count > PLAN_PROTECT_MAX ||
+	    !check_table(c, p->protect, sizeof(*s), "protect: bad table"))
+		return fail(c, "protect: bad table");
+	for (uint32_t i = 0; i < p->protect.count; i++) {
+		const char *text;
+
+		if (!check_str(c, s[i], REQUIRED, "protect: bad string"))
+			return false;
+		text = plan_string(p, s[i]);
+		if (path_pattern_compile(&compiled, text + (*text == '!'), NULL) < 0)
+			return fail(c, "protect: bad pattern");
+	}
+	return true;
+}
+
 static bool check_header(struct check *c)
 {
 	const struct plan *p = c->p;
@@ -585,7 +612,7 @@ const struct plan *plan_open(const void *data, size_t size, const char **why)
 		fail(&c, "damaged");
 	else if (check_header(&c) && check_mounts(&c) && check_hide(&c) && check_rlimits(&c) &&
 		 check_limits(&c) && check_network(&c) && check_audit(&c) && check_envs(&c) &&
-		 check_layers(&c) && check_origins(&c) && check_tracing(&c))
+		 check_layers(&c) && check_origins(&c) && check_tracing(&c) && check_protect(&c))
 		return c.p;
 	if (why)
 		*why = c.why;

@@ -78,7 +78,12 @@ enum plan_mount_flags {
 	PMF_MEMORY = 1 << 12,	/* PMF_DISCARD: they are in memory, not in the state directory */
 	PMF_LAYERED = PMF_REVIEW | PMF_DISCARD,
 	PMF_HIDE = 1 << 13, /* what struct plan.hide matches in it is covered */
-	PMF_ALL = (1 << 14) - 1
+	/*
+	 * PM_WORKSPACE: what writes names in it, or opens its files for writing, is done by
+	 * PID 1 if @protect lets it; commands have no right of Landlock's to do it themselves.
+	 */
+	PMF_PROTECT = 1 << 14,
+	PMF_ALL = (1 << 15) - 1
 };
 
 struct plan_mount {
@@ -223,6 +228,7 @@ enum plan_socket_kind {
 	PS_KINDS
 };
 
+enum { PLAN_PROTECT_MAX = 256 };
 enum { PLAN_SOCKETS_MAX = 200, PLAN_SERVERS_MAX = 8, PLAN_RULES_MAX = 1024 };
 enum { PLAN_UDP_PORTS_MAX = 64, PLAN_TCP_PORTS_MAX = 60 };
 enum { PLAN_LISTENERS_MAX = 64, PLAN_POOL_MAX = 128 };
@@ -362,6 +368,11 @@ struct plan {
 	struct plan_table sources;    /* struct plan_source */
 	/* struct sock_filter; if there is one, commands get it instead of @filter: plan/filter.h */
 	struct plan_table observer;
+	/*
+	 * struct plan_str: patterns (base/pattern.h) of PMF_PROTECT, relative to the workspace,
+	 * of which the last that matches decides; "!PATTERN": not protected.
+	 */
+	struct plan_table protect;
 };
 
 /*

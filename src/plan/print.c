@@ -162,6 +162,20 @@ static void print_hide(struct buf *b, const struct plan *p)
 	}
 }
 
+static void print_protect(struct buf *b, const struct plan *p)
+{
+	const struct plan_str *s = plan_items(p, protect, struct plan_str);
+
+	if (!p->protect.count)
+		return;
+	buf_puts(b, "  protected in the workspace, the last that matches decides:");
+	for (uint32_t i = 0; i < p->protect.count; i++) {
+		buf_puts(b, i % 8 ? " " : "\n    ");
+		safe(b, plan_string(p, s[i]));
+	}
+	buf_puts(b, "\n");
+}
+
 static void print_mounts(struct buf *b, const struct plan *p)
 {
 	const struct plan_mount *m = plan_items(p, mounts, struct plan_mount);
@@ -178,6 +192,7 @@ static void print_mounts(struct buf *b, const struct plan *p)
 	}
 	print_layers_of_workspace(b, p);
 	print_hide(b, p);
+	print_protect(b, p);
 }
 
 static void print_caps(struct buf *b, const char *title, uint64_t set)

@@ -190,6 +190,18 @@ static void print_hide(struct json *j, const struct plan *p)
 	close_(j, "]");
 }
 
+static void print_protect(struct json *j, const struct plan *p)
+{
+	const struct plan_str *s = plan_items(p, protect, struct plan_str);
+
+	if (!p->protect.count)
+		return;
+	open_(j, "protect", "[");
+	for (uint32_t i = 0; i < p->protect.count; i++)
+		string(j, NULL, plan_string(p, s[i]));
+	close_(j, "]");
+}
+
 static void print_mounts(struct json *j, const struct plan *p)
 {
 	const struct plan_mount *m = plan_items(p, mounts, struct plan_mount);
@@ -201,6 +213,7 @@ static void print_mounts(struct json *j, const struct plan *p)
 	if (p->output_bytes)
 		number(j, "output_bytes", p->output_bytes);
 	print_layers_of_workspace(j, p);
+	print_protect(j, p);
 	open_(j, "mounts", "[");
 	for (uint32_t i = 0; i < p->mounts.count; i++) {
 		open_(j, NULL, "{");

@@ -50,6 +50,7 @@ const struct bit_name mount_flag_names[] = {
 	{ PMF_IS_FILE, "file" },      { PMF_IDS, "ids" },	  { PMF_TOLD, "told" },
 	{ PMF_REVIEW, "review" },     { PMF_DISCARD, "discard" }, { PMF_MEMORY, "memory" },
 	{ PMF_HIDE, "hide" },
+	{ PMF_PROTECT, "protect" },
 	{ 0, NULL },
 };
 

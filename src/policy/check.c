@@ -98,6 +98,11 @@ int check_pattern(struct arena *a, const char *text, const char **ret, struct ch
 		       wrong);
 }
 
+int check_protect(struct arena *a, const char *text, const char **ret, struct check_why *why)
+{
+	return check_pattern(a, text + (*text == '!'), ret, why);
+}
+
 int check_syscall(struct arena *a, const char *text, const char **ret, struct check_why *why)
 {
 	size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_");

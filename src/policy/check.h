@@ -14,6 +14,7 @@ extern const char *const audit_details[];
 key_check check_path;	    /* "/…", "~", "~/…", ".", "./…", "${HOME}/…"; never ".." */
 key_check check_inner_path; /* a path inside the sandbox: the same, but not "/" */
 key_check check_pattern;    /* base/pattern.h */
+key_check check_protect;    /* the same, with a '!' before it or not */
 key_check check_syscall;    /* [a-z0-9_]+; plan/filter knows which exist */
 key_check check_cap_add;    /* a name of capabilities(7), CAP_ optional; warns of dangerous ones */
 key_check check_cap_drop;   /* a name, or ALL */

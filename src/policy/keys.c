@@ -75,6 +75,13 @@ const struct policy_key policy_keys[] = {
 	  .help = "Files and directories of the workspace, and of the other paths that are given, "
 		  "which are not readable inside: patterns as gitignore has them. They look empty "
 		  "and can be neither changed nor moved." },
+	{ "filesystem.protect", KEY_LIST, AT(filesystem.protect), .check = check_protect,
+	  .form = "*.conf", .option = "protect",
+	  .help = "Patterns, as gitignore(5) has them, of paths that cannot be made, written, "
+		  "moved or removed in a workspace that is direct: what the host would run or "
+		  "obey by itself. Added to those that are protected without being named (`purple "
+		  "plan` lists them); '!PATTERN' takes some out, and [] or '!**' takes out all. "
+		  "The last that matches decides." },
 	{ "filesystem.working_dir", KEY_PATH, AT(filesystem.working_dir), .fallback = ".",
 	  .option = "workdir",
 	  .help = "Where the command starts. '.' is the workspace, or / if there is none." },

@@ -122,6 +122,7 @@ struct policy {
 		struct policy_overlays overlays;
 		struct policy_strs scratch_paths;
 		struct policy_strs hide;       /* base/pattern.h */
+		struct policy_strs protect;    /* the same, with a '!' before it or not */
 		struct policy_str working_dir; /* "." is the workspace */
 		int workspace;		       /* enum policy_workspace */
 		int home;		       /* enum policy_home */

@@ -3,11 +3,13 @@
  * Runs as:  PID 1 of a sandbox, with exactly the restrictions of the commands
  *           it serves: no capability, the same Landlock domain, the same filter.
  * Reads:    wait statuses; argv: the descriptor to report to, and the pid of
- *           the command; in a sandbox that stays, the socket to serve instead.
+ *           the command; in a sandbox that stays, the socket to serve instead;
+ *           with a protected workspace, what to do there for others (jail/door.h).
  * Trusts:   the supervisor, which alone holds the socket's other end. What goes
  *           wrong here costs the sandbox its exit status.
  * May call: wait4, write, prctl, exit_group; in a sandbox that stays, what it
- *           takes to start a command. Every filter allows these.
+ *           takes to start a command. Every filter allows these. For a protected
+ *           workspace, what the commands may.
  *
  * Reaps every orphan. When the command has ended, reports its wait status
  * plus 1 (an eventfd takes no 0) and exits, whereupon the kernel kills what
@@ -20,13 +22,7 @@
  * Freestanding, some pages of text and no data: every sandbox holds one of
  * these, and each page is a fault at its start.
  */
-#include <stdbool.h>
-#include <stdint.h>
-#include <sys/wait.h>
-
-#include "base/err.h"
 #include "jail/init_serve.h"
-#include "sys/files.h"
 #include "sys/process.h"
 
 static int number(const char *s)
@@ -41,29 +37,14 @@ static int number(const char *s)
 /* @stack as the kernel leaves it: argc, argv[0], argv[1], … See execve(2). */
 __attribute__((__noreturn__, __used__)) static void init_main(char **stack)
 {
-	int status_fd = number(stack[2]), command = number(stack[3]), status = 0;
+	int socket = number(stack[4]), door = number(stack[5]), guard = number(stack[6]);
 
 	/* Nobody inside may read or trace us, nor follow /proc/1/exe. */
 	sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	if (stack[4]) /* never 0 to 2: jail_start() has checked those */
-		init_serve(number(stack[4]));
-	for (;;) {
-		long pid = sys_call(SYS_wait4, -1, &status, 0, 0);
-
-		if (pid > 0 && WIFSTOPPED(status)) {
-			init_untrace(pid, status);
-			continue;
-		}
-		if (pid == command) {
-			uint64_t report = (uint64_t)(uint32_t)status + 1;
-
-			sys_write(status_fd, &report, sizeof(report));
-			sys_exit(WIFEXITED(status) ? WEXITSTATUS(status)
-						   : EXIT_SIGNAL_BASE + WTERMSIG(status));
-		}
-		if (pid < 0 && pid != -EINTR)
-			sys_exit(EXIT_PURPLE); /* ECHILD: the command is gone, unseen */
-	}
+	/* 0: none; these are never 0 to 2, jail_start() has checked those. */
+	if (socket)
+		init_serve(socket, door ? door : -1, guard ? guard : -1);
+	init_await(number(stack[3]), number(stack[2]), door ? door : -1);
 }
 
 #if defined(__x86_64__)

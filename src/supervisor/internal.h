@@ -266,7 +266,7 @@ void network_end(struct supervisor *s);
  * watch.c: of a sandbox that is not observed these do nothing. While it is, nothing else
  * may wait for what the sandbox does: it may be waiting for our answer.
  */
-enum { WATCH_POLLFDS = 3 };
+enum { WATCH_POLLFDS = 4 };
 void watch_prepare(const struct supervisor *s, struct pollfd *fds);
 void watch_handle(struct supervisor *s, const struct pollfd *fds);
 uint64_t watch_due(const struct supervisor *s); /* ms: when to tick; 0: never */

@@ -9,6 +9,7 @@
 
 #include "base/str.h"
 #include "plan/filter_run.h"
+#include "supervisor/protect.h"
 #include "supervisor/watch_internal.h"
 #include "sys/clock.h"
 #include "sys/files.h"
@@ -308,6 +309,29 @@ static bool leads_out(struct supervisor *s, const struct seccomp_notif *n, int d
 	return watch_leads_out(s, raw, watch.path);
 }
 
+/* Does somebody want to be told of it, or is it observed for the workspace alone? */
+static bool tells_opens(const struct supervisor *s)
+{
+	const struct plan_audit *a = &s->plan->audit;
+
+	return !(a->flags & PA_EBPF) && (a->denials.off || a->classes & PAC_FILESYSTEM);
+}
+
+static bool tells_changes(const struct supervisor *s)
+{
+	const struct plan_audit *a = &s->plan->audit;
+
+	return !(a->flags & PA_EBPF) &&
+	       (a->denials.off || (a->classes & PAC_FILESYSTEM && a->flags & PA_OPENS));
+}
+
+/* What the filter allows: PID 1 may have to do it, or the kernel does. */
+static void go_on(struct supervisor *s, const struct seccomp_notif *n)
+{
+	if (!protect_takes(s, n))
+		answer(s, n, 0);
+}
+
 static void see_open(struct supervisor *s, const struct seccomp_notif *n)
 {
 	struct sighting t = { .type = EV_FILE_OPEN,
@@ -339,7 +363,7 @@ static void see_open(struct supervisor *s, const struct seccomp_notif *n)
 	}
 	if (seen)
 		watch_limit_files(s, (pid_t)n->pid);
-	answer(s, n, 0);
+	go_on(s, n);
 	if (writes)
 		watch_limit_scratch(s);
 	if (!seen || watch_is_plain_device(watch.path))
@@ -419,7 +443,7 @@ static void see_change(struct supervisor *s, const struct seccomp_notif *n)
 
 	open_root(s, n);
 	seen = seen && is_there(s, n);
-	answer(s, n, 0);
+	go_on(s, n);
 	if (seen)
 		watch_change_tell(s);
 }
@@ -445,7 +469,9 @@ static void handle(struct supervisor *s, const struct seccomp_notif *n)
 	bool ours = executes && is_ours(s, n); /* counts: never leave one out */
 	int error = judge(s, &n->data);
 
-	if (error) {
+	if (protect_is_door(s, n)) {
+		answer(s, n, error);
+	} else if (error) {
 		see_refusal(s, n, error);
 	} else if (ours) {
 		see_ours(s, n);
@@ -457,10 +483,12 @@ static void handle(struct supervisor *s, const struct seccomp_notif *n)
 			see_connection(s, n);
 		else if (is_fork(n->data.nr))
 			see_fork(s, n);
-		else if (is_open(n->data.nr))
+		else if (is_open(n->data.nr) && tells_opens(s))
 			see_open(s, n);
-		else
+		else if (!is_open(n->data.nr) && tells_changes(s))
 			see_change(s, n);
+		else
+			go_on(s, n);
 	}
 }
 
@@ -495,6 +523,7 @@ void watch_prepare(const struct supervisor *s, struct pollfd *fds)
 	fds[0] = (struct pollfd){ .fd = on ? -1 : s->jail.notify_event, .events = POLLIN };
 	fds[1] = (struct pollfd){ .fd = on ? s->jail.notify_fd : -1, .events = POLLIN };
 	fds[2] = (struct pollfd){ .fd = on ? watch.exits : -1, .events = POLLIN };
+	protect_prepare(s, &fds[3]);
 }
 
 void watch_handle(struct supervisor *s, const struct pollfd *fds)
@@ -504,6 +533,7 @@ void watch_handle(struct supervisor *s, const struct pollfd *fds)
 	if (fds[0].revents || fds[1].revents & POLLIN)
 		for (int i = 0; i < WATCH_TURN && receive(s); i++)
 			;
+	protect_handle(s, &fds[3]);
 	if (fds[1].revents & (POLLHUP | POLLERR) && !(fds[1].revents & POLLIN))
 		sys_close(TAKE_FD(s->jail.notify_fd)); /* nobody is left who could call */
 	if (fds[2].revents)
@@ -523,6 +553,7 @@ void watch_tick(struct supervisor *s, uint64_t now)
 	settle(s, 0, now);
 	watch_kill_due(now);
 	watch_kinds_due(s, now);
+	protect_tick(s, now);
 }
 
 void watch_end(struct supervisor *s)
@@ -538,6 +569,7 @@ void watch_end(struct supervisor *s)
 	watch_exits(s, true);
 	watch_limit_end(s);
 	watch_kinds_due(s, 0);
+	protect_end();
 	sys_close(TAKE_FD(watch.root));
 	s->watched = false;
 }

@@ -101,6 +101,14 @@ static void without_namespace(uint64_t flag)
 		mounts()[i].flags &= ~(uint32_t)(PMF_IDMAP | PMF_OUTSIDE);
 }
 
+/* Where one of the two that hold it is gone, the workspace is as if nobody had asked. */
+static void without_protect(void)
+{
+	block.p.protect = (struct plan_table){ 0 };
+	for (uint32_t i = 0; i < block.p.mounts.count; i++)
+		mounts()[i].flags &= ~(uint32_t)PMF_PROTECT;
+}
+
 static bool switch_off(const char *what)
 {
 	struct plan *p = &block.p;
@@ -120,8 +128,10 @@ static bool switch_off(const char *what)
 		p->steps &= ~(uint32_t)STEP_NO_NEW_PRIVS;
 	} else if (streq(what, "landlock")) {
 		p->landlock_fs = p->landlock_net = p->landlock_scoped = p->landlock_root = 0;
+		without_protect();
 	} else if (streq(what, "seccomp")) {
 		p->filter = p->observer = (struct plan_table){ 0 };
+		without_protect();
 	} else if (streq(what, "hide")) {
 		p->hide = (struct plan_table){ 0 };
 	} else if (streq(what, "hostname")) {

@@ -83,7 +83,7 @@ static int setup(void **state)
 		snprintf(number, sizeof(number), "%d", pair[1]);
 		fcntl(pair[1], F_SETFD, 0);
 		dup2(2, 99); /* nothing of what is open here reaches a command */
-		execl(program, "purple-init", "0", "0", number, NULL);
+		execl(program, "purple-init", "0", "0", number, "0", "0", NULL);
 		_exit(99);
 	}
 	close(pair[1]);
