@@ -27,7 +27,7 @@ def gives_back(pid):
 
 def test_one_in_the_foreground_gives_back(as_user):
     def own(pid):
-        return [x for x in listed(as_user).values() if x["supervisor"] == pid]
+        return [x for x in listed(as_user).values() if x.get("supervisor") == pid]
 
     child = start(as_user, "sh", "-c", "echo up; read line; exit 7", stdin=subprocess.PIPE)
     try:
