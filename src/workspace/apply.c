@@ -263,42 +263,55 @@ static int finish_stage(struct apply *a, size_t i)
 	return r;
 }
 
-/* A directory that is there, in place. @widen: only what its owner needs for the rest. */
-static int put_meta(struct apply *a, size_t i, bool widen)
+/* A directory that is there, in place. */
+static int put_meta(struct apply *a, size_t i)
 {
 	const struct change *c = &a->changes->items[i];
 	_cleanup_close_ int path = layer_open_path(a->host, change_path(c)), fd = -1;
 	struct stat st;
 	char self[32];
-	int r;
 
 	if (path < 0)
 		return path;
 	if (fstat(path, &st) < 0)
 		return -errno;
 	if (st.st_ino != c->before.ino || st.st_dev != c->before.dev ||
-	    (!widen && st.st_mode != c->before.mode &&
-	     st.st_mode != (c->before.mode | (c->after.mode & 0700))))
+	    (st.st_mode != c->before.mode && st.st_mode != (c->before.mode | OWNER_WRITES)))
 		return -ESTALE;
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", path);
-	if (widen)
-		return chmod(self, (c->before.mode | (c->after.mode & 0700)) & 07777) < 0 ? -errno
-											  : 0;
+	/* Xattrs are for who may write. */
+	if (c->xattrs_count && geteuid() != 0 &&
+	    chmod(self, (st.st_mode & 07777) | OWNER_WRITES) < 0)
+		return -errno;
 	fd = sys_openat(path, ".", O_RDONLY | O_DIRECTORY, 0);
-	if (fd == -EACCES && chmod(self, (st.st_mode & 07777) | 0700) == 0)
+	if (fd == -EACCES && chmod(self, (st.st_mode & 07777) | S_IRWXU) == 0)
 		fd = sys_openat(path, ".", O_RDONLY | O_DIRECTORY, 0);
 	if (fd < 0)
 		return fd;
 	for (unsigned k = 0; k < c->xattrs_count; k++)
 		fremovexattr(fd, c->xattrs[k]);
-	r = stage_directory(a, i, fd, false);
-	return r;
+	return stage_directory(a, i, fd, false);
 }
 
-static bool widens(const struct change *c)
+/* Directories that their owner may not write: until settle_all(), or put_meta(). */
+static int widen_all(struct apply *a, struct err *e)
 {
-	return c->kind == CHANGE_META && S_ISDIR(c->after.mode) &&
-	       (c->after.mode & 0700 & ~c->before.mode) != 0;
+	for (size_t i = 0; geteuid() != 0 && i < a->journal.count; i++) {
+		struct step *s = &a->journal.steps[i];
+		int r = s->kind == STEP_TOUCHED ? step_widen(a->host, s) : 0;
+
+		if (r < 0)
+			return err_set(e, r, "workspace", "become able to write in %s", s->path);
+	}
+	return 0;
+}
+
+/* Its mode is what is to be now. */
+static void keep_wide(struct apply *a, const struct step *meta)
+{
+	for (size_t i = 0; i < a->journal.count; i++)
+		if (a->journal.steps[i].widened && streq(a->journal.steps[i].path, meta->path))
+			a->journal.steps[i].widened = false;
 }
 
 static int stage_all(struct apply *a, struct err *e)
@@ -308,12 +321,9 @@ static int stage_all(struct apply *a, struct err *e)
 
 	if (r < 0)
 		return err_set(e, r, "workspace", "write the journal");
-	for (size_t i = 0; r == 0 && i < count; i++)
-		if (a->items[i].state == APPLY_WANTED && widens(&a->changes->items[i])) {
-			r = put_meta(a, i, true);
-			if (r < 0)
-				return give_up(a, i, r, e, "change the mode of");
-		}
+	r = widen_all(a, e);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; r == 0 && i < count; i++)
 		if (is_staged(a, i)) {
 			r = stage(a, i);
@@ -372,7 +382,7 @@ static int conflict(struct apply *a, size_t i)
 static int commit(struct apply *a, size_t i, struct err *e)
 {
 	struct step *s = &a->journal.steps[a->items[i].step];
-	int r = s->kind == STEP_META ? put_meta(a, i, false) : rename_step(a, i, s);
+	int r = s->kind == STEP_META ? put_meta(a, i) : rename_step(a, i, s);
 
 	if (r == -ESTALE || (r == -EEXIST && s->kind == STEP_ADD))
 		return conflict(a, i);
@@ -380,6 +390,7 @@ static int commit(struct apply *a, size_t i, struct err *e)
 		return give_up(a, i, r, e, "apply");
 	if (s->kind == STEP_META) {
 		s->state = STEP_LANDED;
+		keep_wide(a, s);
 		return 0;
 	}
 	r = settle_step(a->host, true, s);

@@ -180,6 +180,44 @@ static int check_above(struct apply *a, size_t i, char good[PATH_MAX])
 	return 0;
 }
 
+/* Was it made by copying what the host had (overlay.origin), in the oldest layer that has it? */
+static bool was_copied_up(const struct apply *a, const char *path)
+{
+	for (unsigned k = a->stack->count; k-- > 0;) {
+		_cleanup_close_ int fd = layer_open_path(a->stack->layers[k], path);
+		struct stat st;
+		char self[32];
+
+		if (fd < 0 || fstat(fd, &st) < 0 || S_ISCHR(st.st_mode))
+			continue;
+		snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+		return getxattr(self, "user.overlay.origin", NULL, 0) >= 0 ||
+		       getxattr(self, "trusted.overlay.origin", NULL, 0) >= 0;
+	}
+	return false;
+}
+
+/*
+ * What is new may be what somebody has deleted on the host: if the directory was changed
+ * by others, and it is not a file that has got here by a rename.
+ */
+static bool deleted_meanwhile(const struct apply *a, const struct change *c)
+{
+	char parent[PATH_MAX];
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+
+	if (c->kind != CHANGE_ADDED || !was_copied_up(a, c->path))
+		return false;
+	for (size_t i = 0; S_ISREG(c->after.mode) && i < a->changes->count; i++)
+		if (a->changes->items[i].kind == CHANGE_DELETED)
+			return false;
+	path_parent(c->path, parent);
+	fd = layer_open_path(a->host, streq(parent, ".") ? "" : parent);
+	return fd >= 0 && fstat(fd, &st) == 0 &&
+	       !host_unchanged(a, parent, st.st_dev, st.st_ino, time_ns(&st.st_ctim));
+}
+
 static int check_tree(struct apply *a, size_t i)
 {
 	const struct change *c = &a->changes->items[i];
@@ -209,7 +247,9 @@ static int check_conflict(struct apply *a, size_t i)
 		set(item, APPLY_CONFLICT, changed);
 	if (root)
 		return 0;
-	if (f->mode && !host_unchanged(a, c->path, f->dev, f->ino, f->ctime_ns))
+	if (apply_parent(a, i) == NO_ITEM && deleted_meanwhile(a, c))
+		set(item, APPLY_CONFLICT, "was deleted on the host meanwhile");
+	else if (f->mode && !host_unchanged(a, c->path, f->dev, f->ino, f->ctime_ns))
 		set(item, APPLY_CONFLICT,
 		    c->after.mode ? changed : "is new or changed on the host");
 	else if (S_ISDIR(f->mode) && !S_ISDIR(c->after.mode))

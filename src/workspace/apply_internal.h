@@ -41,6 +41,12 @@ int stage_directory(struct apply *a, size_t i, int fd, bool times);
 
 /* apply_settle.c */
 
+/* What the owner of a directory needs for an apply in it. */
+enum { OWNER_WRITES = S_IWUSR | S_IXUSR };
+
+/* Let the caller write in the directory of a STEP_TOUCHED, if it is the caller's. */
+int step_widen(int host, struct step *s);
+
 /* Bring the step to one of its ends: landed, or taken back. Again and again if need be. */
 int settle_step(int host, bool committing, struct step *s);
 /* All; then write down what landed, and remove the journal. */

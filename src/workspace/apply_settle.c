@@ -158,6 +158,42 @@ int settle_step(int host, bool committing, struct step *s)
 	return r;
 }
 
+static int set_directory_mode(int host, const struct step *s, mode_t from, mode_t to)
+{
+	_cleanup_close_ int fd = layer_open_path(host, streq(s->path, ".") ? "" : s->path);
+	struct stat st;
+	char self[32];
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_ino != s->before.ino ||
+	    st.st_dev != s->before.dev || st.st_mode != from || st.st_uid != geteuid())
+		return 0;
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	return chmod(self, to & 07777) < 0 ? -errno : 1;
+}
+
+int step_widen(int host, struct step *s)
+{
+	int r;
+
+	if (!S_ISDIR(s->before.mode) || (s->before.mode & OWNER_WRITES) == OWNER_WRITES)
+		return 0;
+	r = set_directory_mode(host, s, s->before.mode, s->before.mode | OWNER_WRITES);
+	s->widened = r == 1;
+	return MIN(r, 0);
+}
+
+static void narrow_all(int host, struct journal *j)
+{
+	for (size_t i = 0; i < j->count; i++) {
+		struct step *s = &j->steps[i];
+
+		if ((s->kind == STEP_TOUCHED && s->widened) ||
+		    (s->kind == STEP_META && s->state != STEP_LANDED &&
+		     (s->before.mode & OWNER_WRITES) != OWNER_WRITES))
+			set_directory_mode(host, s, s->before.mode | OWNER_WRITES, s->before.mode);
+	}
+}
+
 /* What the step's path is on the host now, if that is what we left there. */
 static bool as_left(int host, const struct step *s, struct stat *st)
 {
@@ -217,6 +253,7 @@ int settle_all(int store, int host, struct journal *j, struct landed_list *known
 			worst = -EBUSY;
 		}
 	}
+	narrow_all(host, j);
 	r = note_landed(store, host, j, known);
 	if (r < 0)
 		return err_set(e, r, "workspace", "write down what was applied");
@@ -242,6 +279,8 @@ int apply_recover(int store, int host, size_t *landed, struct err *e)
 	r = landed_read(store, &known);
 	if (r < 0)
 		return err_set(e, r, "workspace", "read what was applied before");
+	for (size_t i = 0; i < j.count; i++)
+		j.steps[i].widened = (j.steps[i].before.mode & OWNER_WRITES) != OWNER_WRITES;
 	r = settle_all(store, host, &j, &known, e);
 	for (size_t i = 0; i < j.count; i++)
 		*landed += j.steps[i].state == STEP_LANDED;

@@ -54,8 +54,10 @@ struct step {
 	const char *path; /* relative to the workspace; "." is itself */
 	uint64_t key;	  /* of its temporary names */
 	struct file_id before, after;
-	enum step_state state; /* not written, nor is this: */
-	bool untidy;	       /* its temporary could not be removed */
+	/* Not written: */
+	enum step_state state;
+	bool untidy;  /* its temporary could not be removed */
+	bool widened; /* a directory, which its owner may write meanwhile */
 };
 
 struct journal {

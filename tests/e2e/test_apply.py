@@ -37,6 +37,7 @@ EDITS = r"""
     truncate -s 1G sparse
     printf 'odd' > "$(printf 'a\nb\377')"
     chmod 555 new/deep
+    chmod 755 shut && echo 1 > shut/in && rm shut/was && chmod 555 shut
 """
 
 
@@ -93,6 +94,8 @@ class Project:
         self.runner.write("renewed/two/two", "2\n")
         self.runner.write("open/was", "was\n")
         self.runner.write("binary", "a\0b")
+        self.runner.write("shut/was", "was\n")
+        (self.top / "shut").chmod(0o555)
         self.runner.run(["ln", "-s", "a", "link"])
         return self
 
@@ -201,6 +204,10 @@ CONFLICTS = {
         "echo 2 > open/was", lambda top: (
             (top / "open").rename(top / "aside"), (top / "twin").rename(top / "open")),
         "open/was"),
+    "modify, delete": ("echo 2 > a", lambda top: (top / "a").unlink(), "a"),
+    "chmod, delete": ("chmod 600 a", lambda top: (top / "a").unlink(), "a"),
+    "add in a directory, delete it": (
+        "echo 2 > open/new", lambda top: (top / "open").rename(top.parent / "aside"), "open"),
     "chmod of the workspace": ("chmod 700 .", lambda top: top.chmod(0o750), "."),
 }
 
@@ -268,6 +275,30 @@ def test_a_directory_in_parts(project):
     assert stat.S_IMODE((project.top / "open").stat().st_mode) == 0o750
     ok(project.apply(name))
     assert not (project.top / "renewed").exists() and not project.store(name).exists()
+
+
+def test_what_moved_inside_is_not_deleted(project):
+    """Although the host's directory is younger, and the file came with the name."""
+    project.fill()
+    name = project.review("mv a z; echo more >> z")
+    project.runner.write("host", "new\n")
+    ok(project.apply(name))
+    assert (project.top / "z").read_text() == "one\ntwo\nthree\na\nmore\n"
+
+
+def test_directories_that_nobody_may_write(project):
+    """With their xattrs; by the modes that they have in the end as well."""
+    project.fill()
+    name = project.review("""
+        chmod 755 shut
+        python3 -c 'import os; os.setxattr("shut", "user.x", b"1")'
+        mkdir shut/d; echo 1 > shut/d/e; chmod 555 shut/d shut
+    """)
+    ok(project.apply(name))
+    assert (project.top / "shut/d/e").read_text() == "1\n"
+    for path in ("shut", "shut/d"):
+        assert stat.S_IMODE((project.top / path).stat().st_mode) == 0o555
+    assert os.getxattr(project.top / "shut", "user.x") == b"1"
 
 
 def test_flagged(project):
