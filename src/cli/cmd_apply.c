@@ -34,15 +34,26 @@ struct request {
 	size_t count;
 };
 
+/* What was read before is still so: who changes it holds the lock, too. */
+static int read_again(struct review *v, struct err *e)
+{
+	static struct store_meta now;
+	int r = store_read(v->dir, &now);
+
+	if (r == 0 && now.top == v->meta.top)
+		return 0;
+	err_set(e, r < 0 ? r : EAGAIN, "workspace", "%s was changed at this moment", v->meta.name);
+	err_remedy(e, "try it again");
+	return -EAGAIN;
+}
+
 static int lock(struct review *v, struct err *e)
 {
-	int r = v->live ? -EWOULDBLOCK : store_lock(v->dir, true);
+	int r = store_lock_soon(v->dir);
 
 	if (r == 0)
-		return 0;
-	if (r != -EWOULDBLOCK)
-		return err_set(e, r, "workspace", "lock the changes of %s", v->meta.name);
-	err_set(e, EBUSY, "workspace", "%s is in use", v->meta.name);
+		return read_again(v, e);
+	err_set(e, r == -EWOULDBLOCK ? EBUSY : r, "workspace", "%s is in use", v->meta.name);
 	err_remedy(e, "`purple stop %s` ends its sandbox", v->meta.name);
 	return -EBUSY;
 }

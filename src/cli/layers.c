@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/str.h"
 #include "supervisor/state.h"
@@ -135,6 +136,12 @@ int layers_reopen(struct store_meta *m, struct run_store *store, struct err *e)
 	r = store_read(store->dir, m);
 	if (r < 0)
 		return err_set(e, r, "workspace", "read what is kept of %s", now.name);
+	/* Its temporaries would be seen inside. */
+	if (faccessat(store->dir, STORE_JOURNAL, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+		err_set(e, EBUSY, "workspace", "an apply of %s was cut off", m->name);
+		err_remedy(e, "`purple diff %s` tidies up after it", m->name);
+		return -EBUSY;
+	}
 	r = check_changes(m, &now, e);
 	if (r < 0)
 		return r;

@@ -279,8 +279,8 @@ static int put_meta(struct apply *a, size_t i)
 	    (st.st_mode != c->before.mode && st.st_mode != (c->before.mode | OWNER_WRITES)))
 		return -ESTALE;
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", path);
-	/* Xattrs are for who may write. */
-	if (c->xattrs_count && geteuid() != 0 &&
+	/* Xattrs are for who may write, also those that stay the same. */
+	if (geteuid() != 0 && (st.st_mode & OWNER_WRITES) != OWNER_WRITES &&
 	    chmod(self, (st.st_mode & 07777) | OWNER_WRITES) < 0)
 		return -errno;
 	fd = sys_openat(path, ".", O_RDONLY | O_DIRECTORY, 0);
