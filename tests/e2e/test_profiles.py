@@ -475,7 +475,7 @@ def test_code_analyst_output(as_user):
     results = as_user.base / "results"
     results.mkdir()
     os.chown(results, as_user.uid, as_user.uid)
-    ok(shell(as_user, "code-analyst", f"echo found >{results}/r", options=["--output", results]))
+    ok(shell(as_user, "code-analyst", "echo found >/out/r", options=["--output", f"{results}:/out"]))
     assert (results / "r").read_text() == "found\n"
     assert (results / "r").stat().st_uid == as_user.uid
 
