@@ -46,7 +46,7 @@ struct file_id {
 	uint64_t dev, ino, size;
 	int64_t mtime_ns;
 	uint32_t mode; /* 0: nothing */
-	uint64_t tree; /* of a directory that is to go: all that is in it; tree_look() */
+	uint64_t tree; /* of a directory that is to go: all that is in it; host_tree() */
 };
 
 struct step {
