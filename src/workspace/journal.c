@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -149,28 +150,42 @@ int journal_write(int store, const struct journal *j)
 	return put_file(store, STORE_JOURNAL, &b);
 }
 
-static const char *get_id(const char *text, struct file_id *id)
+/* A number at *@at, which goes on behind it; a signed one as two's complement. */
+static bool get_number(const char **at, int base, uint64_t *ret)
 {
-	int n = -1;
+	char *end;
 
-	if (sscanf(text,
-		   " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNd64 " %" SCNo32 " %" SCNx64 "%n",
-		   &id->dev, &id->ino, &id->size, &id->mtime_ns, &id->mode, &id->tree, &n) != 6)
-		return NULL;
-	return n < 0 ? NULL : text + n;
+	errno = 0;
+	*ret = strtoull(*at, &end, base);
+	if (errno != 0 || end == *at)
+		return false;
+	*at = end;
+	return true;
+}
+
+static bool get_id(const char **at, struct file_id *id)
+{
+	uint64_t mtime, mode;
+
+	if (!get_number(at, 16, &id->dev) || !get_number(at, 16, &id->ino) ||
+	    !get_number(at, 16, &id->size) || !get_number(at, 10, &mtime) ||
+	    !get_number(at, 8, &mode) || !get_number(at, 16, &id->tree) || mode > UINT32_MAX)
+		return false;
+	id->mtime_ns = (int64_t)mtime;
+	id->mode = (uint32_t)mode;
+	return true;
 }
 
 static bool get_step(const char *text, struct step *s)
 {
 	const char *letter = *text ? strchr(letters, *text) : NULL;
-	int n = -1;
 
-	if (!letter || sscanf(text + 1, " %" SCNx64 "%n", &s->key, &n) != 1 || n < 0)
+	if (!letter)
 		return false;
 	s->kind = (enum step_kind)(letter - letters);
-	text = get_id(text + 1 + n, &s->before);
-	text = text ? get_id(text, &s->after) : NULL;
-	if (!text || text[0] != ' ' || !text[1])
+	text++;
+	if (!get_number(&text, 16, &s->key) || !get_id(&text, &s->before) ||
+	    !get_id(&text, &s->after) || text[0] != ' ' || !text[1])
 		return false;
 	s->path = text + 1;
 	return true;
@@ -233,14 +248,14 @@ int landed_read(int store, struct landed_list *l)
 	end = b.data + b.len;
 	for (at = b.data + sizeof(landed_head); at < end; at += strlen(at) + 1) {
 		struct landed one = { 0 };
-		int n = -1;
+		uint64_t ctime;
 
-		if (sscanf(at, "%" SCNx64 " %" SCNx64 " %" SCNd64 " %n", &one.dev, &one.ino,
-			   &one.ctime_ns, &n) != 3 ||
-		    n < 0 || !at[n])
+		if (!get_number(&at, 16, &one.dev) || !get_number(&at, 16, &one.ino) ||
+		    !get_number(&at, 10, &ctime) || at[0] != ' ' || !at[1])
 			return -EBADMSG;
+		one.ctime_ns = (int64_t)ctime;
 		l->items = arena_grow(&l->memory, l->items, l->count, sizeof(*l->items));
-		one.path = arena_strdup(&l->memory, at + n);
+		one.path = arena_strdup(&l->memory, at + 1);
 		if (!l->items || !one.path)
 			return -ENOMEM;
 		l->items[l->count++] = one;
