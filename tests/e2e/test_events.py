@@ -214,6 +214,8 @@ def test_purple_net_dies(box, trail):
     name = f"died-{os.getpid()}-{box.runner.name}"
     try:
         ok(box.purple("create", "-p", box.policy(["example.com:8000"]), *trail.options(), name))
+        # A name is answered by one that is ready; one that dies before is an error of the start.
+        ok(box.purple("exec", name, "--", "getent", "hosts", "example.com"))
         supervisor = trail.of("sandbox.created")[0]["pid"]
         children = pathlib.Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text()
         helper, = (int(c) for c in children.split()
