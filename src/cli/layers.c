@@ -149,7 +149,9 @@ int layers_reopen(struct store_meta *m, struct run_store *store, struct err *e)
 	if (!m->tree[0])
 		str_copy(m->tree, sizeof(m->tree), m->id);
 	str_copy(m->id, sizeof(m->id), now.id);
-	r = store_write(store->dir, m);
+	r = store_renew_work(store->dir);
+	if (r == 0)
+		r = store_write(store->dir, m);
 	return r < 0 ? err_set(e, r, "workspace", "write down who goes on in %s", m->name) : 0;
 }
 

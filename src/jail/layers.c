@@ -112,8 +112,12 @@ int jail_overlay(struct jail *j, const struct plan_mount *m, int lower, int stor
 	/* Hard links are broken up when they are written, whatever the kernel's default. */
 	if (r == 0)
 		r = sys_fsconfig_string(fs, "index", "off");
-	/* Nobody will look at them after a crash. */
-	if (r == 0 && m->flags & PMF_DISCARD)
+	/*
+	 * Else the end of the sandbox would write all that is dirty in the layers' file system,
+	 * whoever's it is, and wait for that: as long as a hundred starts, or a build. So fsync(2)
+	 * inside does nothing; a power failure may take what was written in the last half minute.
+	 */
+	if (r == 0)
 		r = sys_fsconfig_flag(fs, "volatile");
 	if (r == 0)
 		r = set_layers(layers, fs, lower, store);

@@ -198,6 +198,12 @@ void store_sweep_shared(int all);
  * in it, whatever was done to it inside. Closes @dir.
  */
 int store_remove(int all, const char *name, int dir);
+/*
+ * Before the layers of an ended sandbox are mounted again: the kernel does not take a work
+ * directory with which there was a volatile overlay, which might be torn after a crash. Ours
+ * are as any directory after a crash: what was not written yet is missing.
+ */
+int store_renew_work(int dir);
 /* Remove all that is in @dir, and its layers: the part of store_remove() that takes time. */
 int store_empty(int dir);
 

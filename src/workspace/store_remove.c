@@ -141,6 +141,17 @@ int store_empty(int dir)
 	return empty(dir);
 }
 
+int store_renew_work(int dir)
+{
+	int work = open_dir(dir, STORE_WORK), r;
+
+	if (work < 0)
+		return work;
+	r = store_remove_tree(work, "work");
+	sys_close(work);
+	return r;
+}
+
 int store_remove(int all, const char *name, int dir)
 {
 	int r = store_empty(dir);
