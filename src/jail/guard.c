@@ -42,19 +42,29 @@ static bool holds(const char *dir, const char *path)
 	       (path[n] == '/' || path[n] == '\0' || (n > 0 && dir[n - 1] == '/'));
 }
 
+/* Landlock's rules reach down through what is mounted: to what lies in it by paths inside. */
 bool jail_is_guarded(const struct plan *p, const struct launch *l, const struct plan_mount *m)
 {
 	const struct plan_mount *w = plan_workspace(p);
-	const char *source;
+	const char *source = plan_string(p, m->source), *target = plan_string(p, m->target);
 
 	if (!l->workspace || !w || !(w->flags & PMF_PROTECT))
 		return false;
-	if (m->kind == PM_WORKSPACE)
+	if (m->kind == PM_WORKSPACE || !target || target[0] == '.')
+		return m->kind == PM_WORKSPACE || !(m->flags & PMF_IS_FILE);
+	if (holds(target, l->workspace))
 		return true;
-	if (m->kind != PM_BIND || m->flags & (PMF_RDONLY | PMF_IS_FILE))
+	if (m->flags & PMF_IS_FILE)
 		return false;
-	source = plan_string(p, m->source);
-	return source[0] == '.' || holds(source, l->workspace) || holds(l->workspace, source);
+	if (holds(l->workspace, target))
+		return true;
+	return m->kind == PM_BIND &&
+	       (source[0] == '.' || holds(source, l->workspace) || holds(l->workspace, source));
+}
+
+bool jail_is_judged(const struct plan *p, const struct launch *l, const struct plan_mount *m)
+{
+	return jail_is_guarded(p, l, m) && (m->kind == PM_WORKSPACE || m->kind == PM_BIND);
 }
 
 int jail_make_door(struct jail *j)

@@ -179,10 +179,12 @@ int jail_open_pty(const struct jail *j, int *slave, struct err *e);
 void jail_exec_failed(struct err *e, int code, const char *name);
 
 /*
- * May commands write beneath @m only through the door? The workspace, and what else is
- * writable and holds it or lies in it, by the paths outside.
+ * May commands write beneath @m only through the door? The workspace, and what else holds it
+ * or lies in it, by the paths inside or outside: what Landlock grants there it grants in the
+ * workspace too. Judged is what of that is the host's.
  */
 bool jail_is_guarded(const struct plan *p, const struct launch *l, const struct plan_mount *m);
+bool jail_is_judged(const struct plan *p, const struct launch *l, const struct plan_mount *m);
 
 /* Where @m is inside, in @buf of PATH_MAX bytes or not; NULL: nowhere. */
 const char *jail_target(const struct plan *p, const struct launch *l, const struct plan_mount *m,

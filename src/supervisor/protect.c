@@ -303,6 +303,12 @@ static int ask(struct supervisor *s, struct asked *a)
 			       MSG_DONTWAIT);
 }
 
+/* Both places are of one area, or only one counts. */
+static bool is_free(const struct asked *a)
+{
+	return protect_area(a->at[a->at[0].area < 0].area)->free;
+}
+
 /* As far as it is known where it leads: judge it, and have it done. */
 static void proceed(struct supervisor *s, struct asked *a)
 {
@@ -323,7 +329,7 @@ static void proceed(struct supervisor *s, struct asked *a)
 		finish(s, a, EXDEV);
 		return;
 	}
-	refused = judge(a);
+	refused = is_free(a) ? NULL : judge(a);
 	if (refused) {
 		refuse(s, a, refused);
 		return;

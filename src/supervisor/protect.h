@@ -58,7 +58,8 @@ int protect_read(const struct seccomp_notif *n, struct asked *a);
 struct area {
 	char path[PATH_MAX];
 	size_t len;
-	int fd; /* O_PATH; owned */
+	int fd;	   /* O_PATH; owned */
+	bool free; /* nothing of the host's: it is the workspace that lies in it */
 };
 /* Fill in @p->dir, name and area from @text as the caller of @a means it. 0 or -errno. */
 int protect_place(const struct asked *a, struct asked_place *p, const char *text);

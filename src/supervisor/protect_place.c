@@ -25,14 +25,15 @@ const struct area *protect_area(int i)
 	return &places.areas[i];
 }
 
-static void add_area(const char *path)
+static void add_area(const char *path, bool judged)
 {
 	struct area *a = &places.areas[places.count];
 
 	if (places.count == PROTECT_AREAS) /* what is beneath the rest is read-only then */
 		return;
 	str_copy(a->path, sizeof(a->path), path);
-	a->len = strlen(path);
+	a->len = streq(path, "/") ? 0 : strlen(path);
+	a->free = !judged;
 	a->fd = sys_openat2(places.root, path, O_PATH | O_DIRECTORY, 0, RESOLVE_IN_ROOT);
 	if (a->fd >= 0)
 		places.count++;
@@ -58,7 +59,7 @@ bool protect_open_areas(const struct supervisor *s, pid_t pid)
 			continue;
 		target = jail_target(s->plan, s->launch, &m[i], path);
 		if (target)
-			add_area(target);
+			add_area(target, jail_is_judged(s->plan, s->launch, &m[i]));
 	}
 	return places.count > 0;
 }
