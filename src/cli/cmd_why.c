@@ -15,6 +15,9 @@
 
 enum { CAUSES_MAX = 10000, REPORT_MAX = 4 << 20, OUTPUT_MAX = 64 << 20, EXIT_DAMAGED = 1 };
 
+/* How advice of two lines begins, see event/advice.c. */
+static const char TWO_LINES[] = "two lines: ";
+
 struct why {
 	const char *wanted; /* id or name; NULL: the last */
 	char id[128], name[128], profile[128];
@@ -235,6 +238,27 @@ static void put_row(struct buf *b, const char *label, const char *text)
 	buf_puts(b, "\n");
 }
 
+/* "LINE; LINE", and after another "; " what would do instead. */
+static void put_lines(struct buf *b, const char *lines)
+{
+	static const char between[] = "; ";
+	char line[ADVICE_WHY], option[ADVICE_OPTION];
+	_cleanup_buf_ struct buf options = BUF_INIT(2 * ADVICE_OPTION);
+	const char *p = lines;
+
+	for (int i = 0; i < 2 && p; i++) {
+		const char *end = strstr(p, between);
+
+		snprintf(line, sizeof(line), "%.*s", end ? (int)(end - p) : (int)strlen(p), p);
+		put_row(b, i ? "             " : "    policy:  ", line);
+		advice_option(line, option);
+		buf_printf(&options, "%s%s", i ? " " : "", option);
+		p = end ? end + strlen(between) : NULL;
+	}
+	put_row(b, "    option:  ", options.data ? options.data : "");
+	put_row(b, "    instead: ", p && str_after(p, "or ") ? str_after(p, "or ") : p ? p : "");
+}
+
 static void put_text(const struct why *w, struct buf *b)
 {
 	char option[ADVICE_OPTION];
@@ -257,14 +281,14 @@ static void put_text(const struct why *w, struct buf *b)
 			line_put(b, d->rule);
 		}
 		buf_puts(b, "\n");
+		if (str_after(d->why, TWO_LINES)) {
+			put_lines(b, str_after(d->why, TWO_LINES));
+			continue;
+		}
 		advice_option(d->allow, option);
 		put_row(b, "    policy:  ", d->allow);
 		put_row(b, "    option:  ", option);
-		put_row(b,
-			d->allow[0]			   ? "    and:     "
-			: str_after(d->why, "two lines: ") ? "    policy:  "
-							   : "    no line: ",
-			d->why);
+		put_row(b, d->allow[0] ? "    and:     " : "    no line: ", d->why);
 	}
 	if (w->others)
 		buf_printf(b, "%llu more were refused\n", (unsigned long long)w->others);
@@ -325,7 +349,11 @@ int cmd_why(int argc, char **argv)
 		return command_failed(&e);
 	r = command_output(&out);
 	if (r == 0 && !json && w.count == 0 && w.others == 0)
-		fprintf(stderr, "purple: why: what was seen, that is: `purple why --help` says "
-				"what is not\n");
+		fprintf(stderr,
+			"purple: why: in %s, of what was seen%s\n"
+			"  files that could not be read are seen with `purple run --audit-detail "
+			"filesystem`, or --denials-file\n",
+			w.name[0] ? w.name : w.id,
+			w.wanted || report ? "" : "; that is the last run with --audit");
 	return r == 0 && damaged ? EXIT_DAMAGED : r;
 }

@@ -381,7 +381,12 @@ def test_no_single_line(as_user, place, row):
     assert why in found[0]["why"], found
     if why.startswith("two lines: "):
         lines = why.removeprefix("two lines: ").split("; ")
+        text = ok(lesson.why())
         assert lesson.run(lesson.policy("", *lines), action).returncode == 0
+        shown = "    policy:  {}\n             {}\n    option:  ".format(*lines)
+        assert shown in text, text
+        option = text.split(shown)[1].split("\n", maxsplit=1)[0]
+        assert lesson.run(lesson.policy(""), action, options=shlex.split(option)).returncode == 0
 
 
 def test_a_file_that_the_host_has_not_either(as_user):
