@@ -169,6 +169,9 @@ static void say_end(const struct apply_run *run, size_t left)
 	printf("%zu path%s applied", landed, landed == 1 ? "" : "s");
 	if (run->removed)
 		printf("; nothing of %s is left to apply\n", name);
+	else if (left == 0)
+		printf("; nothing is left to apply, but snapshots stay until purple discard %s\n",
+		       name);
 	else
 		printf("; %zu wait%s: purple diff %s\n", left, left == 1 ? "s" : "", name);
 }

@@ -163,7 +163,7 @@ int cmd_audit_sign(int argc, char **argv)
 	if (r == 0)
 		r = audit_key_load(&k, key ? key : paths.key, true, &e);
 	if (r == -ENOENT)
-		err_remedy(&e, "purple audit init");
+		err_remedy(&e, "there is no key yet; `purple audit init` makes one");
 	if (r == 0)
 		r = sign_trail(paths.trail, k, &e);
 	return r < 0 ? command_failed(&e) : 0;

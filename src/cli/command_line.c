@@ -109,7 +109,7 @@ int command_line(const struct command_line *c, int argc, char **argv, int *names
 			*o->value = value;
 	}
 	if (*names < c->least)
-		return usage_error(c, "no sandbox is named", "", e);
+		return usage_error(c, *names ? "one word too few" : "no sandbox is named", "", e);
 	if (c->most >= 0 && *names > c->most)
 		return usage_error(c, "one too many: ", argv[c->most], e);
 	return 0;

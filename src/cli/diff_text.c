@@ -397,8 +397,9 @@ int diff_stat(struct diff *d)
 		flagged += c->flag != NULL;
 	}
 	if (paths)
-		fprintf(d->out, " %zu path%s changed, %zu lines added, %zu removed; %zu flagged\n",
-			paths, paths == 1 ? "" : "s", total.added, total.removed, flagged);
+		fprintf(d->out, " %zu path%s changed, %zu line%s added, %zu removed; %zu flagged\n",
+			paths, paths == 1 ? "" : "s", total.added, total.added == 1 ? "" : "s",
+			total.removed, flagged);
 	return worst;
 }
 

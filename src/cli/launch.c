@@ -196,9 +196,13 @@ static int prepare_workspace(struct launch *l, const struct plan *p, const char 
 	if (!plan_workspace(p))
 		return 0;
 	l->workspace_fd = sys_openat(AT_FDCWD, dir ? dir : ".", O_PATH | O_DIRECTORY, 0);
-	if (l->workspace_fd < 0)
-		return err_set(e, l->workspace_fd, "workspace", "%s",
-			       dir ? dir : "the current directory");
+	if (l->workspace_fd < 0) {
+		err_set(e, l->workspace_fd, "workspace", "%s", dir ? dir : "the current directory");
+		if (dir && strchr(dir, ':'))
+			err_remedy(e, "behind a directory and a colon stands direct, read-only, "
+				      "review or scratch");
+		return l->workspace_fd;
+	}
 	/* Canonical. PID 1 walks it again and checks that it leads to what is open here. */
 	n = dir ? resolve_fd(l->workspace_fd, path, sizeof(path) - 1)
 		: sys_call(SYS_getcwd, path, sizeof(path)) - 1;

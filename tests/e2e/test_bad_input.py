@@ -532,6 +532,7 @@ OPTIONS = (
     ("an option of 120 kB", ["--ro=/" + "a" * 120000], "--ro: filesystem.immutable_paths"),
     ("escape in an option", ["--\x1b[31m"], "\\x1b[31m"),
     ("no such workspace", ["-w", "/nonexistent"], "/nonexistent"),
+    ("no such mode", ["-w", ".:reviw"], ("read-only, review or scratch",)),
     ("workspace is a file", ["-w", "/etc/passwd"], "Not a directory"),
     ("workspace is all", ["-w", "/"], "refused as a workspace"),
     ("workspace of the system", ["-w", "/usr"], "belongs to the system"),
