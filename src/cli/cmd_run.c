@@ -134,6 +134,19 @@ static int start(struct report *report, const struct run_options *o, const struc
 	return r;
 }
 
+/* Where the kernel refuses an overlay, the workspace is a copy. */
+static int start_anyhow(struct report *report, const struct run_options *o, const struct dirs *dirs,
+			bool cached, struct outcome *out, struct err *e)
+{
+	int r = start(report, o, dirs, cached, out, e);
+
+	if (r == 0 || out->started || !layers_fall_back(e))
+		return r;
+	/* PID 1 made our memory undumpable, and so /proc/PID/uid_map of the next one root's. */
+	sys_prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	return start(report, o, dirs, cached, out, e);
+}
+
 /*
  * A plan from the cache may not fit any more in a way that no fact of it tells:
  * something that it mounts has gone. When a start with one fails, make the plan
@@ -156,7 +169,7 @@ static int run_planned(const struct run_options *o, const struct dirs *dirs, str
 	if (report->plan->steps & STEP_CLOSE_FDS)
 		report_close_others(report);
 	checksum = report->plan->checksum;
-	r = start(report, o, dirs, origin == PLAN_CACHED, out, e);
+	r = start_anyhow(report, o, dirs, origin == PLAN_CACHED, out, e);
 	if (r == 0 || origin != PLAN_CACHED || out->started || e->exit_code != EXIT_PURPLE)
 		return r;
 	origin = PLAN_COMPILED;
@@ -166,7 +179,7 @@ static int run_planned(const struct run_options *o, const struct dirs *dirs, str
 	*e = again;
 	/* PID 1 made our memory undumpable, and so /proc/PID/uid_map of the next one root's. */
 	sys_prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
-	return report->plan ? start(report, o, dirs, false, out, e) : -e->code;
+	return report->plan ? start_anyhow(report, o, dirs, false, out, e) : -e->code;
 }
 
 /* What of the options makes no sense together. */

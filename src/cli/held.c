@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "cli/dirs.h"
 #include "sys/files.h"
+#include "workspace/copy.h"
 
 enum { WAIT_MS = 5000, STEP_MS = 10 };
 
@@ -57,10 +58,7 @@ static int read_meta(struct held *h, struct err *e)
 		err_remedy(e, "start it with its workspace in review: purple run -w DIR:review");
 		return -EPROTO;
 	}
-	if (m->form == STORE_OVERLAY)
-		return 0;
-	return err_set(e, EOPNOTSUPP, "snapshot", "%s has a copy of its workspace, and no layers",
-		       m->name);
+	return 0;
 }
 
 /* Is it its sandbox that has the lock? */
@@ -112,7 +110,11 @@ int held_open(struct held *h, const char *name, bool live_ok, struct err *e)
 		err_remedy(e, "`purple stop %.80s` ends it; its changes stay", name);
 		return -EPROTO;
 	}
-	return r < 0 ? r : read_meta(h, e);
+	if (r == 0)
+		r = read_meta(h, e);
+	if (r < 0 || !h->live || h->meta.form == STORE_OVERLAY)
+		return r < 0 ? r : copy_settle(h->dir, &h->meta, e);
+	return copy_settle_idle(h->dir, &h->meta, e); /* refuses, and says why */
 }
 
 int held_look(struct held *h, const char *name, struct err *e)
@@ -121,7 +123,9 @@ int held_look(struct held *h, const char *name, struct err *e)
 
 	if (r == 0)
 		r = open_store(h, name, e);
-	return r < 0 ? r : read_meta(h, e);
+	if (r == 0)
+		r = read_meta(h, e);
+	return r < 0 ? r : copy_settle_idle(h->dir, &h->meta, e);
 }
 
 void held_close(struct held *h)

@@ -10,10 +10,66 @@
 #include "base/str.h"
 #include "supervisor/state.h"
 #include "sys/files.h"
+#include "workspace/copy.h"
 #include "workspace/store.h"
 #include "workspace/usage.h"
 
 enum { SWEEP = 16 };
+
+/* The kernel has refused an overlay, and why; so it is a copy. */
+static bool refused, copying;
+static _cold_data_ struct err refusal;
+
+static void tell_progress(uint64_t files)
+{
+	struct err e = { 0 };
+
+	err_set(&e, EPROTO, "workspace", "copying; %llu files so far", (unsigned long long)files);
+	err_print(&e);
+}
+
+bool layers_fall_back(struct err *e)
+{
+	struct err told = { 0 };
+
+	if (!refused || copying)
+		return false;
+	copying = true;
+	refusal = *e;
+	err_set(&told, EPROTO, "workspace",
+		"the kernel refuses an overlay here (%s); the sandbox works in a copy",
+		strerror(e->code));
+	err_print(&told);
+	*e = (struct err){ 0 };
+	return true;
+}
+
+/* In the layer on top of the store, which nobody waits for until it is whole. */
+static int make_copy(const struct launch *l, const struct plan *p, struct store_meta *m,
+		     struct run_store *store, enum store_mode mode, struct err *e)
+{
+	static const struct usage_limits all;
+	struct usage u = { 0 };
+	int r = copy_make(l->workspace_fd, store->dir, m, tell_progress, e), layer;
+
+	if (r == -EXDEV) /* what is mounted in it is no part of a copy either */
+		*e = refusal;
+	if (r < 0)
+		return r;
+	m->mode = mode;
+	r = store_write(store->dir, m);
+	if (r < 0)
+		return err_set(e, r, "workspace", "write down that %s has a copy", m->name);
+	store->copy = true;
+	if (!p->workspace_bytes && !p->workspace_files)
+		return 0;
+	layer = store_open_layer(store->dir, m, m->top);
+	r = layer < 0 ? layer : usage_of_layer(layer, -1, m->mode_bits, &all, &u);
+	sys_close(layer);
+	store->copied_bytes = u.bytes;
+	store->copied_files = u.files;
+	return r < 0 ? err_set(e, r, "workspace", "count what was copied") : 0;
+}
 
 /* What is open as @fd, canonical, in @path of PATH_MAX bytes. */
 static int resolve(int fd, char *path)
@@ -142,7 +198,9 @@ int layers_reopen(struct store_meta *m, struct run_store *store, struct err *e)
 		err_remedy(e, "`purple diff %s` tidies up after it", m->name);
 		return -EBUSY;
 	}
-	r = check_changes(m, &now, e);
+	r = copy_settle(store->dir, m, e);
+	if (r == 0)
+		r = check_changes(m, &now, e);
 	if (r < 0)
 		return r;
 	/* The shared ones of its layers keep the name that they have. */
@@ -245,29 +303,42 @@ int layers_prepare(struct launch *l, const struct plan *p, const struct run_opti
 	static _cold_data_ char id[SANDBOX_ID_LEN + 1];
 	static struct launch_layers layers;
 	const struct plan_mount *m = plan_workspace(p);
+	enum store_mode mode;
 	int r;
 
 	if (o->resume && !(m && m->flags & PMF_REVIEW))
 		return not_in_review(e);
 	if (!m || !(m->flags & PMF_LAYERED))
 		return 0;
-	layers = (struct launch_layers){ .fd = -1 };
+	layers = (struct launch_layers){ .fd = -1, .refused = &refused };
 	l->layers = &layers;
-	if (m->flags & PMF_MEMORY)
+	if (m->flags & PMF_MEMORY && !copying)
 		return 0;
+	if (o->resume && copying) {
+		*e = refusal;
+		err_remedy(e, "what waits for review can be gone on in only by an overlay");
+		return -e->code;
+	}
 	*store = (struct run_store){ .all = -1, .dir = -1, .layer = -1 };
 	request->store = store;
 	r = sandbox_make_id(id);
 	if (r < 0)
 		return err_set(e, r, "start", "make an id");
 	r = describe(&meta, l, o, m->flags & PMF_REVIEW, id, e);
+	mode = meta.mode;
+	if (copying)
+		meta.mode = STORE_SCRATCH;
 	if (r == 0)
 		r = open_all(dirs, store, e);
 	store->name = meta.name;
 	if (r == 0)
 		r = (o->resume ? layers_reopen : make_changes)(&meta, store, e);
+	if (r == 0 && copying)
+		r = make_copy(l, p, &meta, store, mode, e);
 	if (r == 0)
 		r = list_layers(&meta, store, &layers, e);
+	layers.refused = &refused;
+	layers.copy = copying;
 	if (r == 0)
 		r = count_below(&meta, p, store, e);
 	if (r < 0)

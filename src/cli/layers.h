@@ -23,6 +23,12 @@ int layers_prepare(struct launch *l, const struct plan *p, const struct run_opti
 		   const struct dirs *dirs, struct run_store *store, struct run_request *request,
 		   struct err *e);
 
+/*
+ * The start has failed with @e: was it because the kernel refuses an overlay of the
+ * workspace? Then say so, clear @e, and let the next layers_prepare() make a copy. Once.
+ */
+bool layers_fall_back(struct err *e);
+
 /* Of --resume, before there is a plan: let @o have the workspace of the store @o->name. */
 int layers_resume(struct run_options *o, const struct dirs *dirs, struct err *e);
 

@@ -10,6 +10,7 @@
 #include "cli/dirs.h"
 #include "sys/files.h"
 #include "workspace/apply.h"
+#include "workspace/copy.h"
 
 static int open_all(struct review *v, struct err *e)
 {
@@ -190,10 +191,9 @@ static int open_rest(struct review *v, struct err *e)
 	}
 	if (r < 0)
 		return err_set(e, r, "workspace", "read what is kept of it");
-	if (v->meta.form != STORE_OVERLAY)
-		return err_set(e, EOPNOTSUPP, "workspace",
-			       "%s has a copy of its workspace; only layers can be read yet",
-			       v->meta.name);
+	r = copy_settle_idle(v->dir, &v->meta, e);
+	if (r < 0)
+		return r;
 	v->live = store_is_live(v->dir);
 	r = open_host(v, e);
 	if (r == 0)

@@ -455,7 +455,7 @@ static int hide_all(struct walk *w)
 
 		if (!top)
 			continue;
-		if (m[i].kind == PM_BIND)
+		if (m[i].kind != PM_WORKSPACE)
 			source = jail_place(w->j, m[i].source, room);
 		r = source ? hide_in(w, top, source) : -w->j->err.code;
 	}

@@ -114,20 +114,21 @@ int jail_write_ids(struct jail *j)
 	if (userns < 0)
 		return err_set(&j->err, userns, "ids", "open %s", path);
 	for (uint32_t i = 0; i < j->plan->mounts.count && r >= 0; i++) {
-		const struct launch_layers *layers;
+		const struct launch_layers *layers = NULL;
 		const char *place;
 
 		if (!(m[i].flags & (PMF_IDMAP | PMF_OUTSIDE)))
 			continue;
+		if (m[i].flags & PMF_LAYERED)
+			layers = jail_layers_of(j, &m[i], &place);
 		if (n >= JAIL_IDMAPS_MAX - 1)
 			r = err_set(&j->err, E2BIG, "ids", "more than %d id-mapped mounts",
 				    JAIL_IDMAPS_MAX - 1);
-		else
+		else if (!layers || !layers->copy) /* else it is not mounted itself */
 			r = j->idmap_fds[n++] = open_idmapped(j, &m[i], NULL, userns);
-		if (r < 0 || !(m[i].flags & PMF_LAYERED))
-			continue;
-		layers = jail_layers_of(j, &m[i], &place);
-		if (layers->upper)
+		if (r < 0 && layers && layers->refused)
+			*layers->refused = true;
+		if (r >= 0 && layers && layers->upper)
 			r = j->idmap_fds[n++] = open_idmapped(j, &m[i], layers, userns);
 	}
 	sys_close(userns);

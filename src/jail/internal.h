@@ -67,6 +67,8 @@ const struct launch_layers *jail_layers_of(const struct jail *j, const struct pl
 					   const char **place);
 int jail_memory(struct jail *j, int like); /* layers in memory, as @like's mode is */
 int jail_open_store(struct jail *j, const struct launch_layers *l);
+/* The copy of the workspace that lies in @store, detached. */
+int jail_copy(struct jail *j, const struct launch_layers *l, int store);
 /* An overlay, detached, of the workspace @lower and the layers in @store. */
 int jail_overlay(struct jail *j, const struct plan_mount *m, int lower, int store);
 

@@ -26,6 +26,8 @@ struct launch_layers {
 	/* What was written before, newest first: between @upper and the workspace. */
 	const char *const *lower;
 	unsigned lower_count;
+	bool copy;     /* @upper is a copy of the workspace: it is mounted as it is */
+	bool *refused; /* set when the kernel refuses an overlay of these; NULL: nobody asks */
 };
 
 struct launch {

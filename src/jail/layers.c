@@ -85,8 +85,10 @@ const struct launch_layers *jail_layers_of(const struct jail *j, const struct pl
 static int failed(struct jail *j, const struct plan_mount *m, int code)
 {
 	const char *place;
+	const struct launch_layers *layers = jail_layers_of(j, m, &place);
 
-	jail_layers_of(j, m, &place);
+	if (layers->refused)
+		*layers->refused = true;
 	err_set(&j->err, code, "workspace", "mount an overlay over %s", place);
 	if (code == -ENODEV)
 		err_remedy(&j->err, "this kernel has no overlay file system: modprobe overlay");
@@ -96,6 +98,16 @@ static int failed(struct jail *j, const struct plan_mount *m, int code)
 			   "a file system that takes user xattrs; --workspace=direct goes without",
 			   m->flags & PMF_MEMORY ? "memory" : "the state directory");
 	return code;
+}
+
+int jail_copy(struct jail *j, const struct launch_layers *l, int store)
+{
+	int fd = open_layer(store, l->upper), tree;
+
+	tree = fd < 0 ? fd : sys_open_tree_clone(fd, "", AT_EMPTY_PATH);
+	sys_close(fd);
+	return tree < 0 ? err_set(&j->err, tree, "workspace", "mount the copy in %s", l->path)
+			: tree;
 }
 
 int jail_overlay(struct jail *j, const struct plan_mount *m, int lower, int store)

@@ -267,9 +267,9 @@ static int mount_layered(struct jail *j, const struct plan_mount *m, int lower)
 
 	if (to < 0)
 		return fail(j, to, "make the place for", m);
-	if (m->flags & PMF_IDMAP)
+	if (m->flags & PMF_IDMAP && !l->copy)
 		r = sys_move_mount(lower, to);
-	if (m->flags & PMF_MEMORY) {
+	if (m->flags & PMF_MEMORY && !l->copy) {
 		store = jail_memory(j, m->kind == PM_WORKSPACE ? j->launch->workspace_fd : lower);
 		r = store < 0 || r < 0 ? r : sys_move_mount(store, to);
 	} else if (m->flags & PMF_IDMAP) {
@@ -280,7 +280,9 @@ static int mount_layered(struct jail *j, const struct plan_mount *m, int lower)
 	}
 	if (r < 0)
 		return fail(j, r, "put the layers in the place of", m);
-	tree = store < 0 ? store : jail_overlay(j, m, lower, store);
+	tree = store < 0 ? store
+	       : l->copy ? jail_copy(j, l, store)
+			 : jail_overlay(j, m, lower, store);
 	r = tree < 0 ? tree : set_flags(j, m, tree);
 	return r < 0 ? r : attach(j, m, tree, place);
 }
@@ -313,7 +315,8 @@ static int mount_workspace(struct jail *j, const struct plan_mount *m)
 		return tree < 0 ? tree : attach(j, m, tree, path);
 	}
 	if (m->flags & PMF_IDMAP)
-		return mount_layered(j, m, j->idmap_fds[j->next_idmap++]);
+		return mount_layered(j, m,
+				     j->launch->layers->copy ? -1 : j->idmap_fds[j->next_idmap++]);
 	fd = sys_open_canonical(path, O_PATH | O_DIRECTORY);
 	if (fd < 0)
 		return fail(j, fd, "open the workspace", m);

@@ -137,6 +137,7 @@ static void print_layers_of_workspace(struct buf *b, const struct plan *p)
 	buf_printf(b, "  the workspace is an overlay: changes go to %s, and %s\n",
 		   m->flags & PMF_MEMORY ? "memory" : "the state directory",
 		   m->flags & PMF_REVIEW ? "wait for `purple apply`" : "are thrown away");
+	buf_puts(b, "  where the kernel refuses one it is a copy, and the start says so\n");
 	if (!p->workspace_bytes && !p->workspace_files)
 		return;
 	buf_puts(b, "  at most");

@@ -174,6 +174,7 @@ static void print_layers_of_workspace(struct json *j, const struct plan *p)
 	open_(j, "workspace", "{");
 	string(j, "mode", m->flags & PMF_REVIEW ? "review" : "scratch");
 	string(j, "by", "overlay");
+	string(j, "else", "copy"); /* where the kernel refuses that; the start says so */
 	string(j, "changes_in", m->flags & PMF_MEMORY ? "memory" : "state directory");
 	number(j, "max_bytes", p->workspace_bytes);
 	number(j, "max_files", p->workspace_files);

@@ -35,9 +35,11 @@ struct run_store {
 	int lower;	 /* of an overlay: what is below, O_PATH; the workspace's has launch.h */
 	unsigned layers; /* and how many there are with those that it lies on */
 	uint32_t mode_bits;
-	uint64_t below_bytes, below_files; /* what lies in those, if that is limited */
-	bool keep;			   /* review: if there are any */
-	bool resumed;			   /* they have waited before: they wait on */
+	uint64_t below_bytes, below_files;   /* what lies in those, if that is limited */
+	uint64_t copied_bytes, copied_files; /* what lies in a copy from the start */
+	bool copy;			     /* it is one: workspace/copy.h */
+	bool keep;			     /* review: if there are any */
+	bool resumed;			     /* they have waited before: they wait on */
 };
 
 /* Where the plan's PM_OUTPUTs are collected, in its order. The supervisor closes them. */

@@ -5,6 +5,7 @@
 
 #include "supervisor/internal.h"
 #include "sys/files.h"
+#include "workspace/copy.h"
 #include "workspace/store.h"
 #include "workspace/usage.h"
 
@@ -43,6 +44,9 @@ void workspace_look(struct supervisor *s, uint64_t now)
 		limits.bytes -= MIN(t->below_bytes, all.bytes - 1);
 	if (t && all.files)
 		limits.files -= MIN(t->below_files, all.files - 1);
+	/* Of a copy, what it is more than that. */
+	limits.bytes += t && all.bytes ? t->copied_bytes : 0;
+	limits.files += t && all.files ? t->copied_files : 0;
 	u = (struct usage){ 0 };
 	if (now && (!t || usage_of_layer(t->layer, -1, t->mode_bits, &limits, &u) == 0)) {
 		overlays_usage(s, &limits, &u);
@@ -57,6 +61,17 @@ void workspace_look(struct supervisor *s, uint64_t now)
 	s->workspace_at += MAX(now ? (s->workspace_at - now) * LOOK_SHARE : 0, (uint64_t)LOOK_MS);
 }
 
+/* What was changed in a copy becomes a layer; if that fails, the next command tries again. */
+static void settle(struct supervisor *s, const struct run_store *t)
+{
+	static _cold_data_ struct store_meta m;
+	struct err e = { 0 };
+	int r = s->out->started ? store_read(t->dir, &m) : -ECANCELED;
+
+	if (r == 0 && copy_settle(t->dir, &m, &e) < 0)
+		err_print(&e);
+}
+
 void workspace_end(struct supervisor *s)
 {
 	static const struct usage_limits all;
@@ -67,7 +82,9 @@ void workspace_end(struct supervisor *s)
 
 	if (!t || t->dir < 0)
 		return;
-	if (t->keep)
+	if (t->copy && t->keep)
+		settle(s, t);
+	if (t->keep && (!t->copy || s->out->started))
 		r = usage_of_layer(t->layer, s->launch->workspace_fd, t->mode_bits, &all, &u);
 	sys_close(TAKE_FD(t->layer));
 	if (t->keep && (r < 0 || u.changes > 0 || t->resumed)) {

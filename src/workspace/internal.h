@@ -34,6 +34,38 @@ int store_sweep_one(int all, const char *name, bool *live);
 /* As store_each(), of all names in @dir. */
 void store_each_entry(int dir, bool (*each)(void *data, const char *name), void *data);
 
+/* copy_file.c: copy.base and copy.ops, read and written in order. */
+
+enum copy_kind {
+	COPY_FILE, /* copy.base: as it was copied; of a directory, when all was in it */
+	COPY_DIR,
+	COPY_PRUNE,    /* copy.ops: a file that is as it was: remove it */
+	COPY_LEAVE,    /* a directory that is: remove it if nothing is left in it */
+	COPY_WHITEOUT, /* it is gone */
+	COPY_KINDS
+};
+
+struct copy_record {
+	uint64_t ino;
+	int64_t ctime_ns;
+	uint16_t length; /* of the path behind it */
+	uint8_t kind;	 /* enum copy_kind */
+	uint8_t pad[5];
+};
+
+struct copy_file {
+	int fd;
+	size_t at, len; /* of @room: read, or filled */
+	char room[65536];
+};
+
+int copy_file_make(struct copy_file *f, int dir, const char *name);
+int copy_file_put(struct copy_file *f, struct copy_record *record, const char *path);
+int copy_file_close(struct copy_file *f); /* writes what is left: its error is one of writing */
+int copy_file_open(struct copy_file *f, int dir, const char *name);
+/* The next one, and its path of PATH_MAX bytes. 1, 0: the end; -EBADMSG, -errno. */
+int copy_file_get(struct copy_file *f, struct copy_record *record, char *path);
+
 /* change.c */
 
 enum { XATTR_NAME_ROOM = 256 }; /* XATTR_NAME_MAX and its end */

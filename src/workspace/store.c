@@ -202,8 +202,6 @@ static int fill(int dir, struct store_meta *m)
 	if (fd < 0)
 		return fd;
 	sys_close(fd);
-	if (m->form == STORE_COPY)
-		return store_write_new(dir, m);
 	r = sys_mkdirat(dir, STORE_LAYERS, 0700);
 	if (r == 0)
 		r = sys_mkdirat(dir, STORE_WORK, 0700);

@@ -17,9 +17,9 @@
  *	           left them. Only the one on top is ever written. What the meta does not
  *	           name was left by a command that was killed.
  *	work/      the overlay's own, of no interest
- *	copy/      STORE_COPY: instead of layers, a copy of the whole workspace
- *	copy.base  STORE_COPY: of each file of the workspace when it was copied,
- *	           device, inode, size, mtime, ctime and mode; see copy.h
+ *	copy.base  STORE_COPY: the layer on top is a copy of the whole workspace yet; of
+ *	           each file in it, when it was copied, inode and ctime; see copy.h
+ *	copy.ops   what makes a layer of it
  *	journal    of an apply that is under way, and
  *	landed     what an earlier one left on the host; see journal.h
  *
@@ -70,7 +70,6 @@
 #define STORE_CREATED "created"
 #define STORE_LAYERS "layers"
 #define STORE_WORK "work"
-#define STORE_COPY_DIR "copy"
 #define STORE_COPY_BASE "copy.base"
 #define STORE_JOURNAL "journal"
 #define STORE_SHARED ".shared"
@@ -108,7 +107,7 @@ struct store_meta {
 	uint64_t created_ns; /* CLOCK_REALTIME, for people; see the file "created" */
 	uint32_t uid, gid;   /* owner of the workspace */
 	uint32_t mode_bits;  /* 07777 of it */
-	uint32_t top;	     /* the layer that is written; 0: STORE_COPY */
+	uint32_t top;	     /* the layer that is written */
 	uint64_t base_ns;    /* store_base(); 0: the file "created" says */
 	/* What our layers are called in .shared: the first id that it had. "": still @id. */
 	char tree[STORE_ID_LEN + 1];
@@ -123,8 +122,8 @@ struct store_meta {
 int store_open_all(const char *state, bool make);
 
 /*
- * Make the store @m->name, with one empty layer (m->top = 1) unless it is a copy,
- * and lock it. Sets created_ns. A descriptor of the directory, whose lock goes with the last
+ * Make the store @m->name, with one empty layer (m->top = 1), and
+ * lock it. Sets created_ns. A descriptor of the directory, whose lock goes with the last
  * process that holds it; -EEXIST with @e set if the name has one already.
  */
 int store_make(int all, struct store_meta *m, struct err *e);

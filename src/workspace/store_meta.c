@@ -303,8 +303,7 @@ static int parse(char *text, size_t n, struct store_meta *m)
 		if (!take_line(line, i, m))
 			return -EBADMSG;
 	}
-	if (i <= ARRAY_SIZE(fields) || m->path[0] != '/' ||
-	    (m->form == STORE_OVERLAY ? !store_layer(m, m->top) : m->top != 0))
+	if (i <= ARRAY_SIZE(fields) || m->path[0] != '/' || !store_layer(m, m->top))
 		return -EBADMSG;
 	return 0;
 }
