@@ -19,18 +19,18 @@
 
 int guard_add(struct guard *g, const char *pattern)
 {
-	bool not = *pattern == '!';
+	bool negated = *pattern == '!';
 	int r;
 
 	if (g->count == GUARD_RULES_MAX)
 		return -E2BIG;
-	r = path_pattern_compile(&g->rules[g->count].pattern, pattern + not, NULL);
+	r = path_pattern_compile(&g->rules[g->count].pattern, pattern + negated, NULL);
 	if (r < 0)
 		return r;
 	g->rules[g->count].pattern.fold = true;
 	/* What is in it would otherwise be named by nothing while it is made. */
 	g->rules[g->count].pattern.dirs = false;
-	g->rules[g->count++].not = not ;
+	g->rules[g->count++].negated = negated;
 	return 0;
 }
 
@@ -77,7 +77,7 @@ static bool covers(const struct guard *g, const char *path)
 {
 	for (unsigned i = g->count; i > 0; i--)
 		if (path_pattern_covers(&g->rules[i - 1].pattern, path, false))
-			return !g->rules[i - 1].not ;
+			return !g->rules[i - 1].negated;
 	return false;
 }
 
@@ -97,7 +97,7 @@ static bool leads_to(const struct guard *g, const char *path)
 	for (unsigned i = 0; i < g->count; i++) {
 		const struct path_pattern *p = &g->rules[i].pattern;
 
-		for (size_t at = 1; at < p->len && !g->rules[i].not ; at++)
+		for (size_t at = 1; at < p->len && !g->rules[i].negated; at++)
 			if (p->text[at] == '/' && prefix_matches(p, at, path))
 				return true;
 	}
@@ -411,7 +411,7 @@ bool guard_is_protected_file(struct guard *g, dev_t device, ino_t inode)
 			text += 3;
 			n -= 3;
 		}
-		if (g->rules[i].not || n >= sizeof(path))
+		if (g->rules[i].negated || n >= sizeof(path))
 			continue;
 		memcpy(path, text, n);
 		path[n] = '\0';

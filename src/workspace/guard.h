@@ -32,7 +32,7 @@ enum { GUARD_RULES_MAX = 256, GUARD_WALK_MAX = 8192, GUARD_DEPTH_MAX = 32 };
 struct guard {
 	struct {
 		struct path_pattern pattern;
-		bool not ;
+		bool negated;
 	} rules[GUARD_RULES_MAX];
 	unsigned count;
 	int top; /* O_PATH; the caller's */

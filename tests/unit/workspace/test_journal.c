@@ -96,7 +96,7 @@ static void test_rubbish(void **state)
 static void test_landed(void **state)
 {
 	struct landed first[] = { { "b", 1, 2, 3 }, { "a\nb", 1, 3, -4 }, { "b", 1, 2, 3 } };
-	struct landed more[] = { { "c", 1, 5, 6 }, { "b", 1, 7, 8 } };
+	struct landed more[] = { { " c", 1, 5, 6 }, { "b", 1, 7, 8 } };
 	_cleanup_landed_ struct landed_list l = { 0 }, all = { 0 };
 	struct trees t;
 
@@ -114,7 +114,8 @@ static void test_landed(void **state)
 	assert_int_equal(all.count, 3);
 	assert_int_equal(landed_find(&all, "b")->ino, 7);
 	assert_int_equal(landed_find(&all, "a\nb")->ctime_ns, -4);
-	assert_int_equal(landed_find(&all, "c")->ino, 5);
+	assert_int_equal(landed_find(&all, " c")->ino, 5);
+	assert_null(landed_find(&all, "c"));
 	assert_null(landed_find(&all, "a"));
 	put(t.host, STORE_LANDED, "rubbish", 7);
 	landed_free(&all);
