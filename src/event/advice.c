@@ -399,11 +399,16 @@ static uint64_t number_of(const struct event *ev, enum event_field f)
 
 static void advise_file(const struct event *ev, const struct advice_policy *p, struct advice *ret)
 {
-	char path[EVENT_TEXT_MAX + 1], access[16];
+	char path[EVENT_TEXT_MAX + 1], access[16], layer[16];
 
 	text_of(ev, EF_PATH, path, sizeof(path));
 	text_of(ev, EF_ACCESS, access, sizeof(access));
-	file(p, path, access, ret);
+	text_of(ev, EF_LAYER, layer, sizeof(layer));
+	if (streq(layer, "protect"))
+		advice_why(ret, "the host would run or obey it; filesystem.protect: "
+				"[\"!PATTERN\"] takes it out");
+	else
+		file(p, path, access, ret);
 }
 
 static void advise_call(const struct event *ev, const struct advice_policy *p, struct advice *ret)

@@ -402,13 +402,13 @@ static int find_source(struct asked *a, const char *text)
 
 static int find_places(struct asked *a)
 {
-	static _cold_data_ char text[PATH_MAX];
+	static _cold_data_ char text[PATH_MAX + 8];
 	int r = 0;
 
 	for (unsigned i = 0; i < a->count && r == 0; i++) {
 		r = watch_string((pid_t)a->n.pid, a->at[i].address, text, sizeof(text));
-		if (r < 0)
-			return r;
+		if (r < 0 || r >= PATH_MAX)
+			return r < 0 ? r : -ENAMETOOLONG;
 		r = i == 0 && (a->op == DOOR_LINK || a->op == DOOR_LINK_FD)
 			    ? find_source(a, text)
 			    : protect_place(a, &a->at[i], text);

@@ -197,7 +197,7 @@ int protect_place(const struct asked *a, struct asked_place *p, const char *text
 		return -ENOENT;
 	if (!watch_join(tid, p->dirfd, text, path))
 		return -EBADF;
-	if (strlen(path) >= sizeof(path) - 1)
+	if (*text != '/' && strlen(path) >= sizeof(path) - 1) /* cut, perhaps */
 		return -ENAMETOOLONG;
 	if (p->follow)
 		watch_reopened(tid, path);
