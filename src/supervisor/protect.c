@@ -312,7 +312,7 @@ static bool is_free(const struct asked *a)
 /* As far as it is known where it leads: judge it, and have it done. */
 static void proceed(struct supervisor *s, struct asked *a)
 {
-	const struct asked_place *refused;
+	const struct asked_place *bad;
 	bool in = a->at[0].area >= 0, both = a->count == 2;
 	int r;
 
@@ -329,9 +329,9 @@ static void proceed(struct supervisor *s, struct asked *a)
 		finish(s, a, EXDEV);
 		return;
 	}
-	refused = is_free(a) ? NULL : judge(a);
-	if (refused) {
-		refuse(s, a, refused);
+	bad = is_free(a) ? NULL : judge(a);
+	if (bad) {
+		refuse(s, a, bad);
 		return;
 	}
 	r = ask(s, a);

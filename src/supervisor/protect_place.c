@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -187,6 +188,33 @@ void protect_came_out(struct asked_place *p, const char *dir)
 	p->area = find_area(dir);
 }
 
+/*
+ * What the caller's descriptor named @name leads to has the name @path, but perhaps outside: is
+ * it the file of that name inside?
+ */
+static bool is_same_inside(pid_t tid, const char *name, const char *path)
+{
+	const char *last = strrchr(name, '/') + 1;
+	int fd, number = streq(last, "stdin")	 ? 0
+			 : streq(last, "stdout") ? 1
+			 : streq(last, "stderr") ? 2
+						 : (int)strtol(last, NULL, 10);
+	struct stat inside, theirs;
+	char link[64];
+	bool same;
+
+	snprintf(link, sizeof(link), "/proc/%d/fd/%d", (int)tid, number);
+	if (sys_call(SYS_newfstatat, AT_FDCWD, link, &theirs, 0) != 0)
+		return false;
+	fd = sys_openat2(places.root, path, O_PATH | O_NOFOLLOW, 0, RESOLVE_IN_ROOT);
+	if (fd < 0)
+		return false;
+	same = sys_call(SYS_newfstatat, fd, "", &inside, AT_EMPTY_PATH) == 0 &&
+	       inside.st_dev == theirs.st_dev && inside.st_ino == theirs.st_ino;
+	sys_close(fd);
+	return same;
+}
+
 int protect_place(const struct asked *a, struct asked_place *p, const char *text)
 {
 	static _cold_data_ char path[WATCH_PATH], resolved[PATH_MAX];
@@ -199,8 +227,10 @@ int protect_place(const struct asked *a, struct asked_place *p, const char *text
 		return -EBADF;
 	if (*text != '/' && strlen(path) >= sizeof(path) - 1) /* cut, perhaps */
 		return -ENAMETOOLONG;
-	if (p->follow)
-		watch_reopened(tid, path);
+	str_copy(resolved, sizeof(resolved), path);
+	/* What is only outside the kernel opens, if Landlock lets it. */
+	if (p->follow && watch_reopened(tid, path) && !is_same_inside(tid, resolved, path))
+		return -ENOENT;
 	r = cut(path, p->name);
 	if (r < 0)
 		return r;

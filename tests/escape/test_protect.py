@@ -225,6 +225,8 @@ def flip():
 t = threading.Thread(target=flip); t.start()
 hit = 0
 for i in range(int(sys.argv[1])):
+    if hit:
+        break
     for call in (lambda: libc.open(path, os.O_CREAT | os.O_WRONLY, 0o644),
                  lambda: libc.mknod(path, 0o100644, 0), lambda: libc.rename(b"source", path),
                  lambda: libc.open(b"/tmp/x", os.O_CREAT | os.O_WRONLY, 0o644)):
@@ -257,7 +259,7 @@ def test_a_thread_that_changes_the_path(as_user, other):
 
 @pytest.mark.parametrize("other", ELSEWHERE)
 def test_control_the_thread_does_it(as_user, other):
-    assert ok(run(as_user, "python3", "-c", FLIP, "600", other, options=OFF)) == "hit\n"
+    assert ok(run(as_user, "python3", "-c", FLIP, "100000", other, options=OFF)) == "hit\n"
 
 
 # Directories that change places while a file is made in one of them.
@@ -277,6 +279,8 @@ for i in range(int(sys.argv[1])):
         os.close(os.open("plain/pre-commit", os.O_CREAT | os.O_WRONLY, 0o755))
     except OSError:
         pass
+    if os.path.lexists(".git/hooks/pre-commit"):
+        break
 stop = True; t.join()
 """
 
@@ -284,7 +288,8 @@ stop = True; t.join()
 @pytest.mark.parametrize("options", [[], OFF], ids=["on", "control"])
 def test_directories_that_change_places(as_user, options):
     ok(as_user.run(["mkdir", "-p", ".git/hooks", ".git/refs"]))
-    ok(run(as_user, "python3", "-c", SWAP, "1500", options=options))
+    ok(run(as_user, "python3", "-c", SWAP, "500000" if options else "1500",
+           options=options))
     assert (as_user.workspace / ".git/hooks/pre-commit").exists() == bool(options)
 
 
