@@ -41,6 +41,7 @@
 #include <limits.h>
 #include <linux/seccomp.h>
 
+#include "base/siphash.h"
 #include "supervisor/internal.h"
 
 enum {
@@ -105,6 +106,8 @@ struct watch {
 	/* One past the highest place that is in use: a page that is not looked at is no fault. */
 	unsigned late_top, kinds_top, processes_top;
 	uint64_t denied_since, denied;
+	uint8_t key[SIPHASH_KEY_SIZE]; /* of the kinds, once keyed is set */
+	bool keyed;
 	uint64_t untold[3];	    /* refused calls, files, connections that no kind counts */
 	struct execution now, mine; /* mine: ours, until it is known that it was the last try */
 	struct execution late[WATCH_LATE];

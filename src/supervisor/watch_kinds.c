@@ -8,9 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/siphash.h"
 #include "base/str.h"
 #include "plan/call_names.h"
 #include "supervisor/watch_internal.h"
+#include "sys/files.h"
 
 static void emit_connection(struct supervisor *s, const struct sighting *t, uint64_t count)
 {
@@ -89,17 +91,24 @@ static void emit_untold(struct supervisor *s)
 	}
 }
 
-/* FNV-1a. */
+/*
+ * Keyed: who is observed chooses the paths, and one that could be made to have another's key
+ * would be counted as that and never be named.
+ */
 static uint64_t key_of(const struct sighting *t)
 {
-	uint64_t h = 0xcbf29ce484222325ULL;
-	const uint64_t first = (uint64_t)t->type | (uint64_t)(uint32_t)t->nr << 8 |
-			       (t->access ? (uint64_t)(unsigned char)t->access[0] << 40 : 0);
+	const size_t len = strlen(t->path);
+	uint64_t whole[2], key;
 
-	h = (h ^ first) * 0x100000001b3ULL;
-	for (const char *p = t->path; *p; p++)
-		h = (h ^ (unsigned char)*p) * 0x100000001b3ULL;
-	return h ? h : 1;
+	if (!watch.keyed) {
+		sys_call(SYS_getrandom, watch.key, sizeof(watch.key), 0);
+		watch.keyed = true;
+	}
+	whole[0] = (uint64_t)t->type | (uint64_t)(uint32_t)t->nr << 8 |
+		   (t->access ? (uint64_t)(unsigned char)t->access[0] << 40 : 0);
+	whole[1] = siphash(watch.key, t->path, len);
+	key = siphash(watch.key, whole, sizeof(whole));
+	return key ? key : 1;
 }
 
 /* @make: one that is not there takes the place of another; else NULL. */

@@ -66,6 +66,17 @@ def seconds_of(stamp):
     return time.mktime(time.strptime(stamp[:19], "%Y-%m-%dT%H:%M:%S"))
 
 
+def test_a_path_cannot_pass_for_another(as_user, trail):
+    """Two names that FNV-1a, by which kinds were told apart once, gives the same value."""
+    often, once = "/tmp/CE7M5b4OG78yG4^6@@", "/tmp/BGHF48-GAU54Av1PBB"
+    script = (f"import os\nfor name in [{often!r}] * 20 + [{once!r}] + [{often!r}] * 20:\n"
+              " os.close(os.open(name, os.O_WRONLY | os.O_CREAT))\n")
+    ok(run(as_user, "/usr/bin/python3", "-c", script, options=trail.options()))
+    written = trail.of("file.write")
+    assert [e.get("count", 1) for e in written if e["path"] == once] == [1]
+    assert sum(e.get("count", 1) for e in written if e["path"] == often) == 40
+
+
 def test_a_storm_of_programs(hostile, trail):
     hostile("storm", "300")
     true = [e for e in trail.programs() if e["path"] == "/bin/true"]
