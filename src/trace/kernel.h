@@ -94,6 +94,7 @@ struct task_struct {
 	int pid, tgid;
 	int exit_code;
 	struct task_struct *real_parent, *group_leader;
+	__u64 self_exec_id; /* counts executions; a child's begins with its parent's */
 	struct pid *thread_pid;
 	struct mm_struct *mm;
 	struct fs_struct *fs;

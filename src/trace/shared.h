@@ -17,9 +17,10 @@ struct trace_shared {
 	__u32 level;	  /* of the pid namespaces: the sandbox's own */
 
 	/* By the program on sched_process_fork, once. */
-	__u64 ns;	/* the sandbox's pid namespace; 0: not there yet */
-	__u64 setup_mm; /* the memory that those who set up have together with the supervisor */
-	__u64 init_exe; /* inode of purple-init */
+	__u64 ns;	    /* the sandbox's pid namespace; 0: not there yet */
+	__u64 setup_mm;	    /* the memory that those who set up have together with the supervisor */
+	__u64 init_exe;	    /* inode of purple-init */
+	__u64 init_exec_id; /* how many executions PID 1 has behind it */
 
 	__u64 woken; /* CLOCK_MONOTONIC, ns */
 	__u64 lost;  /* records for which there was no room */

@@ -100,8 +100,11 @@ static bool is_purple(struct task_struct *t)
 {
 	struct mm_struct *mm = BPF_CORE_READ(t, mm);
 
-	return !mm || (__u64)mm == shared.setup_mm ||
-	       (shared.init_exe && (__u64)BPF_CORE_READ(mm, exe_file, f_inode) == shared.init_exe);
+	if (!mm || (__u64)mm == shared.setup_mm)
+		return true;
+	/* A child of PID 1 before its execution. Who executes purple-init inside has done more. */
+	return shared.init_exe && BPF_CORE_READ(t, self_exec_id) == shared.init_exec_id &&
+	       (__u64)BPF_CORE_READ(mm, exe_file, f_inode) == shared.init_exe;
 }
 
 static __u32 number_of(struct task_struct *t)
@@ -323,6 +326,7 @@ int BPF_PROG(trace_exec, struct task_struct *t, int old, struct linux_binprm *bp
 	if ((__u64)n.ns != shared.ns)
 		return 0;
 	if (n.nr == 1) {
+		shared.init_exec_id = BPF_CORE_READ(t, self_exec_id);
 		shared.init_exe = (__u64)BPF_CORE_READ(t, mm, exe_file, f_inode);
 		return 0;
 	}
