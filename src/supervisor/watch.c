@@ -347,10 +347,9 @@ static void see_open(struct supervisor *s, const struct seccomp_notif *n)
 		flags = O_WRONLY;
 	creates = flags & O_CREAT;
 	writes = creates || flags & (O_WRONLY | O_RDWR | O_TRUNC);
-	r = flags & O_PATH
-		    ? 0
-		    : watch_string((pid_t)n->pid, path, watch.scratch, sizeof(watch.scratch));
-	if (r != 0) {
+	r = watch_string((pid_t)n->pid, path, watch.scratch, sizeof(watch.scratch));
+	/* A name of no bytes can have become another until the kernel reads it. */
+	if (!(flags & O_PATH)) {
 		watch.path[0] = '\0';
 		if (r > 0)
 			watch_resolve((pid_t)n->pid, dirfd, watch.scratch, watch.path);

@@ -58,6 +58,7 @@ static int pointers(const char *arg)
 	char **at_edge = (char **)(void *)end - 2;
 
 	expect("no memory", raw_open((char *)8, O_WRONLY), EFAULT);
+	expect("no name", raw_open("", O_WRONLY), ENOENT);
 	expect("the kernel's", raw_open((char *)(uintptr_t)-4096, O_WRONLY), EFAULT);
 	expect("behind the edge", raw_open(end, O_WRONLY | O_CREAT), EFAULT);
 	memset(end - 8, '/', 8);
