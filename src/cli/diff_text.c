@@ -2,6 +2,7 @@
 /* `purple diff` for people: patches, --stat and --name-only. */
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/str.h"
@@ -41,16 +42,40 @@ void diff_heading(struct diff *d)
 	fputc('\n', d->out);
 }
 
-/* Characters that turn text around or are not seen: what is read is not what is run. */
-static bool deceives(const char *s)
+/* The character of @n bytes at @s. */
+static unsigned code_point(const char *s, size_t n)
 {
-	const unsigned char *u = (const unsigned char *)s;
+	static const unsigned char lead[] = { 0, 0x7f, 0x1f, 0x0f, 0x07 };
+	unsigned c = (unsigned char)s[0] & lead[n];
 
-	if (u[0] == 0xe2 && u[1] == 0x80)
-		return (u[2] >= 0x8b && u[2] <= 0x8f) || (u[2] >= 0xa8 && u[2] <= 0xae);
-	if (u[0] == 0xe2 && u[1] == 0x81)
-		return u[2] >= 0xa0 && u[2] <= 0xaf;
-	return u[0] == 0xef && u[1] == 0xbb && u[2] == 0xbf;
+	for (size_t i = 1; i < n; i++)
+		c = c << 6 | ((unsigned char)s[i] & 0x3fU);
+	return c;
+}
+
+/*
+ * Characters that turn text around or are not seen: what is read is not what is run, or what
+ * an agent obeys. Unicode's Default_Ignorable_Code_Point and Bidi_Control, but for U+FE0F,
+ * which many a picture ends with; and the two that separate lines.
+ */
+static bool deceives(const char *s, size_t n)
+{
+	static const struct {
+		unsigned first, last;
+	} ranges[] = {
+		{ 0xad, 0xad },	      { 0x34f, 0x34f },	    { 0x61c, 0x61c },
+		{ 0x115f, 0x1160 },   { 0x17b4, 0x17b5 },   { 0x180b, 0x180f },
+		{ 0x200b, 0x200f },   { 0x2028, 0x202e },   { 0x2060, 0x206f },
+		{ 0x3164, 0x3164 },   { 0xfe00, 0xfe0e },   { 0xfeff, 0xfeff },
+		{ 0xffa0, 0xffa0 },   { 0xfff0, 0xfffb },   { 0x1bca0, 0x1bca3 },
+		{ 0x1d173, 0x1d17a }, { 0xe0000, 0xe0fff },
+	};
+	unsigned c = n < 2 ? 0 : code_point(s, n);
+
+	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++)
+		if (c >= ranges[i].first && c <= ranges[i].last)
+			return true;
+	return false;
 }
 
 void diff_put_text(struct diff *d, const char *text, size_t n)
@@ -64,20 +89,19 @@ void diff_put_text(struct diff *d, const char *text, size_t n)
 	}
 	for (size_t i = 0; i < n; i += took) {
 		/* A copy with an end: the text need not have one. */
-		size_t most = MIN(n - i, (size_t)4);
+		size_t most = MIN(n - i, (size_t)4), wide;
 
 		memcpy(line, text + i, most);
 		line[most] = '\0';
+		wide = utf8_len(line);
 		took = 1;
 		if (line[0] == '\t' || (line[0] >= ' ' && line[0] < 0x7f)) {
 			fputc(line[0], d->out);
 		} else if (line[0] == '\0') {
 			fputs("\\x00", d->out);
-		} else if (utf8_len(line) == 3 && deceives(line)) {
-			took = 3;
-			fprintf(d->out, "\\u%04x",
-				(unsigned)((line[0] & 0x0f) << 12 | (line[1] & 0x3f) << 6 |
-					   (line[2] & 0x3f)));
+		} else if (deceives(line, wide)) {
+			took = wide;
+			fprintf(d->out, wide < 4 ? "\\u%04x" : "\\U%08x", code_point(line, wide));
 		} else {
 			took = str_printable(line, out);
 			fputs(out, d->out);
@@ -92,7 +116,7 @@ static bool needs_quotes(const char *path)
 
 		if (n == 0 || *s == '"' || *s == '\\' || (unsigned char)*s < ' ' || *s == 0x7f ||
 		    (n == 2 && (unsigned char)s[0] == 0xc2 && (unsigned char)s[1] < 0xa0) ||
-		    (n == 3 && deceives(s)))
+		    deceives(s, n))
 			return true;
 		s += n;
 	}
@@ -257,6 +281,12 @@ int diff_count(struct diff *d, const struct change *c, struct patch_counts *coun
 	return compare(d, c, false, counts);
 }
 
+static void put_xattrs(struct diff *d, const struct change *c)
+{
+	for (unsigned i = 0; i < c->xattrs_count; i++)
+		say_path(d, BOLD, "xattr ", "", c->xattrs[i]);
+}
+
 static void put_modes(struct diff *d, const struct change *c)
 {
 	if (c->kind == CHANGE_ADDED)
@@ -270,8 +300,16 @@ static void put_modes(struct diff *d, const struct change *c)
 	if (c->what & CHANGE_OWNER)
 		say(d, BOLD, "owner %u:%u -> %u:%u", c->before.uid, c->before.gid, c->after.uid,
 		    c->after.gid);
-	for (unsigned i = 0; i < c->xattrs_count; i++)
-		say_path(d, BOLD, "xattr ", "", c->xattrs[i]);
+	put_xattrs(d, c);
+}
+
+/* No rights but what the caller's own mkdir(1) would give? The group is none of the command's. */
+static bool is_plain_directory(uint32_t mode)
+{
+	mode_t mask = umask(077);
+
+	umask(mask);
+	return (mode & 0700) == 0700 && !(mode & (S_ISUID | S_ISVTX | mask));
 }
 
 bool diff_goes_without_saying(const struct changes *all, const struct change *c)
@@ -279,7 +317,8 @@ bool diff_goes_without_saying(const struct changes *all, const struct change *c)
 	size_t n = strlen(c->path);
 
 	/* What is in it need not be the next: "a-b" stands between "a" and "a/b". */
-	if (c->kind != CHANGE_ADDED || !S_ISDIR(c->after.mode) || c->flag || c->xattrs_count)
+	if (c->kind != CHANGE_ADDED || !S_ISDIR(c->after.mode) || c->flag || c->xattrs_count ||
+	    !is_plain_directory(c->after.mode))
 		return false;
 	for (const struct change *o = c + 1; o < all->items + all->count; o++) {
 		if (strncmp(o->path, c->path, n) != 0)
@@ -313,6 +352,9 @@ int diff_put_change(struct diff *d, const struct change *c, bool content)
 		say(d, BOLD, "similarity index %u%%", c->similarity);
 		say_path(d, BOLD, "rename from ", "", c->renamed_from);
 		say_path(d, BOLD, "rename to ", "", c->path);
+		/* It need not have those of the old name. */
+		say(d, BOLD, "mode %06o", c->after.mode);
+		put_xattrs(d, c);
 	} else {
 		put_modes(d, c);
 	}

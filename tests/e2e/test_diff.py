@@ -245,3 +245,30 @@ def test_many_files_are_compared_in_bounds(as_user, review):
     pairs = {c["path"]: c["renamed_from"] for c in added if "renamed_from" in c}
     assert len(pairs) >= 100 and len(set(pairs.values())) == len(pairs)
     assert all(new.replace("g/new-", "f/") == old for new, old in pairs.items())
+
+
+def test_what_a_new_name_has_is_said(as_user, review):
+    """A rename's rights and xattrs, and those of a directory that is new."""
+    as_user.write("moves", LINES)
+    name = review("""
+        mv old/deep/file opened; chmod 666 opened
+        mv moves edited; sed -i 1d edited; chmod 602 edited
+        mkdir plain wide locked; touch plain/x wide/x locked/x; chmod 757 wide; chmod 555 locked
+    """)
+    text = diff(as_user, name)
+    assert "rename from old/deep/file\nrename to opened\nmode 100666\n" in text
+    assert "rename to edited\nmode 100602\n" in text
+    assert "b/wide\nnew directory mode 040757\n" in text
+    assert "b/plain\n" not in text
+    assert " wide/ | added" in diff(as_user, name, "--stat")
+
+
+def test_what_is_not_seen_is_written_out(as_user, review):
+    """Text for agents in Unicode's tags and selectors, and what turns text around."""
+    hidden = "\u061c\u00ad\u3164\u180e\ufe01\U000e0041\U000e0101"
+    as_user.write("odd", f"a{hidden}b \u2764\ufe0f \u00e9\n")
+    name = review("cat odd >> a; mv odd \"$(printf 'x\\363\\240\\201\\201')\"")
+    text = diff(as_user, name)
+    assert ("+a\\u061c\\u00ad\\u3164\\u180e\\ufe01\\U000e0041\\U000e0101b "
+            "\u2764\ufe0f \u00e9\n") in text
+    assert "\U000e0041" not in text and '"x\\363\\240\\201\\201"' in text
