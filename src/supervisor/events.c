@@ -181,8 +181,15 @@ void events_flush(struct supervisor *s)
 		return;
 	}
 	v->retry_at = supervisor_now() + RETRY_MS;
+	if (r == -EAGAIN) {
+		/* Somebody has its lock, for so long that there is no room for more lines. */
+		if (s->trail.lost == 0)
+			return;
+		err_set(&e, r, "audit", "another process holds the trail's lock");
+		v->tries++;
+	}
 	/* Who rotates it may be between two steps: once more before that counts. */
-	if (r != -EAGAIN && ++v->tries > 1)
+	if (++v->tries > 1)
 		events_fail(s, &e);
 }
 

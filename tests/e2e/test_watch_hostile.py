@@ -3,14 +3,16 @@
 Programs that try to mislead, to hold up or to break who observes their calls: tests/tools/hostile.c.
 They get what they would without an observer, and what they did is told of all the same.
 """
+import fcntl
 import os
 import pathlib
 import shutil
+import subprocess
 import time
 
 import pytest
 
-from running import ok, run, shell
+from running import ok, run, shell, start
 from trail_reader import trail  # noqa: F401
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -183,3 +185,20 @@ def test_truncating_by_name(as_user, trail):
            "os.truncate('/tmp/t', 5); os.truncate('t', 5)", options=trail.options()))
     assert [(e["path"], e["access"]) for e in trail.of("file.write")] == [
         ("/tmp/t", "create"), ("/tmp/t", "write")]
+
+
+def test_a_trail_that_somebody_has_locked(as_user, trail):
+    """Lines wait for the lock; when there is no room for more, the policy is asked."""
+    script = ("import os\nprint('started', flush=True)\ninput()\n"
+              "for i in range(2000):\n"
+              " if os.fork() == 0:\n  os.execv('/bin/true', ['true'] + ['\\x01' * 4000])\n"
+              " os.wait()\nprint('all', flush=True)\ninput()\n")
+    box = start(as_user, "/usr/bin/python3", "-c", script, options=trail.options(),
+                stdin=subprocess.PIPE, text=True)
+    assert box.stdout.readline() == "started\n"
+    with open(f"{trail.path}.head", "rb") as head:
+        fcntl.flock(head, fcntl.LOCK_EX)
+        box.stdin.write("\n")
+        box.stdin.flush()
+        assert box.wait(60) != 0
+    assert "another process holds the trail's lock" in box.stderr.read()
