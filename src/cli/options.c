@@ -57,7 +57,7 @@ static const struct own_option_row {
 	{ "--dir", "-w", OWN_DIR, START, " DIR[:MODE]",
 	  "the workspace; default: the current directory. MODE: direct, read-only, review or scratch" },
 	{ "--set", NULL, OWN_SET, ALL, " KEY=VALUE",
-	  "override any policy key; KEY+=ITEM adds to a list" },
+	  "override any policy key; KEY+=ITEM adds to a list, KEY=[] empties it" },
 	{ "--best-effort", NULL, OWN_BEST_EFFORT, ALL, NULL,
 	  "go without layers that are missing here, as named downgrades" },
 	{ "--no-cache", NULL, OWN_NO_CACHE, START, NULL,

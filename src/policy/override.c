@@ -48,6 +48,8 @@ int policy_set(struct policy *p, const char *assignment, const char *origin, str
 		return diag_error(d, pos, path, "this can only be written in a policy file");
 	if (append && !is_list(k))
 		return diag_error(d, pos, path, "not a list; write = instead of +=");
+	if (is_list(k) && streq(n.text, "[]")) /* as in a file: none */
+		n.kind = NODE_LIST;
 	policy_apply_key(p, k, path, &n, !append, d);
 	return d->errors > errors ? -EINVAL : 0;
 }

@@ -174,6 +174,8 @@ static void test_set(void **state)
 	assert_int_equal(p.network.allow_outgoing.count, 0);
 	assert_int_equal(policy_set(&p, "network.allow_outgoing=80", "--allow-net", &d), 0);
 	assert_int_equal(p.network.allow_outgoing.count, 1);
+	assert_int_equal(policy_set(&p, "network.allow_outgoing=[]", "--set", &d), 0);
+	assert_int_equal(p.network.allow_outgoing.count, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		_cleanup_diags_ struct diags e = DIAGS_INIT;
 
