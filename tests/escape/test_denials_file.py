@@ -123,7 +123,8 @@ try:
 except OSError:
     pass
 after = wait("/second-refusal")
-same = after[:len(before)] == before and len({d["what"] for d in after}) == len(after)
+causes = {(d["what"], d["layer"], d["reason"]) for d in after}
+same = after[:len(before)] == before and len(causes) == len(after)
 print(json.dumps({"done": done, "same": same, "told": len(after)}))
 """
 
