@@ -346,6 +346,8 @@ static const struct flag executable_flag = { "", "executable", "it can be run" }
 static const struct flag link_flag = { "", "link", "the link may lead out of the workspace" };
 static const struct flag special_flag = { "", "special", "it is a device, a FIFO or a socket" };
 
+static const struct flag open_flag = { "", "open", "every user of the host may write to it" };
+
 /* One component of each; moves both behind it. */
 static bool same_component(const char **pattern, const char **path)
 {
@@ -466,5 +468,9 @@ const struct flag *flag_of(const struct flag_facts *f)
 		return &executable_flag;
 	if (f->mode && type != S_IFREG && type != S_IFDIR && type != S_IFLNK)
 		return &special_flag;
+	/* Who lands it lets another user plant what is run, in a directory of hooks for one. */
+	if ((type == S_IFREG || type == S_IFDIR) && f->mode & S_IWOTH &&
+	    !(f->mode_before & S_IWOTH))
+		return &open_flag;
 	return NULL;
 }

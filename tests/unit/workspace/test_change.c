@@ -198,6 +198,10 @@ static void test_flagged_modes(void **state)
 	      "echo {} >.vscode/tasks.json",
 	      "added .vscode/tasks.json c !editor\nadded etc  ->/etc !link\nadded ok  ->run\n"
 	      "modified run c !executable\nadded sid c !setid\nmeta tool m !executable\n");
+	/* Another user of the host could plant what this one runs. */
+	check("mkdir -p .git/hooks was; chmod 777 was; echo 1 >a",
+	      "chmod 777 .git/hooks; chmod 1777 was; chmod 666 a; mkdir -m 775 shared",
+	      "meta .git/hooks m !open\nmeta a m !open\nadded shared \nmeta was m\n");
 }
 
 int main(void)
