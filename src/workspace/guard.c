@@ -48,9 +48,12 @@ static int open_now(const struct guard *g, const char *path, int flags)
 	return sys_openat2(g->top, *path ? path : ".", (uint64_t)flags, 0, BENEATH);
 }
 
+/* A link that leads nowhere is there: what it leads to can be made later. */
 static bool is_there(int dir, const char *name)
 {
-	return sys_call(SYS_faccessat, dir, name, F_OK) != -ENOENT;
+	struct stat st;
+
+	return sys_call(SYS_newfstatat, dir, name, &st, AT_SYMLINK_NOFOLLOW) != -ENOENT;
 }
 
 /* Would git take it for a git directory, or soon? One that nobody can look at: yes. */

@@ -95,6 +95,22 @@ static void test_git(void **state)
 	assert_int_equal(guard_remove(g, "bare/config"), GUARD_FREE);
 }
 
+/* What a link leads to can be made when nobody looks at it as git's. */
+static void test_dangling(void **state)
+{
+	struct guard *g = *state;
+
+	assert_int_equal(mkdirat(g->top, "links", 0755), 0);
+	assert_int_equal(symlinkat("../later", g->top, "links/config"), 0);
+	assert_int_equal(guard_write(g, "links/refs", S_IFDIR), GUARD_REFUSED);
+	assert_int_equal(unlinkat(g->top, "links/config", 0), 0);
+	assert_int_equal(symlinkat("../later", g->top, "links/refs"), 0);
+	assert_int_equal(guard_write(g, "links/config", S_IFREG), GUARD_SETTINGS);
+	assert_int_equal(guard_write(g, "links/hooks/x", S_IFREG), GUARD_REFUSED);
+	assert_int_equal(unlinkat(g->top, "links/refs", 0), 0);
+	assert_int_equal(unlinkat(g->top, "links", AT_REMOVEDIR), 0);
+}
+
 static void test_moves(void **state)
 {
 	struct guard *g = *state;
@@ -114,6 +130,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_names, start, stop),
 		cmocka_unit_test_setup_teardown(test_git, start, stop),
+		cmocka_unit_test_setup_teardown(test_dangling, start, stop),
 		cmocka_unit_test_setup_teardown(test_moves, start, stop),
 	};
 
