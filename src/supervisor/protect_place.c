@@ -189,24 +189,24 @@ void protect_came_out(struct asked_place *p, const char *dir)
 }
 
 /*
- * What the caller's descriptor named @name leads to has the name @path, but perhaps outside: is
- * it the file of that name inside?
+ * What the caller's descriptor leads to, named first in @name ("/proc/self/fd/3/x"), has the
+ * name that @path begins with, but perhaps outside: is it the file of that name inside?
  */
 static bool is_same_inside(pid_t tid, const char *name, const char *path)
 {
-	const char *last = strrchr(name, '/') + 1;
-	int fd, number = streq(last, "stdin")	 ? 0
-			 : streq(last, "stdout") ? 1
-			 : streq(last, "stderr") ? 2
-						 : (int)strtol(last, NULL, 10);
+	const char *fds = strstr(name, "/fd/"), *last = strrchr(name, '/') + 1;
+	int fd, number = streq(last, "stdin") ? 0 : streq(last, "stdout") ? 1 : 2;
+	char none[] = "", *rest = none, link[64], file[PATH_MAX];
 	struct stat inside, theirs;
-	char link[64];
 	bool same;
 
+	if (fds)
+		number = (int)strtol(fds + strlen("/fd/"), &rest, 10);
+	str_copy(file, MIN(sizeof(file), strlen(path) - strlen(rest) + 1), path);
 	snprintf(link, sizeof(link), "/proc/%d/fd/%d", (int)tid, number);
 	if (sys_call(SYS_newfstatat, AT_FDCWD, link, &theirs, 0) != 0)
 		return false;
-	fd = sys_openat2(places.root, path, O_PATH | O_NOFOLLOW, 0, RESOLVE_IN_ROOT);
+	fd = sys_openat2(places.root, file, O_PATH | O_NOFOLLOW, 0, RESOLVE_IN_ROOT);
 	if (fd < 0)
 		return false;
 	same = sys_call(SYS_newfstatat, fd, "", &inside, AT_EMPTY_PATH) == 0 &&

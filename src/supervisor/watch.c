@@ -408,10 +408,14 @@ static void see_connection(struct supervisor *s, const struct seccomp_notif *n)
 	bool seen = watch_connects(n, &t, address) && is_there(s, n);
 
 	answer(s, n, 0);
-	if (seen && s->plan->network.flags & PN_ON)
-		watch_connect_ask(s, &t);
-	else if (seen)
+	/*
+	 * With a network, to connect a datagram socket is no attempt to send: getaddrinfo(3)
+	 * does it with every address to find out which to prefer.
+	 */
+	if (seen && !(s->plan->network.flags & PN_ON))
 		watch_tell(s, &t);
+	else if (seen && n->data.nr == SYS_sendto)
+		watch_connect_ask(s, &t);
 }
 
 static bool is_fork(int nr)
