@@ -32,7 +32,8 @@ bool layers_fall_back(struct err *e)
 {
 	struct err told = { 0 };
 
-	if (!refused || copying)
+	/* EPROTO: it is we who say that it cannot be, and why. */
+	if (!refused || copying || e->code == EPROTO)
 		return false;
 	copying = true;
 	refusal = *e;

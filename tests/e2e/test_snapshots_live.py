@@ -95,7 +95,7 @@ done
 def test_it_is_of_one_moment(as_user, live):
     """The writer changes the one file before the other: they never differ by more than one."""
     with as_user.popen([as_user.purple, "exec", live, "--", "sh", "-c", WRITER]) as writer:
-        assert eventually(lambda: "second" in inside(as_user, live, "ls"))
+        assert eventually(lambda: "log" in inside(as_user, live, "ls"))
         for i in range(8):
             assert ok(purple(as_user, "snapshot", live)) == f"{i + 1}\n"
         before = inside(as_user, live, "cat second")
@@ -195,7 +195,7 @@ for i in range(2500):
     done = purple(as_user, "snapshot", live)
     assert done.returncode == 125 and ("too deep" in done.stderr or "Too many" in done.stderr)
     assert os.listdir(stores(as_user)[live] / "layers") == ["1"]
-    assert state(as_user, live) == "running" and labels(as_user, live) == []
+    assert eventually(lambda: state(as_user, live) == "running") and labels(as_user, live) == []
     inside(as_user, live, "echo on")
 
 

@@ -86,7 +86,7 @@ def sweep(lab, everything, how, statuses):
     counts = call_counts(lab)
     assert counts["move_mount"] > 10 and counts["seccomp"] == 1
     before = host_mounts(lab.runner.base)
-    plans = sorted(os.listdir(lab.cache))
+    plans = set(os.listdir(lab.cache))
     for name, n in points(counts, everything):
         what = f"{name} {n} {how}"
         _, done = traced(lab, "-e", f"trace={name}", "-e", f"inject={name}:{how}:when={n}")
@@ -95,7 +95,10 @@ def sweep(lab, everything, how, statuses):
         # strace ends with the last process: none is left. Files neither:
         assert sorted(os.listdir(lab.runner.workspace)) == \
             (["marker"] if marker(lab).exists() else []), what
-        assert sorted(os.listdir(lab.cache)) == plans, what
+        # The launcher looks anew at what the kernel has when a start fails: another plan then.
+        if name == "landlock_create_ruleset":
+            plans |= set(os.listdir(lab.cache))
+        assert set(os.listdir(lab.cache)) == plans, what
         home = set(os.listdir(lab.runner.home))
         assert home == set() if lab.root else {".cache"} <= home <= {".cache", ".local"}, what
 
