@@ -181,6 +181,7 @@ bool trail_head_is_named(const struct trail *t)
 
 int trail_open_file(struct trail *t, int64_t *size, struct err *e)
 {
+	struct err gone = { 0 };
 	struct stat st;
 	int fd;
 
@@ -193,9 +194,13 @@ int trail_open_file(struct trail *t, int64_t *size, struct err *e)
 	}
 	if (t->file < 0 || st.st_ino != t->ino || st.st_dev != t->dev) {
 		close_fdp(&t->file);
-		fd = open_ours(t, t->base, 0, &st, e);
-		if (fd < 0)
+		fd = open_ours(t, t->base, 0, &st, &gone);
+		if (fd == -ENOENT) /* without the lock: another has rotated it since */
+			return 0;
+		if (fd < 0) {
+			*e = err_is_set(e) ? *e : gone;
 			return fd;
+		}
 		t->file = fd;
 		t->ino = st.st_ino;
 		t->dev = st.st_dev;
