@@ -85,17 +85,17 @@ static int resolve(int fd, char *path)
 	return n < 0 ? (int)n : 0;
 }
 
-static int describe(struct store_meta *m, const struct launch *l, const struct run_options *o,
-		    bool review, const char *id, struct err *e)
+int layers_describe(struct store_meta *m, const char *path, int fd, const char *name,
+		    const char *id, bool review, struct err *e)
 {
 	struct stat st;
 
-	if (sys_call(SYS_newfstatat, l->workspace_fd, "", &st, AT_EMPTY_PATH) != 0)
-		return err_set(e, EIO, "workspace", "%s", l->workspace);
+	if (sys_call(SYS_newfstatat, fd, "", &st, AT_EMPTY_PATH) != 0)
+		return err_set(e, EIO, "workspace", "%s", path);
 	memset(m, 0, sizeof(*m));
-	str_copy(m->name, sizeof(m->name), o->name ? o->name : id);
+	str_copy(m->name, sizeof(m->name), name);
 	str_copy(m->id, sizeof(m->id), id);
-	str_copy(m->path, sizeof(m->path), l->workspace);
+	str_copy(m->path, sizeof(m->path), path);
 	m->mode = review ? STORE_REVIEW : STORE_SCRATCH;
 	m->form = STORE_OVERLAY;
 	m->dev = st.st_dev;
@@ -325,7 +325,8 @@ int layers_prepare(struct launch *l, const struct plan *p, const struct run_opti
 	r = sandbox_make_id(id);
 	if (r < 0)
 		return err_set(e, r, "start", "make an id");
-	r = describe(&meta, l, o, m->flags & PMF_REVIEW, id, e);
+	r = layers_describe(&meta, l->workspace, l->workspace_fd, o->name ? o->name : id, id,
+			    m->flags & PMF_REVIEW, e);
 	mode = meta.mode;
 	if (copying)
 		meta.mode = STORE_SCRATCH;

@@ -38,6 +38,10 @@ int layers_resume(struct run_options *o, const struct dirs *dirs, struct err *e)
  */
 int layers_reopen(struct store_meta *m, struct run_store *store, struct err *e);
 
+/* @m as a new store of the directory @fd at @path has it; no layers yet. */
+int layers_describe(struct store_meta *m, const char *path, int fd, const char *name,
+		    const char *id, bool review, struct err *e);
+
 /* It comes to no start: remove what layers_prepare() made, if it did. */
 void layers_drop(struct run_request *request);
 

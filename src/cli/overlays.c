@@ -25,27 +25,6 @@ static _cold_data_ struct {
 	struct overlay overlays[PLAN_OVERLAYS_MAX];
 } all;
 
-static int describe(struct store_meta *m, const char *source, int lower, bool review,
-		    const struct run_store *t, const char *id, struct err *e)
-{
-	struct stat st;
-
-	if (sys_call(SYS_newfstatat, lower, "", &st, AT_EMPTY_PATH) != 0)
-		return err_set(e, EIO, "workspace", "%s", source);
-	memset(m, 0, sizeof(*m));
-	str_copy(m->name, sizeof(m->name), t->name);
-	str_copy(m->id, sizeof(m->id), id);
-	str_copy(m->path, sizeof(m->path), source);
-	m->mode = review ? STORE_REVIEW : STORE_SCRATCH;
-	m->form = STORE_OVERLAY;
-	m->dev = st.st_dev;
-	m->ino = st.st_ino;
-	m->uid = st.st_uid;
-	m->gid = st.st_gid;
-	m->mode_bits = st.st_mode & 07777;
-	return 0;
-}
-
 static int make(struct run_store *t, const char *source, bool review, const char *state,
 		const char *id, bool resume, struct err *e)
 {
@@ -55,7 +34,7 @@ static int make(struct run_store *t, const char *source, bool review, const char
 	t->lower = sys_open_canonical(source, O_PATH | O_DIRECTORY);
 	if (t->lower < 0)
 		return err_set(e, t->lower, "workspace", "open %s", source);
-	r = describe(&m, source, t->lower, review, t, id, e);
+	r = layers_describe(&m, source, t->lower, t->name, id, review, e);
 	if (r < 0)
 		return r;
 	t->all = state ? store_open_all(state, true) : -ENOENT;

@@ -252,16 +252,10 @@ static const struct asked_place *judge(struct asked *a)
 /* Of the caller, who makes something. */
 static bool find_umask(struct asked *a)
 {
-	char path[64], text[512];
+	char text[512];
 	const char *at;
-	int fd;
-	long n;
 
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)a->n.pid);
-	fd = sys_openat(AT_FDCWD, path, O_RDONLY, 0);
-	n = fd < 0 ? 0 : sys_read(fd, text, sizeof(text) - 1);
-	sys_close(fd);
-	text[n < 0 ? 0 : n] = '\0';
+	watch_proc_status((pid_t)a->n.pid, text, sizeof(text));
 	at = strstr(text, "\nUmask:\t");
 	if (!at)
 		return false;

@@ -123,6 +123,8 @@ int watch_string(pid_t tid, uint64_t addr, char *ret, size_t size);
 int watch_bytes(pid_t tid, uint64_t addr, void *ret, size_t size); /* all of them */
 /* Of a list that ends with NULL: its strings, each with its NUL, at most @size bytes. */
 size_t watch_strings(pid_t tid, uint64_t addr, char *ret, size_t size);
+/* /proc/@tid/status as far as it fits, or "". */
+void watch_proc_status(pid_t tid, char *ret, size_t size);
 /* The link /proc/@tid/@name, or "". */
 void watch_link(pid_t tid, const char *name, char *ret, size_t size);
 /* @path from @dirfd; false: what came of it is not to be normalized. */

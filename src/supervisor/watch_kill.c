@@ -25,16 +25,10 @@ static struct {
 static bool withstands(pid_t tid, int sig)
 {
 	static const char *const masks[] = { "\nSigBlk:\t", "\nSigIgn:\t", "\nSigCgt:\t" };
-	char path[64], text[2048];
+	char text[2048];
 	uint64_t all = 0;
-	int fd;
-	long n;
 
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
-	fd = sys_openat(AT_FDCWD, path, O_RDONLY, 0);
-	n = fd < 0 ? 0 : sys_read(fd, text, sizeof(text) - 1);
-	sys_close(fd);
-	text[n < 0 ? 0 : n] = '\0';
+	watch_proc_status(tid, text, sizeof(text));
 	for (size_t i = 0; i < ARRAY_SIZE(masks); i++) {
 		const char *at = strstr(text, masks[i]);
 

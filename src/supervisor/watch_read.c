@@ -239,6 +239,19 @@ bool watch_reopened(pid_t tid, char path[WATCH_PATH])
 	return true;
 }
 
+void watch_proc_status(pid_t tid, char *ret, size_t size)
+{
+	char path[64];
+	int fd;
+	long n;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
+	fd = sys_openat(AT_FDCWD, path, O_RDONLY, 0);
+	n = fd < 0 ? 0 : sys_read(fd, ret, size - 1);
+	sys_close(fd);
+	ret[n < 0 ? 0 : n] = '\0';
+}
+
 /* Of "Name:\t123" in /proc/PID/status; 0: not there. */
 static pid_t status_number(const char *status, const char *name)
 {
@@ -250,16 +263,10 @@ static pid_t status_number(const char *status, const char *name)
 /* What has no pidfd of its own is a thread, or this kernel is old. */
 static pid_t read_status(pid_t tid, pid_t *ppid)
 {
-	char path[64], text[1024];
-	pid_t pid = 0;
-	int fd;
-	long n;
+	char text[1024];
+	pid_t pid;
 
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
-	fd = sys_openat(AT_FDCWD, path, O_RDONLY, 0);
-	n = fd < 0 ? 0 : sys_read(fd, text, sizeof(text) - 1);
-	sys_close(fd);
-	text[n < 0 ? 0 : n] = '\0';
+	watch_proc_status(tid, text, sizeof(text));
 	pid = status_number(text, "\nTgid:\t");
 	*ppid = status_number(text, "\nPPid:\t");
 	return pid;
